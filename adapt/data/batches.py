@@ -1,0 +1,46 @@
+"""What a training step receives. Methods import this file and nothing else of `adapt.data`."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Labelled(NamedTuple):
+    """A batch with labels.
+
+    Attributes:
+        x: Inputs `(N, ...)`.
+        y: Class indices `(N,)`, int64.
+        index: Positions of the samples in their training set `(N,)`, int64.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+
+
+class Unlabelled(NamedTuple):
+    """A batch whose labels were never read into it.
+
+    Attributes:
+        x: Inputs `(N, ...)`.
+        index: Positions of the samples in their training set `(N,)`, int64.
+    """
+
+    x: Tensor
+    index: Tensor
+
+
+class Pair(NamedTuple):
+    """One batch of each domain: the unsupervised setting."""
+
+    source: Labelled
+    target: Unlabelled
+
+
+class FewShotPair(NamedTuple):
+    """One batch of each domain and one of the few (or all) labelled target samples."""
+
+    source: Labelled
+    target: Unlabelled
+    target_labelled: Labelled
