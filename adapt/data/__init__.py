@@ -1,5 +1,7 @@
 """Datamodules that pair a source with a target domain."""
 
+from adapt.data.base import DomainDataModule
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.data.views import TensorDomain
 
-__all__ = ["FewShotPair", "Labelled", "Pair", "Unlabelled"]
+__all__ = ["DomainDataModule", "FewShotPair", "Labelled", "Pair", "TensorDomain", "Unlabelled"]

@@ -16,7 +16,7 @@ class Labelled(NamedTuple):
 
     x: Tensor
     y: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
 
 
 class Unlabelled(NamedTuple):
@@ -28,7 +28,7 @@ class Unlabelled(NamedTuple):
     """
 
     x: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
 
 
 class Pair(NamedTuple):

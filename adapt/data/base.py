@@ -1,0 +1,239 @@
+"""The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.data.checks import check_class_names, check_finite_and_comparable, labels_of
+from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
+from adapt.data.views import LabelledView, UnlabelledView, pool
+from adapt.errors import AdaptError
+
+Split = Literal["train", "val", "test"]
+_TASK_SEPARATOR = "-"
+
+
+class DomainDataModule(LightningDataModule):
+    """Source and target domains as pairs of batches; the base of every dataset.
+
+    A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
+    `domain(name, split)`. An epoch is one pass over the larger domain, the smaller one reshuffled and cycled.
+    Target training batches carry no label unless `shots` asks for some.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        root: Folder of the data; the environment variable `ADAPT_DATA` when None.
+        batch_size: Training samples per domain and step (and per process).
+        eval_batch_size: Samples per batch at validation, test and prediction.
+        num_workers: Loader processes; 0 is fastest for domains in memory.
+        shots: Labelled target training samples per class that become a third batch, `"all"` for every one, None
+            for none. They are drawn with the experiment's seed.
+        val_fraction: Share of a training set that `holdout` keeps for validation.
+        split_seed: Seed of the held-out share, the same for all of an experiment's seeds.
+    """
+
+    known_domains: Sequence[str] = ()
+    class_names: Sequence[str] = ()
+    input_shape: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        root: str | None = None,
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        num_workers: int = 0,
+        shots: int | Literal["all"] | None = None,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sources = [source] if isinstance(source, str) else list(source)
+        self.target = target
+        self.root = Path(root or os.environ.get("ADAPT_DATA", "data"))
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
+        # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
+        self.order_seed = torch.initial_seed() % 2**31
+        self._train: dict[str, Dataset[Any]] = {}
+        self._check_arguments()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that both domains share."""
+        return len(self.class_names)
+
+    @property
+    def task(self) -> str:
+        """Name of the task, for folders and tables: `mnist-usps`, `art+photo-sketch`."""
+        return "+".join(self.sources) + _TASK_SEPARATOR + self.target
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """The samples `(x, y)` of one domain; every dataset writes this.
+
+        Args:
+            name: One of `known_domains`.
+            split: `train`, `val` or `test`; `holdout` cuts the first two from one training set.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define domain(name, split), which returns a dataset of (x, y).")
+
+    def transform(self, x: Tensor) -> Tensor:
+        """What happens on the device to a batch of inputs `(N, ...)`; by default bytes become floats in [0, 1]."""
+        return x.float() / 255 if x.dtype == torch.uint8 else x
+
+    def holdout(self, dataset: Dataset[Any], split: Split) -> Dataset[Any]:
+        """The training or the validation share of one training set: disjoint, seeded, the same in every run."""
+        size = len(dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
+        held = max(1, round(self.val_fraction * size))
+        return Subset(dataset, order[:held] if split == "val" else order[held:])
+
+    def setup(self, stage: str) -> None:
+        """Build what the stage needs, and refuse pairs that would train without a word of complaint."""
+        if stage != "fit" or self._train:
+            return
+        source = pool([self.domain(name, "train") for name in self.sources])
+        self._train = {"source": source, "target": self.domain(self.target, "train")}
+        names = {"source": "+".join(self.sources), "target": self.target}
+        for role, dataset in self._train.items():
+            size, needed = len(dataset), self.batch_size * self._world()[1]  # type: ignore[arg-type]
+            if size < needed:
+                raise AdaptError(
+                    f"The {role} domain {names[role]!r} has {size} training samples, fewer than one batch of {needed}: "
+                    f"training would end after 0 steps. Lower --data.batch_size to {size} or less."
+                )
+        check_finite_and_comparable({names[role]: d for role, d in self._train.items()}, self.transform)
+
+    def train_dataloader(self) -> Pair | FewShotPair:
+        """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
+        source, target = LabelledView(self._train["source"]), UnlabelledView(self._train["target"])
+        joint = self.batch_size * self._world()[1]
+        batches = max(len(source), len(target)) // joint
+        # Typed as batches: a combined loader takes the NamedTuple's shape for what it yields.
+        pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
+        if self.shots is None:
+            return Pair(pair[0], pair[1])
+        labelled = LabelledView(self._train["target"] if self.shots == "all" else self._few_shots(self.shots))
+        few: Any = self._cycled(labelled, batches, 2)
+        return FewShotPair(pair[0], pair[1], few)
+
+    def val_dataloader(self) -> list[DataLoader[Labelled]]:
+        """Validation loaders `[source, target]`."""
+        return self._evaluation("val")
+
+    def test_dataloader(self) -> list[DataLoader[Labelled]]:
+        """Test loaders `[source, target]`."""
+        return self._evaluation("test")
+
+    def predict_dataloader(self) -> DataLoader[Unlabelled]:
+        """The target's test inputs, without labels."""
+        return self._ordered(UnlabelledView(self.domain(self.target, "test")))
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Apply `transform` to each domain's inputs, a whole batch at once, on the device."""
+        if isinstance(batch, Labelled | Unlabelled):
+            return batch._replace(x=self.transform(batch.x))
+        return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed of the order, so that a resumed run draws the same batches whatever it was started with."""
+        return {"order_seed": self.order_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the seed of the order."""
+        self.order_seed = state_dict["order_seed"]
+
+    def data_path(self, *parts: str, instructions: str) -> Path:
+        """A path below the data root that has to exist.
+
+        Args:
+            *parts: Path below the root.
+            instructions: What to download, and where it has to lie.
+
+        Raises:
+            AdaptError: Nothing lies there.
+        """
+        path = self.root.joinpath(*parts)
+        if not path.exists():
+            raise AdaptError(
+                f"Expected data at {path}, found nothing there. {instructions} "
+                "The root is --data.root, or the environment variable ADAPT_DATA."
+            )
+        return path
+
+    def _check_arguments(self) -> None:
+        for name in [*self.sources, self.target]:
+            self.check_domain(name)
+        if self.target in self.sources:
+            raise AdaptError(f"Expected two different domains, found {self.target!r} as source and as target.")
+        if not self.sources:
+            raise AdaptError("Expected at least one source domain, found an empty list.")
+        if self.batch_size < 1:
+            raise AdaptError(f"Expected a batch size of at least 1, found {self.batch_size}.")
+        if not 0 < self.val_fraction < 1:
+            raise AdaptError(f"Expected a validation fraction between 0 and 1, found {self.val_fraction}.")
+        if isinstance(self.shots, int) and self.shots < 1:
+            raise AdaptError(f"Expected at least 1 shot per class or 'all', found {self.shots}.")
+        check_class_names({name: self.domain_classes(name) for name in [*self.sources, self.target]})
+
+    def check_domain(self, name: str) -> None:
+        """Refuse a domain that this datamodule does not have."""
+        if name in self.known_domains:
+            return
+        close = difflib.get_close_matches(name, self.known_domains, n=1)
+        raise AdaptError(
+            f"Unknown domain {name!r} of {type(self).__name__}: expected one of {', '.join(self.known_domains)}."
+            + (f" Did you mean {close[0]!r}?" if close else "")
+        )
+
+    def domain_classes(self, name: str) -> Sequence[str]:
+        """Class names of one domain; datasets whose domains could differ override this."""
+        return self.class_names
+
+    def _few_shots(self, shots: int) -> Dataset[Any]:
+        labels = labels_of(self._train["target"])
+        generator = torch.Generator().manual_seed(self.order_seed)
+        chosen: list[int] = []
+        for k, name in enumerate(self.class_names):
+            at = (labels == k).nonzero().flatten()
+            if len(at) < shots:
+                raise AdaptError(
+                    f"Expected at least {shots} target training samples of class {name!r}, found {len(at)}. "
+                    "Lower --data.shots."
+                )
+            chosen += at[torch.randperm(len(at), generator=generator)[:shots]].tolist()
+        return Subset(self._train["target"], chosen)
+
+    def _world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _cycled(self, view: LabelledView, batches: int, role: int) -> DomainLoader:
+        rank, world = self._world()
+        size = min(self.batch_size, len(view) // world)
+        sampler = CycledSampler(len(view), size, batches, 3 * self.order_seed + role, rank, world)
+        return DomainLoader(view, sampler, self.num_workers, pin_memory=torch.cuda.is_available())
+
+    def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
+        source = pool([self.domain(name, split) for name in self.sources])
+        return [self._ordered(LabelledView(source)), self._ordered(LabelledView(self.domain(self.target, split)))]
+
+    def _ordered(self, view: LabelledView) -> DataLoader[Any]:
+        return DataLoader(
+            view,
+            batch_size=self.eval_batch_size,
+            num_workers=self.num_workers,
+            collate_fn=whole_batch,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator, as in training: evaluating more often must not change what is learned.
+            generator=torch.Generator(),
+        )

@@ -1,0 +1,95 @@
+"""Loaders whose order is a function of seed and epoch alone, so that a resumed run sees the same batches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from adapt.data.views import LabelledView
+
+
+class CycledSampler(DistributedSampler[Any]):
+    """A fixed number of batches per epoch, in as many fresh permutations of the domain as that takes.
+
+    Each permutation drops its last partial batch, so no batch holds a sample twice. It derives from
+    `DistributedSampler` because Lightning leaves those alone: a wrapped random sampler would repeat one order on
+    every pass of the cycled domain.
+
+    Args:
+        size: Number of samples N of the domain.
+        batch_size: Samples per batch and process.
+        num_batches: Batches per epoch and process.
+        seed: Seed of the order; two domains of a pair take different ones.
+        rank: This process among the `world_size` that share a batch.
+        world_size: Number of processes.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, num_batches: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        super().__init__(range(size), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]  # only its length is used
+        self.size, self.batch_size, self.num_batches = size, batch_size, num_batches
+        self.first_batch = 0
+
+    def __len__(self) -> int:
+        return self.num_batches * self.batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        first, self.first_batch = self.first_batch, 0
+        # One generator per (seed, epoch): multiplying by a large odd number keeps neighbouring seeds apart.
+        generator = torch.Generator().manual_seed((self.seed * 2_654_435_761 + self.epoch) % 2**63)
+        joint = self.batch_size * self.num_replicas
+        per_pass = self.size // joint
+        order: list[int] = []
+        for batch in range(self.num_batches):
+            if batch % per_pass == 0:
+                order = torch.randperm(self.size, generator=generator).tolist()
+            if batch >= first:
+                at = (batch % per_pass) * joint + self.rank * self.batch_size
+                yield from order[at : at + self.batch_size]
+
+
+class DomainLoader(DataLoader[Any]):
+    """A training loader that a checkpoint can stop in the middle of an epoch and continue.
+
+    Args:
+        view: What yields whole batches.
+        sampler: The order.
+        num_workers: Worker processes.
+        pin_memory: Copy batches into page-locked memory, for faster transfer to a GPU.
+    """
+
+    def __init__(self, view: LabelledView, sampler: CycledSampler, num_workers: int, pin_memory: bool) -> None:
+        self.order = sampler
+        self.yielded = 0
+        super().__init__(
+            view,
+            batch_size=sampler.batch_size,
+            sampler=sampler,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            collate_fn=whole_batch,
+            # Its own generator: drawing the workers' seed must not move the global one, which dropout uses.
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator around torch's iterator
+        self.yielded = self.order.first_batch
+        self.generator.manual_seed(self.order.seed + self.order.epoch)
+        for batch in super().__iter__():
+            self.yielded += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches of this epoch that were handed out."""
+        return {"batches": self.yielded % self.order.num_batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue the next epoch after the given number of batches."""
+        self.order.first_batch = state["batches"]
+
+
+def whole_batch(batch: Any) -> Any:
+    """A collate function for views, which already return whole batches."""
+    return batch
