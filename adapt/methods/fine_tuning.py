@@ -65,8 +65,10 @@ class FineTuning(Method):
         blocks = self.backbone.blocks
         frozen = len(blocks) - self._tuned_blocks(len(blocks))
         if frozen != self._frozen:
-            for position, block in enumerate(blocks):
-                _set_frozen(block, position < frozen)
+            # The whole backbone first: some parameters, such as a position embedding, belong to no block.
+            _set_frozen(self.backbone, frozen > 0)
+            for block in blocks[frozen:]:
+                _set_frozen(block, False)
             self._frozen = frozen
 
     def _tuned_blocks(self, blocks: int) -> int:
