@@ -37,12 +37,12 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: 
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .4rem 0; } .lead, .note, figcaption { color: var(--faint); } .note, figcaption { font-size: .875rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .95rem; }
-caption { caption-side: top; text-align: left; color: var(--faint); font-size: .875rem; padding-bottom: .5rem; }
 th, td { padding: .35rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 thead th { border-bottom: 2px solid var(--line); } tbody th { font-weight: 500; }
-th:first-child, td.setting, thead th:nth-child(2) { text-align: left; } td.setting { color: var(--faint); }
+th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
+th small { display: block; color: var(--faint); font-weight: 400; font-size: .75rem; }
 td small { color: var(--bad); } strong { color: var(--accent); }
 .pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
 .pictures.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
@@ -54,7 +54,8 @@ pre { background: var(--card); border-radius: 6px; padding: .7rem; overflow-x: a
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .2rem 1rem; }
 dt { color: var(--faint); } dd { margin: 0; min-width: 0; }
 .failed { border-left: 3px solid var(--bad); padding-left: .8rem; margin: .8rem 0; }
-@media (max-width: 36rem) { th, td { padding: .3rem .45rem; } table { font-size: .85rem; } }
+@media (max-width: 36rem) { th, td { padding: .3rem .45rem; } table { font-size: .85rem; }
+  td small { display: block; } th small { white-space: normal; } }
 """
 
 
@@ -138,7 +139,8 @@ def _failures(results: Sequence[CellResult]) -> str:
         f"<pre>{html.escape((result.error or 'no reason known')[:2000])}</pre></div>"
         for result in failed
     )
-    return f'<section><h2>Runs without a result</h2><p class="note">Tracebacks: error.txt of each run.</p>{entries}</section>'
+    note = '<p class="note">Tracebacks: error.txt of each run.</p>'
+    return f"<section><h2>Runs without a result</h2>{note}{entries}</section>"
 
 
 def _provenance(facts: Facts) -> str:

@@ -44,7 +44,7 @@ class Picture:
 
 
 def draw_pictures(results: Sequence[CellResult], summary: Summary, tasks: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw everything that the files on disk allow, for the given tasks; files that are missing or broken are left out."""
+    """Draw all that the files on disk allow, for the given tasks; files that are missing or broken are left out."""
     pictures = []
     if summary.averages:
         pictures.append(_bars(summary, AVERAGE, summary.averages, folder))
@@ -91,7 +91,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> Arrays | None:
 def _bars(summary: Summary, task: str, estimates: Mapping[str, Estimate], folder: Path) -> Picture:
     styles = method_styles(summary)
     methods = [method for method in summary.methods if method in estimates]
-    figure = new_figure(6.4, 0.9 + 0.42 * len(methods))
+    figure = new_figure(5.6, 0.9 + 0.4 * len(methods))
     axes = figure.subplots()
     spoken = []
     for position, method in enumerate(methods):
@@ -104,13 +104,14 @@ def _bars(summary: Summary, task: str, estimates: Mapping[str, Estimate], folder
         if estimate.ci is not None:
             axes.errorbar(mean, position, xerr=ci, color=INK, capsize=3, linewidth=1.2)
         number = f"{mean:.1f}" + ("" if estimate.ci is None else f" ± {ci:.1f}")
-        axes.text(min(mean + ci, 100) + 1.2, position, number, va="center", fontsize=8, color=INK)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axes.text(min(mean + ci, 100) + 1.8, position, number, va="center", fontsize=9, color=INK, bbox=box)
         spoken.append(f"{method} {number}")
         if summary.settings[method] == SOURCE_ONLY:
             axes.axvline(mean, color="#7f7f7f", linestyle="--", linewidth=1, zorder=0)
     axes.set_yticks(range(len(methods)), methods, fontsize=9)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 118), xticks=range(0, 101, 20))
+    axes.set(xlim=(0, 122), xticks=range(0, 101, 20))
     axes.set_xlabel("target test accuracy in %, bars: 95% interval", fontsize=8)
     axes.set_title(f"{task} over tasks" if task == AVERAGE else task, fontsize=10)
     _plain(axes)
@@ -120,7 +121,7 @@ def _bars(summary: Summary, task: str, estimates: Mapping[str, Estimate], folder
 
 def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: Path) -> list[Picture]:
     styles = method_styles(summary)
-    figure = new_figure(9.0, 3.7)
+    figure = new_figure(8.0, 3.8)
     panels = figure.subplots(1, 2, sharey=True)
     drawn = False
     for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):

@@ -172,20 +172,26 @@ def check_rows(rows: Any) -> list[Row]:
     return checked
 
 
+def csv_rows(results: Sequence[CellResult]) -> list[list[Any]]:
+    """One line of `CSV_COLUMNS` per cell and selection rule; a cell without rows has one without accuracies."""
+    lines: list[list[Any]] = []
+    for result in results:
+        found: list[tuple[str, float | None, float | None]] = [
+            (row["rule"], row["source_accuracy"], row["target_accuracy"]) for row in result.rows
+        ]
+        for rule, source, target in found or [("last", None, None)]:
+            left = [result.task, result.method, result.setting, result.seed, rule, source, target]
+            lines.append([*left, result.status, round(result.wall_seconds, 2), result.config_hash, result.commit])
+    return lines
+
+
 def write_csv(results: Sequence[CellResult], path: Path) -> None:
-    """Write one line per cell and selection rule; a cell without rows gets one line with empty accuracies."""
-    with io.StringIO(newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        for result in results:
-            lines: list[tuple[str, Any, Any]] = [
-                (row["rule"], row["source_accuracy"], row["target_accuracy"]) for row in result.rows
-            ]
-            for rule, source, target in lines or [("last", None, None)]:
-                left = (result.task, result.method, result.setting, result.seed, rule, source, target)
-                right = (result.status, round(result.wall_seconds, 2), result.config_hash, result.commit)
-                writer.writerow(["" if value is None else value for value in (*left, *right)])
-        write_atomically(path, file.getvalue())
+    """Write the lines of `csv_rows`, with nothing between the commas where there is no value."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(csv_rows(results))
+    write_atomically(path, text.getvalue())
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,8 @@ from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVIS
 from adapt.benchmark.statistics import Estimate, Summary
 
 Rank = Literal["best", "second", ""]
+
+_MOST_TERMINAL_COLUMNS = 4
 
 _RULES = {
     "last": "last training step",
@@ -83,7 +86,7 @@ def notes(summary: Summary) -> list[str]:
     """Sentences that explain the marks which occur in the table."""
     sentences = []
     estimates = [*summary.cells.values(), *summary.averages.values()]
-    if any(_ranks(summary, column) for column in _columns(summary)):
+    if any(_ranks(summary, column) for column in columns_of(summary)):
         sentences.append(
             "Bold: best, underlined: second best among methods that train with the same kind of target labels; "
             "train-on-target is never ranked."
@@ -92,11 +95,10 @@ def notes(summary: Summary) -> list[str]:
         sentences.append("↓ negative transfer: below source-only, with the 95% intervals apart.")
     if any(estimate.negative == "one seed" for estimate in estimates):
         sentences.append("↓? below source-only, by one seed alone.")
-    if any(0 < estimate.n < len(summary.seeds) for estimate in estimates):
+    entries = [entry for _, _, entries in _layout(summary).rows for entry in entries]
+    if any("(n = " in entry.notes for entry in entries):
         sentences.append("n: seeds in the mean, where fewer than all.")
-    if any(
-        summary.averages.get(method, Estimate(0.0, None, 1, 0)).n < len(summary.seeds) for method in summary.methods
-    ):
+    if any(average.n < len(summary.seeds) for average in summary.averages.values()):
         sentences.append(f"{AVERAGE}: over the seeds with which a method finished every task; – where there is none.")
     return sentences
 
@@ -152,36 +154,39 @@ def html_table(summary: Summary) -> str:
         number = {"best": f"<strong>{number}</strong>", "second": f"<u>{number}</u>"}.get(entry.rank, number)
         return f"<td>{number} <small>{html.escape(entry.notes)}</small></td>" if entry.notes else f"<td>{number}</td>"
 
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ["Method", "Target labels", *layout.columns])
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ["Method", *layout.columns])
     body = "\n".join(
-        f'<tr><th scope="row">{html.escape(method)}</th><td class="setting">{html.escape(labels)}</td>'
+        f'<tr><th scope="row">{html.escape(method)}<small>target labels: {html.escape(labels)}</small></th>'
         + "".join(map(cell, entries))
         + "</tr>"
         for method, labels, entries in layout.rows
     )
     explained = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes(summary))
     return (
-        f'<div class="scroll"><table><caption>{html.escape(caption(summary))}</caption>'
+        f'<p class="note">{html.escape(caption(summary))}</p><div class="scroll"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{explained}"
     )
 
 
-def terminal_table(summary: Summary) -> Table:
-    """The table for `rich`."""
+def terminal_table(summary: Summary) -> Group:
+    """The table for `rich`, with caption and notes."""
     layout = _layout(summary)
-    table = Table(title=Text(caption(summary)), caption=Text("\n".join(notes(summary))), caption_justify="left")
-    table.add_column("Method")
-    table.add_column("Target labels")
-    for name in layout.columns:
-        table.add_column(Text(name), justify="right")
     styles = {"best": "bold green", "second": "underline", "": ""}
-    for method, labels, entries in layout.rows:
-        cells = [
-            Text.assemble((entry.number, styles[entry.rank]), (f" {entry.notes}" if entry.notes else "", "yellow"))
-            for entry in entries
-        ]
-        table.add_row(Text(method), Text(labels), *cells)
-    return table
+
+    def cell(entry: Entry) -> Text:
+        return Text.assemble((entry.number, styles[entry.rank]), (f" {entry.notes}" if entry.notes else "", "yellow"))
+
+    rows = [[Text("Method"), Text("Target labels"), *map(Text, layout.columns)]]
+    rows += [[Text(method), Text(labels), *map(cell, entries)] for method, labels, entries in layout.rows]
+    # Many tasks fit a screen only below one another.
+    if len(layout.columns) > max(_MOST_TERMINAL_COLUMNS, len(layout.rows)):
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    table = Table()
+    for position, head in enumerate(rows[0]):
+        table.add_column(head, justify="left" if position == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return Group(Text(caption(summary)), table, *(Text(note, style="dim") for note in notes(summary)))
 
 
 CSV_COLUMNS = ("rule", "method", "setting", "task", "mean", "ci95", "n", "n_failed", "negative_transfer")
@@ -194,7 +199,7 @@ def csv_table(summaries: Sequence[Summary]) -> str:
     writer.writerow(CSV_COLUMNS)
     for summary in summaries:
         for method in summary.methods:
-            for name, estimates in _columns(summary).items():
+            for name, estimates in columns_of(summary).items():
                 if (e := estimates.get(method)) is not None:
                     numbers = ("" if value is None else f"{value:.6f}" for value in (e.mean, e.ci))
                     setting = summary.settings[method]
@@ -212,7 +217,8 @@ def labels_used(setting: str) -> str:
     return {SOURCE_ONLY: "none", UNSUPERVISED: "none", TARGET_LABELS: "all"}.get(setting, setting)
 
 
-def _columns(summary: Summary) -> dict[str, Mapping[str, Estimate]]:
+def columns_of(summary: Summary) -> dict[str, Mapping[str, Estimate]]:
+    """Column name → method → estimate: the tasks, and with several of them their average."""
     columns: dict[str, Mapping[str, Estimate]] = {
         task: {method: summary.cells[method, task] for method in summary.methods if (method, task) in summary.cells}
         for task in summary.tasks
@@ -223,7 +229,7 @@ def _columns(summary: Summary) -> dict[str, Mapping[str, Estimate]]:
 
 
 def _layout(summary: Summary) -> _Layout:
-    columns = _columns(summary)
+    columns = columns_of(summary)
     ranks = {name: _ranks(summary, name) for name in columns}
     return _Layout(
         columns=tuple(columns),
@@ -256,7 +262,7 @@ def _entry(estimate: Estimate | None, rank: Rank, seeds: int, average: bool) -> 
 def _ranks(summary: Summary, column: str) -> dict[str, Rank]:
     """Best and second best as displayed, within methods that train with the same kind of target labels."""
     ranks: dict[str, Rank] = {}
-    estimates = _columns(summary)[column]
+    estimates = columns_of(summary)[column]
     # A method with a handful of target labels does not compete with methods that have none.
     kinds: list[Callable[[str], bool]] = [
         lambda setting: setting in (SOURCE_ONLY, UNSUPERVISED),
