@@ -148,7 +148,9 @@ class AdaptCLI(LightningCLI):
             logger.log_hyperparams(resolved)
 
     def after_fit(self) -> None:
-        """Say where everything lies, and how to go on."""
+        """Say where everything lies, and how to go on; a grid has its own words."""
+        if self.settings.trainer.enable_progress_bar is False:
+            return
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith(("val/", "oracle/"))}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: adapt test --config {self.run_dir}/config.yaml")
