@@ -244,7 +244,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours = cause(error)
         if ours is None and not isinstance(error, ArgumentError):
             raise
-        print(f"adapt: {ours or explain(error)}", file=sys.stderr)
+        # A worker process of a loader puts its whole traceback before the error's own words.
+        message = str(ours).rpartition("AdaptError: ")[2] if ours else explain(error)
+        print(f"adapt: {message}", file=sys.stderr)
         return 2
 
 
