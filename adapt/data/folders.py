@@ -19,7 +19,9 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # 256 to 224 pixels, the field's ratio of the resized side to the crop.
 _MARGIN = 256 / 224
-_INSTRUCTIONS = "Unpack the dataset so that images lie at <root>/<dataset>/<domain>/<class>/*.jpg (or .png, .webp, ...)."
+_INSTRUCTIONS = (
+    "Unpack the dataset so that images lie at <root>/<dataset>/<domain>/<class>/*.jpg (or .png, .webp, ...)."
+)
 
 
 class ImageFolders(DomainDataModule):
@@ -143,7 +145,9 @@ class ImageList(Dataset[tuple[Tensor, int]]):
             with Image.open(path) as file:
                 image = functional.pil_to_tensor(file.convert("RGB"))
         except (OSError, SyntaxError) as error:
-            raise AdaptError(f"Expected an image at {path}, could not decode it ({error}). Restore or remove it.") from error
+            raise AdaptError(
+                f"Expected an image at {path}, could not decode it ({error}). Restore or remove it."
+            ) from error
         cropped: Tensor = self.crop(image)
         return cropped, label
 
