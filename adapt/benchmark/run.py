@@ -55,9 +55,7 @@ def _logger(cell: Cell) -> list[str]:
     if cell.wandb_mode == "disabled":
         return ["--trainer.logger=false"]
     tags = [cell.task, f"seed {cell.seed}"]
-    entry = wandb_logger(
-        cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode
-    )
+    entry = wandb_logger(cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode)
     return [f"--trainer.logger={json.dumps(entry)}"]
 
 
