@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ import adapt.backbones
 import adapt.methods
 import adapt.schedules  # noqa: F401  # short names on the command line need their classes imported
 from adapt.analysis import Pictures
-from adapt.benchmark.command import benchmark_command, report_command
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError, DivergedError
-from adapt.explain import explain
+from adapt.explain import cause, explain
 from adapt.methods import Method
+from adapt.methods.checkpoints import check_method
 from adapt.selection import checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
 
@@ -46,6 +47,7 @@ _NOISE = (
     "Experiment logs directory .* exists",
     "Checkpoint directory .* exists",
     ".*smaller than the logging interval.*",
+    "Be aware that when using `ckpt_path`.*",
     ".*`tensorboardX` has been removed.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
 )
@@ -91,17 +93,24 @@ class AdaptCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then ask the data for the labels that the method needs, and find the checkpoint to evaluate."""
         super().parse_arguments(parser, args)
-        config = self.config[self.subcommand]
-        if method_class(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
+        command = self.config.subcommand
+        config = self.config[command]
+        for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
+            if config[key] is None or imported(config[key].class_path) is base:
+                raise AdaptError(f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does.")
+        if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
-        if self.subcommand != "fit" and config.ckpt_path is None:
+        if command != "fit" and config.ckpt_path is None:
             if config.run_dir is None:
                 raise AdaptError(
-                    f"`adapt {self.subcommand}` needs trained weights: give --config <run>/config.yaml or --ckpt_path."
+                    f"`adapt {command}` needs trained weights: give --config <run>/config.yaml or --ckpt_path."
                 )
             config.ckpt_path = str(checkpoint_path(Path(config.run_dir), "last"))
         if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
             raise AdaptError(f"Expected a checkpoint at {config.ckpt_path}, found no file there.")
+        if config.ckpt_path is not None:
+            # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
+            check_method(imported(config.model.class_path), Path(config.ckpt_path))
 
     @property
     def settings(self) -> Any:
@@ -117,7 +126,7 @@ class AdaptCLI(LightningCLI):
         chosen = given.callbacks or []
         chosen = chosen if isinstance(chosen, list) else [chosen]
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
-            callbacks.append(RichProgressBar())
+            callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
             make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
@@ -132,14 +141,16 @@ class AdaptCLI(LightningCLI):
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
         self.settings.run_dir = str(self.run_dir)
-        text = self._parser(self.subcommand).dump(self.settings, skip_link_targets=True)
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         (self.run_dir / "config.yaml").write_text(text)
         resolved = yaml.safe_load(text) | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
 
     def after_fit(self) -> None:
-        """Say where everything lies, and how to go on."""
+        """Say where everything lies, and how to go on; a grid has its own words."""
+        if self.settings.trainer.enable_progress_bar is False:
+            return
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith(("val/", "oracle/"))}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: adapt test --config {self.run_dir}/config.yaml")
@@ -187,11 +198,19 @@ class AdaptCLI(LightningCLI):
         return path
 
 
-def method_class(class_path: str) -> type[Method]:
-    """The class of a method by its import path."""
+class EpochProgressBar(RichProgressBar):
+    """Lightning's bar, without the end that it makes up for a run whose length is given in steps."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        if self.trainer.max_epochs == -1:
+            return f"Epoch {current_epoch}, step {self.trainer.global_step}/{self.trainer.max_steps}"
+        return super()._get_train_description(current_epoch)
+
+
+def imported(class_path: str) -> Any:
+    """The class at an import path."""
     module, _, name = class_path.rpartition(".")
-    found: type[Method] = getattr(__import__(module, fromlist=[name]), name)
-    return found
+    return getattr(import_module(module), name)
 
 
 def make_directory(path: Path) -> None:
@@ -218,15 +237,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quieten()
     try:
         return _dispatch(args)
-    except AdaptError as error:
-        print(f"adapt: {error}", file=sys.stderr)
-        return 2
-    except ArgumentError as error:
-        print(f"adapt: {explain(error)}", file=sys.stderr)
-        return 2
     except DivergedError as error:
         print(f"adapt: diverged: {error}", file=sys.stderr)
         return 3
+    except Exception as error:
+        ours = cause(error)
+        if ours is None and not isinstance(error, ArgumentError):
+            raise
+        print(f"adapt: {ours or explain(error)}", file=sys.stderr)
+        return 2
 
 
 def _dispatch(args: list[str]) -> int:
@@ -237,10 +256,11 @@ def _dispatch(args: list[str]) -> int:
     if command == "--version":
         print(adapt.__version__)
         return 0
-    if command == "benchmark":
-        return benchmark_command(args[1:])
-    if command == "report":
-        return report_command(args[1:])
+    if command in ("benchmark", "report"):
+        # The grid stands on top of the command line, and fit does not need it.
+        from adapt.benchmark.command import benchmark_command, report_command
+
+        return (benchmark_command if command == "benchmark" else report_command)(args[1:])
     if command not in LightningCLI.subcommands():
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)

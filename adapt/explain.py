@@ -5,46 +5,56 @@ import inspect
 import re
 from importlib import import_module
 
-from torch import nn
-
 from adapt.backbones import Backbone
 from adapt.data import DomainDataModule
+from adapt.errors import AdaptError
 from adapt.methods import Method
 
 
+def cause(error: BaseException) -> AdaptError | None:
+    """The error of ours behind one that the parser made of it, if there is one.
+
+    Args:
+        error: Whatever was raised.
+    """
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, AdaptError):
+        link = link.__cause__ or link.__context__
+    return link
+
+
 def explain(error: Exception) -> str:
-    """The one cause behind a parser error, which lists every type that a value could have had.
+    """The one thing that is wrong, out of a message that lists every type that a value could have had.
 
     Args:
         error: The parser's error.
     """
     message = str(error)
-    key = re.search(r'Parser key "([\w.]+)"', message)
-    unknown = re.search(r"Expected a dot import path string: (\S+)", message) or re.search(
-        r"Import path \S+ does not correspond to a subclass of \w+|Unexpected import path format: (\S+)", message
-    )
-    option = re.search(r"class_path '?([\w.]+)'?:\s+(?:Validation failed: )?.*?(?:Option|Key) '([\w.]+)' is not", message, re.S)
-    if option:
-        return _unknown_option(option[1], option[2])
-    if unknown and unknown[1]:
-        return _unknown_class(key[1] if key else "", unknown[1])
-    required = re.search(r'Key "([\w.]+)" is required', message)
-    if required:
-        return f"--{required[1]} is missing. `adapt COMMAND --help` lists the options."
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip()]
-    return " ".join(lines[:4])
+    key = "--" + ".".join(re.findall(r'Parser key "([\w.]+)"', message))
+    classes = re.findall(r"class_path '?=?'?([\w.]+)'?:", message)
+    if option := re.search(r"Option '([\w.]+)' is not accepted", message):
+        owner = re.search(r"Got value: Namespace\(class_path='([\w.]+)'", message)
+        return _unknown_option(owner[1] if owner else classes[-1], option[1])
+    if unknown := re.search(r"Expected a dot import path string: (\S+)", message):
+        return _unknown_class(key, unknown[1])
+    if missing := re.search(r"following arguments are required: (.+)", message):
+        return f"{classes[-1].rpartition('.')[2]} needs {missing[1]}: give {key}.{missing[1].split(',')[0]}."
+    if value := re.search(r"Expected an? (.+?)\. Got value: (.*)", message):
+        kind = re.sub(r"typing\.Literal|<class '(\w+)'>", lambda found: found[1] or "one of ", value[1])
+        return f"{key} expects {kind}, found {value[2]!r}."
+    if unrecognized := re.search(r"unrecognized arguments: (.*)", message):
+        return f"Unknown option {unrecognized[1]}. `adapt COMMAND --help` lists the options."
+    return " ".join(line.strip(" -") for line in message.splitlines()[:4] if line.strip())
 
 
 def _unknown_class(key: str, name: str) -> str:
-    base = {"model": Method, "data": DomainDataModule}.get(key.split(".")[0], nn.Module)
-    if "backbone" in key:
-        base = Backbone
-    known = sorted(_names(base)) if base is not nn.Module else []
+    bases = {"--model": Method, "--data": DomainDataModule, "--model.backbone": Backbone}
+    known = sorted(_names(bases[key])) if key in bases else []
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    expected = f"one of {', '.join(known)}, or " if known else ""
     return (
-        f"Unknown class {name!r} for --{key}: expected one of {', '.join(known)}, or the import path of your own "
-        f"(my_module.MyClass, its file in this folder).{hint}"
+        f"Unknown class {name!r} for {key}: expected {expected}an import path (my_module.MyClass, whose file lies in "
+        f"this folder).{f' Did you mean {close[0]}?' if close else ''}"
     )
 
 

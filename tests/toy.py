@@ -1,10 +1,11 @@
 """A shift in eight dimensions that alignment of the features mends and source-only training does not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -53,6 +54,7 @@ def train(
     ckpt_path: Path | None = None,
     dropout: float = 0.0,
     trainer: dict[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
     **kwargs: Any,
 ) -> tuple[Method, DomainDataModule, Trainer]:
     """Train a method on the toy in a real Trainer, and return what was trained."""
@@ -68,7 +70,7 @@ def train(
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=selection_callbacks(directory),
+        callbacks=[*callbacks, *selection_callbacks(directory)],
         **options,
     )
     fit.fit(built, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)

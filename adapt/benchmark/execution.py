@@ -202,7 +202,7 @@ def _clean_up() -> None:
     # The next cell must not share a logged run or GPU memory with a failed one.
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
-        wandb.finish(exit_code=1, quiet=True)
+        wandb.finish(exit_code=1)
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

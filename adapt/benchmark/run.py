@@ -1,6 +1,7 @@
 """One cell of a grid: what `adapt fit` and `adapt test` give on the cell's own saved configuration."""
 
 import json
+import os
 from typing import Any
 
 import wandb
@@ -36,6 +37,8 @@ def run_cell(cell: Cell) -> list[Row]:
 
     path = cell.directory / "cell.yaml"
     path.write_text(yaml.safe_dump(cell.config, sort_keys=False))
+    # W&B's lines about every run would push the grid's own away.
+    os.environ.setdefault("WANDB_SILENT", "true")
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     try:
         cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
@@ -45,9 +48,9 @@ def run_cell(cell: Cell) -> list[Row]:
     except ArgumentError as error:
         raise AdaptError(explain(error)) from error
     except BaseException:
-        wandb.finish(exit_code=1, quiet=True)
+        wandb.finish(exit_code=1)
         raise
-    wandb.finish(quiet=True)
+    wandb.finish()
     return rows
 
 

@@ -39,6 +39,20 @@ def check_checkpoint(method: Method, checkpoint: dict[str, Any]) -> None:
             )
 
 
+def check_method(method: type[Method], path: Path) -> None:
+    """Refuse a checkpoint file of another method.
+
+    Raises:
+        AdaptError: It is of another one, or cannot be read.
+    """
+    found = _description(read_checkpoint(path), str(path))["method"]
+    if found != method.__name__:
+        raise AdaptError(
+            f"Expected a checkpoint of {method.__name__}, found one of {found} at {path}. "
+            f"Give --model {found}, or start from its network with --model.init_from."
+        )
+
+
 def load_network(method: Method, path: Path) -> None:
     """Load backbone, bottleneck and classifier of another run's checkpoint, whatever its method.
 
