@@ -72,7 +72,9 @@ def _read(path: Path) -> TensorDomain:
     try:
         counts, labels = load_svmlight_file(str(path), n_features=_WORDS, zero_based=True)
     except ValueError as error:
-        raise AdaptError(f"Expected svmlight counts at {path}, could not read them ({error}). {_INSTRUCTIONS}") from error
+        raise AdaptError(
+            f"Expected svmlight counts at {path}, could not read them ({error}). {_INSTRUCTIONS}"
+        ) from error
     if set(np.unique(labels)) - {-1.0, 1.0}:
         raise AdaptError(f"Expected labels −1 and 1 in {path}, found {np.unique(labels)[:5].tolist()}. {_INSTRUCTIONS}")
     # The largest count in these files is below 256; more than that tells no reader more.

@@ -118,7 +118,7 @@ class Digits(DomainDataModule):
 def _resized(root: Path, name: str, train: bool, size: int, channels: int) -> TensorDomain:
     raw = _read(root, name, train)
     x = torch.empty(len(raw), channels, size, size, dtype=torch.uint8)
-    for part, out in zip(raw.x.split(_CHUNK), x.split(_CHUNK), strict=True):
+    for part, out in zip(torch.split(raw.x, _CHUNK), torch.split(x, _CHUNK), strict=True):
         image = functional.rgb_to_grayscale(part) if channels < part.shape[1] else part
         # A single channel that is copied into three spreads by itself.
         out.copy_(functional.resize(image, [size, size], antialias=True))

@@ -63,7 +63,7 @@ def blend(digits: Bytes, photos: list[Bytes], seed: int, message: str = "MNIST-M
     console = Console(stderr=True)
     for k, photo in enumerate(track(photos, message, console=console, transient=True, disable=not console.is_terminal)):
         at = np.flatnonzero(chosen == k)
-        windows = sliding_window_view(photo, digits.shape[1:], axis=(0, 1))  # type: ignore[call-overload]  # stubs take ints
+        windows = sliding_window_view(photo, digits.shape[1:], axis=(0, 1))
         top, left = (where[at] * windows.shape[:2]).astype(int).T
         out[at] = np.abs(windows[top, left].astype(np.int16) - digits[at, None])
     return out
