@@ -64,7 +64,19 @@ def test_divergence_names_term_and_step(task: str, tmp_path: Path, capsys: pytes
 
 
 def test_a_missing_data_root_says_what_to_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "fit --model DANN --model.backbone LeNet --data Digits --data.source mnist --data.target usps".split()
+    words = [
+        "fit",
+        "--model",
+        "DANN",
+        "--model.backbone",
+        "LeNet",
+        "--data",
+        "Digits",
+        "--data.source",
+        "mnist",
+        "--data.target",
+        "usps",
+    ]
     assert main([*words, "--data.root", str(tmp_path), "--run_dir", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
     assert "MNIST" in error
@@ -80,7 +92,19 @@ def test_a_corrupt_image_is_named_by_its_path(tmp_path: Path, capsys: pytest.Cap
                 Image.new("RGB", (40, 40), (10 * k, 99, 5 * k)).save(folder / f"{k}.png")
     bad = tmp_path / "b" / "dog" / "3.png"
     bad.write_bytes(bad.read_bytes()[:30])
-    words = "fit --model DANN --model.backbone SmallCNN --data ImageFolders --data.source a --data.target b".split()
+    words = [
+        "fit",
+        "--model",
+        "DANN",
+        "--model.backbone",
+        "SmallCNN",
+        "--data",
+        "ImageFolders",
+        "--data.source",
+        "a",
+        "--data.target",
+        "b",
+    ]
     options = f"--data.root {tmp_path} --data.image_size 32 --data.batch_size 4 --run_dir {tmp_path / 'run'}".split()
     assert main([*words, *options, "--trainer.max_epochs", "2"]) == 2
     assert str(bad) in capsys.readouterr().err
