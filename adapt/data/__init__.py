@@ -2,6 +2,7 @@
 
 from adapt.data.base import DomainDataModule
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.data.digits import Digits
 from adapt.data.views import TensorDomain
 
-__all__ = ["DomainDataModule", "FewShotPair", "Labelled", "Pair", "TensorDomain", "Unlabelled"]
+__all__ = ["Digits", "DomainDataModule", "FewShotPair", "Labelled", "Pair", "TensorDomain", "Unlabelled"]

@@ -1,0 +1,149 @@
+"""Digits: MNIST, USPS, SVHN, MNIST-M, Synthetic Digits and three embedded domains, in any pairing."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.io import loadmat
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.datasets import MNIST, SVHN, USPS
+from torchvision.transforms.v2 import functional
+
+from adapt.data import mnist_m
+from adapt.data.base import DomainDataModule, Split
+from adapt.data.optdigits import optdigits
+from adapt.data.views import TensorDomain
+from adapt.errors import AdaptError
+
+_EMBEDDED = ("optdigits", "optdigits_photo", "optdigits_inverted")
+_COLOUR = ("svhn", "mnist_m", "syn", "optdigits_photo", "optdigits_inverted")
+# Training file, test file, instructions; `mnist_m` looks for its own.
+_FILES: dict[str, tuple[str, str, str]] = {
+    "mnist": (
+        "MNIST/raw/train-images-idx3-ubyte",
+        "MNIST/raw/t10k-images-idx3-ubyte",
+        "Pass --data.download true, or unpack MNIST's four files to <root>/MNIST/raw.",
+    ),
+    "usps": (
+        "usps.bz2",
+        "usps.t.bz2",
+        "Pass --data.download true, or put usps.bz2 and usps.t.bz2 (LIBSVM's multiclass data sets) into the root.",
+    ),
+    "svhn": (
+        "train_32x32.mat",
+        "test_32x32.mat",
+        "Pass --data.download true, or put SVHN's cropped digits (format 2) into the root.",
+    ),
+    "syn": (
+        "synth_train_32x32.mat",
+        "synth_test_32x32.mat",
+        "Download Synthetic Digits from the page of DANN's authors, and put its two files into the root.",
+    ),
+}
+_TORCHVISION = {"mnist": MNIST, "usps": USPS}
+_CHUNK = 4096
+
+
+class Digits(DomainDataModule):
+    """Ten digits in eight domains: `mnist`, `usps`, `svhn`, `mnist_m`, `syn`, and three that need no file.
+
+    The embedded `optdigits`, `optdigits_photo` and `optdigits_inverted` are described in `adapt.data.optdigits`.
+    A domain is one tensor of bytes in memory, resized once with antialiasing; batches are scaled to [−1, 1] on the
+    device. Test sets are the official ones; validation is held out of the training sets.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        image_size: Side of the square images, in pixels.
+        channels: 1 (colour becomes gray) or 3 (gray is replicated); by default 3 if any of the domains is colour.
+        download: Fetch MNIST, USPS and SVHN with torchvision where they are missing.
+        **kwargs: See `DomainDataModule`.
+
+    Raises:
+        AdaptError: An argument is out of range; at setup, a file is missing or cannot be read.
+    """
+
+    known_domains = (*_TORCHVISION, "svhn", "mnist_m", "syn", *_EMBEDDED)
+    class_names = tuple("0123456789")
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        image_size: int = 28,
+        channels: int | None = None,
+        download: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(source, target, **kwargs)
+        if image_size < 1:
+            raise AdaptError(f"Expected an image size of at least 1 pixel, found {image_size}.")
+        if channels not in (None, 1, 3):
+            raise AdaptError(f"Expected 1 or 3 channels (or null, to choose by the domains), found {channels}.")
+        self.names = [*self.sources, self.target]
+        self.channels = channels or (3 if any(name in _COLOUR for name in self.names) else 1)
+        self.image_size, self.download = image_size, download
+        self.input_shape = (self.channels, image_size, image_size)
+
+    def prepare_data(self) -> None:
+        """Download what torchvision has, if asked to, and make MNIST-M where it is needed; once per machine."""
+        if self.download:
+            self.root.mkdir(parents=True, exist_ok=True)
+            wanted = {"mnist" if name == "mnist_m" else name for name in self.names}
+            for train in (True, False):
+                for name in wanted & _TORCHVISION.keys():
+                    _TORCHVISION[name](str(self.root), train=train, download=True)
+                if "svhn" in wanted:
+                    SVHN(str(self.root), split="train" if train else "test", download=True)
+        if "mnist_m" in self.names:
+            mnist_m.ensure(self.root)
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """The official test set, or a share of the official training set."""
+        if name in _FILES:
+            self.data_path(_FILES[name][split == "test"], instructions=_FILES[name][2])
+        images = _resized(self.root.resolve(), name, split != "test", self.image_size, self.channels)
+        return images if split == "test" else self.holdout(images, split)
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Bytes to floats in [−1, 1]."""
+        return (x / 255 - 0.5) / 0.5
+
+
+# Two domains with two sets each, and as many again for pooled sources; a grid of hundreds of cells holds no more.
+@lru_cache(maxsize=8)
+def _resized(root: Path, name: str, train: bool, size: int, channels: int) -> TensorDomain:
+    raw = _read(root, name, train)
+    x = torch.empty(len(raw), channels, size, size, dtype=torch.uint8)
+    for part, out in zip(torch.split(raw.x, _CHUNK), torch.split(x, _CHUNK), strict=True):
+        image = functional.rgb_to_grayscale(part) if channels < part.shape[1] else part
+        # A single channel that is copied into three spreads by itself.
+        out.copy_(functional.resize(image, [size, size], antialias=True))
+    return TensorDomain(x, raw.y)
+
+
+def _read(root: Path, name: str, train: bool) -> TensorDomain:
+    if name in _EMBEDDED:
+        return optdigits(name, train)
+    if name == "mnist_m":
+        return mnist_m.load(root, train)
+    path = root / _FILES[name][not train]
+    try:
+        if name not in _TORCHVISION:
+            return _read_mat(path)
+        files = _TORCHVISION[name](str(root), train=train)
+        return TensorDomain(torch.as_tensor(files.data)[:, None], torch.as_tensor(files.targets))
+    # Each reader has its own idea of what a broken file raises; what a person needs is the path.
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise AdaptError(f"Expected {name} at {path}, could not read it ({what}). {_FILES[name][2]}") from error
+
+
+def _read_mat(path: Path) -> TensorDomain:
+    # SVHN and Synthetic Digits share the format; 10 stands for the digit 0 in the former.
+    file = loadmat(path)
+    x, y = file["X"], file["y"].ravel().astype(np.int64) % 10
+    return TensorDomain(torch.from_numpy(np.ascontiguousarray(x.transpose(3, 2, 0, 1))), torch.from_numpy(y))
