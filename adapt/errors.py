@@ -1,7 +1,7 @@
 """The error that a person reads: one or two lines, no traceback at the command line."""
 
 
-class AdaptError(ValueError):
+class AdaptError(Exception):
     """Wrong input: says what was expected, what was found and how to mend it."""
 
 

@@ -37,8 +37,8 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
 
 def fetch(dataset: Dataset[Any], indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`."""
-    batched = hasattr(dataset, "__getitems__")
-    batch = dataset.__getitems__(indices) if batched else [dataset[i] for i in indices]
+    many = getattr(dataset, "__getitems__", None)
+    batch = many(indices) if many else [dataset[i] for i in indices]
     x, y = default_collate(batch) if isinstance(batch, list) else batch
     return x, torch.as_tensor(y).long()
 

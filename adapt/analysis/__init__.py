@@ -1,0 +1,7 @@
+"""What a person looks at: embeddings of both domains and confusion matrices, as files and as logged pictures."""
+
+from adapt.analysis.confusion import confusion_figure
+from adapt.analysis.embedding import embedding_figure, project
+from adapt.analysis.pictures import Pictures
+
+__all__ = ["Pictures", "confusion_figure", "embedding_figure", "project"]

@@ -1,0 +1,117 @@
+"""The callback that draws what a tested model does with both domains."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from adapt.analysis.confusion import confusion_figure, confusion_matrix
+from adapt.analysis.drawing import png_bytes
+from adapt.analysis.embedding import embedding_figure, project
+from adapt.errors import AdaptError
+
+_DOMAINS = ("source", "target")
+
+
+class Pictures(Callback):
+    """During `test`, writes an embedding of both domains and the target's confusion matrix.
+
+    Expects `test_step` to return `features (N, d)` and `logits (N, K)`, and test loaders `[source, target]`. Leaves
+    `embedding.npz` (`xy_2d (N, 2)`, `y`, `domain` with 0 = source and 1 = target), `confusion.npz` (`matrix (K, K)` of
+    counts with rows of true classes, `class_names`) and a PNG of each, and logs both to Weights & Biases if it is on.
+
+    Args:
+        samples: Largest number of samples per domain in the embedding, drawn at random from the whole test set.
+        directory: Where the files go; by default the trainer's root directory.
+        seed: Seeds the draw and the projection, apart from the training's random numbers.
+    """
+
+    def __init__(self, samples: int = 250, directory: str | None = None, seed: int = 0) -> None:
+        super().__init__()
+        if samples < 1:
+            raise AdaptError(f"Expected Pictures(samples=...) of at least 1, found {samples}.")
+        self.samples, self.directory, self.seed = samples, directory, seed
+        self._clear()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget what an earlier test left."""
+        self._clear()
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep a random share of the features, and count every prediction."""
+        if not isinstance(outputs, Mapping) or not {"features", "logits"} <= outputs.keys():
+            return
+        y, logits = batch.y.detach().cpu(), outputs["logits"].detach().float().cpu()
+        self._keep(dataloader_idx, outputs["features"].detach().float().cpu().flatten(1), y)
+        count = logits.shape[1]
+        counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).numpy(), count)
+        self._confusion[dataloader_idx] = self._confusion.get(dataloader_idx, np.zeros_like(counted)) + counted
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the files and log the pictures."""
+        if not self._kept or not trainer.is_global_zero:
+            return
+        directory = Path(self.directory or trainer.default_root_dir)
+        directory.mkdir(parents=True, exist_ok=True)
+        figures = {"confusion": self._write_confusion(directory, trainer)}
+        try:
+            figures["embedding"] = self._write_embedding(directory, trainer)
+        except AdaptError as error:
+            warnings.warn(f"No embedding picture: {error}", stacklevel=2)
+        for name, figure in figures.items():
+            path = directory / f"{name}.png"
+            path.write_bytes(png_bytes(figure))
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image(key=name, images=[str(path)])
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kept: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._confusion: dict[int, np.ndarray[Any, np.dtype[np.int64]]] = {}
+        self._generator = torch.Generator().manual_seed(self.seed)
+
+    def _keep(self, loader: int, features: Tensor, y: Tensor) -> None:
+        # The samples with the smallest random keys so far are a uniform draw: test sets often come sorted by class.
+        keys = torch.rand(len(y), generator=self._generator)
+        if loader in self._kept:
+            old = self._kept[loader]
+            keys, features, y = torch.cat([old[0], keys]), torch.cat([old[1], features]), torch.cat([old[2], y])
+        best = keys.argsort()[: self.samples]
+        self._kept[loader] = (keys[best], features[best], y[best])
+
+    def _write_embedding(self, directory: Path, trainer: Trainer) -> Figure:
+        parts = sorted(self._kept.items())
+        features = torch.cat([kept[1] for _, kept in parts]).numpy()
+        y = torch.cat([kept[2] for _, kept in parts]).numpy()
+        domain = np.concatenate([np.full(len(kept[2]), loader) for loader, kept in parts])
+        xy = project(features, self.seed)
+        np.savez_compressed(directory / "embedding.npz", xy_2d=xy, y=y, domain=domain)
+        return embedding_figure(xy, y, domain, self._class_names(trainer), "Test features of both domains")
+
+    def _write_confusion(self, directory: Path, trainer: Trainer) -> Figure:
+        loader = max(self._confusion)
+        matrix, names = self._confusion[loader], self._class_names(trainer)
+        np.savez_compressed(directory / "confusion.npz", matrix=matrix, class_names=np.array(names))
+        accuracy = matrix.trace() / max(matrix.sum(), 1)
+        return confusion_figure(matrix, names, f"{_DOMAINS[min(loader, 1)].capitalize()} test: {100 * accuracy:.1f}%")
+
+    def _class_names(self, trainer: Trainer) -> list[str]:
+        count = len(next(iter(self._confusion.values())))
+        names = [str(name) for name in getattr(getattr(trainer, "datamodule", None), "class_names", ())]
+        return names if len(names) == count else [str(k) for k in range(count)]

@@ -1,0 +1,215 @@
+"""Running one cell, here or in a worker process, such that whatever happens becomes a result."""
+
+import datetime
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+import torch
+
+from adapt.benchmark.plan import Cell
+from adapt.benchmark.results import (
+    CellResult,
+    Row,
+    Status,
+    check_rows,
+    device_name,
+    git_commit,
+    versions,
+    write_atomically,
+    write_result,
+)
+from adapt.errors import AdaptError, DivergedError
+
+RunCell = Callable[[Cell], list[Row]]
+
+ERROR_FILE = "error.txt"
+LOG_FILE = "log.txt"
+
+# argparse and jsonargparse leave with this code when they refuse an argument.
+_USAGE_EXIT = 2
+
+
+def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
+    """Run one cell and write its `result.json`, and `error.txt` with the traceback if it failed.
+
+    Raises:
+        KeyboardInterrupt: When the run was stopped; nothing is written then.
+    """
+    started, clock = utc_now(), time.perf_counter()
+    rows: tuple[Row, ...] = ()
+    status: Status = "ok"
+    error: str | None = None
+    trace = ""
+    try:
+        rows = tuple(check_rows(run_cell(cell)))
+    except DivergedError as exception:
+        status, error, trace = "diverged", str(exception), traceback.format_exc()
+    except Exception as exception:
+        status, trace = "failed", traceback.format_exc()
+        error = str(exception) if isinstance(exception, AdaptError) else f"{type(exception).__name__}: {exception}"
+    except SystemExit as exception:
+        # Lightning turns an interrupted training into an exit, and ignores Ctrl-C from then on.
+        if exception.code != _USAGE_EXIT:
+            raise KeyboardInterrupt from exception
+        status, trace = "failed", traceback.format_exc()
+        error = "The command line refused this configuration; it printed why."
+    if status != "ok":
+        write_atomically(cell.directory / ERROR_FILE, trace)
+        _clean_up()
+    result = result_of(cell, status, error, rows, time.perf_counter() - clock, command, started)
+    write_result(result)
+    return result
+
+
+def result_of(
+    cell: Cell,
+    status: Status,
+    error: str | None,
+    rows: tuple[Row, ...],
+    wall_seconds: float,
+    command: str,
+    started: str,
+) -> CellResult:
+    """A result with everything that this process knows about where it came from."""
+    return CellResult(
+        task=cell.task,
+        method=cell.method,
+        setting=cell.setting,
+        seed=cell.seed,
+        status=status,
+        error=error,
+        rows=rows,
+        wall_seconds=round(wall_seconds, 3),
+        config_hash=cell.config_hash,
+        commit=git_commit(),
+        versions=versions(),
+        device=device_name(cell.config),
+        threads=torch.get_num_threads(),
+        command=command,
+        started=started,
+        directory=cell.directory,
+    )
+
+
+def utc_now() -> str:
+    """The time in ISO format, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class Worker:
+    """A process that runs one cell after another, so that libraries are imported once.
+
+    A pool of the standard library cannot say which cell killed it; one pipe per process can.
+    """
+
+    process: Any
+    pipe: Connection
+    cell: Cell | None = None
+    started: str = ""
+    clock: float = 0.0
+
+    @classmethod
+    def start(cls, context: SpawnContext, run_cell: RunCell, command: str, threads: int) -> "Worker":
+        """Start the process; not as a daemon, which could have no data-loading processes of its own."""
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, run_cell, command, threads), daemon=False)
+        process.start()
+        there.close()
+        return cls(process, here)
+
+    def submit(self, cell: Cell) -> None:
+        """Hand over a cell."""
+        self.cell, self.started, self.clock = cell, utc_now(), time.perf_counter()
+        self.pipe.send(cell)
+
+    def collect(self, command: str) -> CellResult:
+        """The result of the cell; if the process died, a failure that says so."""
+        assert self.cell is not None
+        cell, self.cell = self.cell, None
+        try:
+            result = self.pipe.recv()
+            assert isinstance(result, CellResult)
+            return result
+        except (EOFError, OSError):
+            self.process.join()
+            error = f"The worker process died ({_describe_exit(self.process.exitcode)})."
+            write_atomically(cell.directory / ERROR_FILE, f"{error} Its output is in {LOG_FILE}.\n")
+            seconds = time.perf_counter() - self.clock
+            dead = result_of(cell, "failed", error, (), seconds, command, self.started)
+            write_result(dead)
+            return dead
+
+
+def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
+    """End the processes: idle ones by closing their pipe, busy ones by signals."""
+    for worker in workers:
+        if worker.cell is not None:
+            worker.process.terminate()
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join(grace_seconds)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def ready(workers: list[Worker]) -> list[Worker]:
+    """Wait until some busy worker has a result or has died."""
+    busy = {worker.pipe: worker for worker in workers if worker.cell is not None}
+    return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
+
+
+def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the grid alone decides what follows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            cell = pipe.recv()
+        except EOFError:
+            return
+        with (cell.directory / LOG_FILE).open("a") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            pipe.send(execute(cell, run_cell, command))
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        # A cell that outlived a killed grid would write into the folder that the next grid uses.
+        os._exit(1)
+
+
+def _clean_up() -> None:
+    # The next cell must not share a logged run or GPU memory with a failed one.
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=1)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"{name}, usually out of memory" if name == "SIGKILL" else name
+    return f"exit code {code}"

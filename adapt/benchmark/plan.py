@@ -1,0 +1,261 @@
+"""A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
+from adapt.errors import AdaptError
+
+WandbMode = Literal["auto", "online", "offline", "disabled"]
+
+SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
+
+AVERAGE = "Average"
+
+_PLAN_KEYS = ("name", "seeds", "base", "tasks", "methods")
+_METHOD_KEYS = ("config", "init_from", "setting")
+_CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a benchmark.
+
+    Attributes:
+        task: Name of the task, as written in the plan.
+        method: Name of the method, as written in the plan.
+        seed: Seed of the run.
+        config: What `adapt fit --config` receives.
+        directory: `<out>/<task>/<method>/<seed>`.
+        benchmark: Name of the benchmark, the group in Weights & Biases.
+        init_from: Method whose last checkpoint of the same task and seed is the start, if any.
+        setting: `source-only`, `target labels`, `unsupervised` or `few-shot (k per class)`.
+        config_hash: Hash of the configuration and of what it starts from; the same in every output directory.
+        wandb_mode: How the run logs to Weights & Biases; `auto` is online when a key is configured.
+        project: Project in Weights & Biases.
+    """
+
+    task: str
+    method: str
+    seed: int
+    config: Config
+    directory: Path
+    benchmark: str
+    init_from: str | None = None
+    setting: str = UNSUPERVISED
+    config_hash: str = ""
+    wandb_mode: WandbMode = "auto"
+    project: str = "adapt"
+
+    @property
+    def name(self) -> str:
+        """The cell as a person reads it."""
+        return f"{self.task} / {self.method} / seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A benchmark: its name and its cells, in the order in which they run."""
+
+    name: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class _Method:
+    config: Config
+    init_from: str | None
+    setting: str | None
+
+
+def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto", project: str = "adapt") -> Plan:
+    """Read a benchmark's YAML.
+
+    The configuration of a cell is base, task, method and `seed_everything`, merged in this order. Seeds come outermost,
+    so that a grid stopped early has whole comparisons of its first seeds.
+
+    Args:
+        path: The YAML file; paths inside it are relative to it.
+        out: Folder of the results; by default `runs/<name>`.
+        wandb_mode: Handed on to every cell.
+        project: Handed on to every cell.
+
+    Raises:
+        AdaptError: When the file or one that it names is missing or malformed.
+    """
+    content = _mapping(read_yaml(path), str(path))
+    _check_keys(content, _PLAN_KEYS, str(path))
+    name = str(content.get("name") or path.stem)
+    seeds = _seeds(content.get("seeds"), path)
+    base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
+    tasks = {
+        str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
+        for task, entry in _entries(content, "tasks", path).items()
+    }
+    methods = {
+        str(method): _method(entry, f"{path}, method {method!r}", path.parent)
+        for method, entry in _entries(content, "methods", path).items()
+    }
+    if AVERAGE in tasks:
+        raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
+    task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
+    out = Path("runs") / slug(name) if out is None else out
+    cells: dict[tuple[str, str, int], Cell] = {}
+    for seed in seeds:
+        for task, task_config in tasks.items():
+            for method in _ordered(methods, path):
+                spec = methods[method]
+                config = merge(merge(merge(base, task_config), spec.config), {"seed_everything": seed})
+                portable: Config = config
+                if spec.init_from is not None:
+                    start = cells[task, spec.init_from, seed]
+                    checkpoint = start.directory / "checkpoints" / "last.ckpt"
+                    portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
+                    config = merge(config, {"model": {"init_args": {"init_from": str(checkpoint)}}})
+                cells[task, method, seed] = Cell(
+                    task=task,
+                    method=method,
+                    seed=seed,
+                    config=config,
+                    directory=out / task_slugs[task] / method_slugs[method] / str(seed),
+                    benchmark=name,
+                    init_from=spec.init_from,
+                    setting=spec.setting or setting_of(config),
+                    config_hash=config_hash(portable),
+                    wandb_mode=wandb_mode,
+                    project=project,
+                )
+    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()))
+
+
+def slug(name: str) -> str:
+    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`."""
+    text = re.sub(r"\s*(→|->)\s*", "-to-", name)
+    return re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
+
+
+def setting_of(config: Mapping[str, Any]) -> str:
+    """Which target labels a configuration trains on, by its method's class and its data's `shots`."""
+    model, data = config.get("model"), config.get("data")
+    class_path = model.get("class_path", "") if isinstance(model, Mapping) else model
+    class_name = str(class_path or "").rpartition(".")[2]
+    arguments = data.get("init_args") if isinstance(data, Mapping) else None
+    shots = arguments.get("shots") if isinstance(arguments, Mapping) else None
+    if class_name == "TargetOnly" or shots == "all":
+        return TARGET_LABELS
+    if shots is not None:
+        return f"few-shot ({shots} per class)"
+    return SOURCE_ONLY if class_name == "SourceOnly" else UNSUPERVISED
+
+
+def _configuration(entry: Any, where: str, folder: Path) -> Config:
+    """A file, a mapping, or a list of those, merged in order."""
+    merged: Config = {}
+    for part in entry if isinstance(entry, list) else [entry]:
+        place = where
+        if isinstance(part, str):
+            place = str(folder / part)
+            part = read_yaml(folder / part)
+        mapping = _mapping(part, place)
+        for key in mapping:
+            # The command line has the last word on keys; only what looks like a slip of the pen is refused this early.
+            if key not in _CONFIG_KEYS and (close := difflib.get_close_matches(str(key), _CONFIG_KEYS, 1, 0.75)):
+                raise AdaptError(f"{place}: unknown key {key!r}; did you mean {close[0]!r}?")
+        merged = merge(merged, mapping)
+    return merged
+
+
+def _method(entry: Any, where: str, folder: Path) -> _Method:
+    if not isinstance(entry, Mapping) or not set(entry) & set(_METHOD_KEYS):
+        return _Method(_configuration(entry, where, folder), None, None)
+    _check_keys(entry, _METHOD_KEYS, where)
+    if "config" not in entry:
+        raise AdaptError(f"{where}: expected `config` (a file, a mapping or a list of those), found none.")
+    init_from, setting = entry.get("init_from"), entry.get("setting")
+    return _Method(
+        _configuration(entry["config"], where, folder),
+        None if init_from is None else str(init_from),
+        None if setting is None else str(setting),
+    )
+
+
+def _ordered(methods: Mapping[str, _Method], path: Path) -> list[str]:
+    """Methods in the plan's order, each after the one it starts from."""
+    order: list[str] = []
+
+    def place(method: str, chain: tuple[str, ...]) -> None:
+        if method in chain:
+            raise AdaptError(f"{path}: init_from goes in a circle: {' → '.join([*chain, method])}.")
+        start = methods[method].init_from
+        if start is not None and start not in methods:
+            raise AdaptError(
+                f"{path}, method {method!r}: init_from names the unknown method {start!r}{_hint(start, list(methods))}"
+            )
+        if start is not None and start not in order:
+            place(start, (*chain, method))
+        if method not in order:
+            order.append(method)
+
+    for method in methods:
+        place(method, ())
+    return order
+
+
+def _seeds(seeds: Any, path: Path) -> list[int]:
+    if not isinstance(seeds, list) or not seeds:
+        raise AdaptError(f"{path}: expected `seeds`, a list such as [0, 1, 2], found {seeds!r}.")
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise AdaptError(f"{path}: expected seeds that are whole numbers from 0 on, found {seed!r}.")
+        if seeds.count(seed) > 1:
+            raise AdaptError(f"{path}: seed {seed} is listed twice; the same run would count twice.")
+    return seeds
+
+
+def _entries(content: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    entries = content.get(key)
+    if not isinstance(entries, Mapping) or not entries:
+        found = "none" if not entries else f"a {type(entries).__name__}"
+        raise AdaptError(f"{path}: expected `{key}`, a mapping from name to configuration, found {found}.")
+    return entries
+
+
+def _slugs(names: Sequence[str], kind: str, path: Path) -> dict[str, str]:
+    folders: dict[str, str] = {}
+    for name in names:
+        # Folder names that differ by case alone are one folder on some systems.
+        folder = slug(name)
+        if not folder:
+            raise AdaptError(f"{path}: {kind[:-1]} {name!r} has no letter or digit to name its folder by; rename it.")
+        for earlier, other in folders.items():
+            if other.lower() == folder.lower():
+                raise AdaptError(
+                    f"{path}: {kind} {earlier!r} and {name!r} would share the folder {folder!r}; rename one."
+                )
+        folders[name] = folder
+    return folders
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        found = "nothing" if value is None else f"{type(value).__name__} {value!r:.60}"
+        raise AdaptError(f"{where}: expected a mapping of keys to values, found {found}.")
+    return value
+
+
+def _check_keys(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for key in content:
+        if key not in known:
+            raise AdaptError(f"{where}: unknown key {key!r}{_hint(str(key), known)}")
+
+
+def _hint(found: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(found, known, 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}."

@@ -1,0 +1,79 @@
+"""Tables, pictures and page of a benchmark, from the files in its folder alone."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapt.benchmark.grid import PLAN_FILE
+from adapt.benchmark.page import Facts, build_page
+from adapt.benchmark.pictures import Picture, draw_pictures
+from adapt.benchmark.results import read_results, write_atomically, write_csv
+from adapt.benchmark.statistics import Summary, rules_of, summarise
+from adapt.benchmark.tables import csv_table, latex_table, markdown_table
+
+MOST_PICTURED_TASKS = 6
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the parts of a report lie, and the summaries behind them, one per selection rule."""
+
+    results: Path
+    markdown: Path
+    latex: Path
+    table: Path
+    page: Path
+    pictures: tuple[Picture, ...]
+    summaries: tuple[Summary, ...]
+
+
+def build_report(directory: Path) -> Report:
+    """Write `results.csv`, `table.md`, `table.tex`, `table.csv`, `report.html` and `pictures/`.
+
+    Only the first tasks of a large grid get pictures, and the page says so.
+
+    Raises:
+        AdaptError: When there is no result, or one that cannot be read.
+    """
+    results = read_results(directory)
+    plan = _read_plan(directory)
+    rules = rules_of(results)
+    summaries = tuple(summarise(results, rule, plan.get("tasks", ()), plan.get("methods", ())) for rule in rules)
+    leading = summaries[0]
+    pictured = leading.tasks[:MOST_PICTURED_TASKS]
+    folder = directory / "pictures"
+    # Pictures of methods that the folder no longer holds would otherwise stay.
+    shutil.rmtree(folder, ignore_errors=True)
+    pictures = draw_pictures(results, leading, pictured, folder)
+    facts = Facts(
+        benchmark=str(plan.get("benchmark") or directory.resolve().name),
+        command=str(plan.get("command") or ""),
+        results=results,
+        tasks_without_pictures=leading.tasks[MOST_PICTURED_TASKS:],
+    )
+    report = Report(
+        results=directory / "results.csv",
+        markdown=directory / "table.md",
+        latex=directory / "table.tex",
+        table=directory / "table.csv",
+        page=directory / "report.html",
+        pictures=tuple(pictures),
+        summaries=summaries,
+    )
+    write_csv(results, report.results)
+    write_atomically(report.markdown, "\n".join(markdown_table(summary) for summary in summaries))
+    write_atomically(report.latex, "\n".join(latex_table(summary) for summary in summaries))
+    write_atomically(report.table, csv_table(summaries))
+    write_atomically(report.page, build_page(facts, summaries, pictures))
+    return report
+
+
+def _read_plan(directory: Path) -> dict[str, Any]:
+    # Only order and names hang on this file: without it a report is less tidy, not less true.
+    try:
+        content = json.loads((directory / PLAN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,95 @@
+"""One cell of a grid: what `adapt fit` and `adapt test` give on the cell's own saved configuration."""
+
+import json
+import os
+from typing import Any
+
+import wandb
+import yaml
+from jsonargparse import ArgumentError
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from adapt.analysis import Pictures
+from adapt.benchmark.plan import Cell
+from adapt.benchmark.results import Row
+from adapt.errors import AdaptError
+from adapt.explain import explain
+from adapt.methods.checkpoints import read_checkpoint
+from adapt.selection import RULES, checkpoint_path
+from adapt.tracking import wandb_logger
+
+
+def run_cell(cell: Cell) -> list[Row]:
+    """Train one cell, and test the checkpoint that each selection rule picked.
+
+    Args:
+        cell: What to run, and where.
+
+    Returns:
+        One row per selection rule.
+
+    Raises:
+        AdaptError: The configuration does not fit.
+        DivergedError: A loss stopped being finite.
+    """
+    from adapt.cli import AdaptCLI  # the command line itself imports the benchmark command
+
+    path = cell.directory / "cell.yaml"
+    path.write_text(yaml.safe_dump(cell.config, sort_keys=False))
+    # W&B's lines about every run would push the grid's own away.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    try:
+        cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
+        loggers = cli.trainer.loggers
+        rows = _test(cli, cell)
+        _summarise(loggers, rows)
+    except ArgumentError as error:
+        raise AdaptError(explain(error)) from error
+    except BaseException:
+        wandb.finish(exit_code=1)
+        raise
+    wandb.finish()
+    return rows
+
+
+def _logger(cell: Cell) -> list[str]:
+    if cell.wandb_mode == "disabled":
+        return ["--trainer.logger=false"]
+    tags = [cell.task, f"seed {cell.seed}"]
+    entry = wandb_logger(
+        cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode
+    )
+    return [f"--trainer.logger={json.dumps(entry)}"]
+
+
+def _test(cli: Any, cell: Cell) -> list[Row]:
+    trainer: Trainer = cli.trainer
+    rows: list[Row] = []
+    for rule in RULES:
+        path = checkpoint_path(cell.directory, rule)
+        if not path.exists():
+            continue
+        step = int(read_checkpoint(path)["global_step"])
+        row = next((Row(**{**row, "rule": rule}) for row in rows if row["step"] == step), None)
+        if row is None:
+            results = trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=str(path), verbose=False)
+            found = {name: float(value) for result in results for name, value in result.items()}
+            row = Row(
+                rule=rule,
+                source_accuracy=found["test/source_accuracy"],
+                target_accuracy=found["test/target_accuracy"],
+                step=step,
+            )
+        rows.append(row)
+        # `last` comes first: the logs and the pictures are of its weights alone.
+        trainer.loggers = []
+        trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Pictures)]
+    return rows
+
+
+def _summarise(loggers: list[Logger], rows: list[Row]) -> None:
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update({f"{row['rule']}/target_accuracy": row["target_accuracy"] for row in rows})

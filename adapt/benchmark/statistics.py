@@ -1,0 +1,162 @@
+"""Means, intervals over seeds, and which differences count."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from adapt.benchmark.plan import SOURCE_ONLY, TARGET_LABELS
+from adapt.benchmark.results import CellResult
+
+NegativeTransfer = Literal["apart", "one seed"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Attributes:
+        mean: Mean accuracy in [0, 1]; None without a finished run.
+        ci: Half-width of the 95% interval; None with fewer than two seeds.
+        n: Seeds that the mean is over.
+        n_failed: Seeds that failed or diverged.
+        negative: Whether the mean lies below source-only's: with the intervals `apart`, or by `one seed` alone.
+    """
+
+    mean: float | None
+    ci: float | None
+    n: int
+    n_failed: int
+    negative: NegativeTransfer | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a table shows under one selection rule.
+
+    Attributes:
+        rule: The selection rule.
+        tasks: Column order.
+        methods: Row order: source-only first, train-on-target last.
+        settings: Which target labels each method trains on.
+        seeds: All seeds of the grid.
+        cells: Estimate per method and task; missing where nothing ran.
+        averages: Estimate per method over all tasks; empty with one task.
+    """
+
+    rule: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    settings: Mapping[str, str]
+    seeds: tuple[int, ...]
+    cells: Mapping[tuple[str, str], Estimate]
+    averages: Mapping[str, Estimate]
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half-width of the 95% confidence interval of a mean, t₀.₉₇₅,ₙ₋₁ · s / √n; None with fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    return float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
+def summarise(
+    results: Sequence[CellResult], rule: str, tasks: Sequence[str] = (), methods: Sequence[str] = ()
+) -> Summary:
+    """Mean and interval over seeds, per method and task and over tasks.
+
+    The average is taken per seed first, over all tasks, and then over seeds: its interval is that of the average, not
+    of the tasks. A seed counts only when the method has finished every task of the grid with it, so that averages of
+    different tasks are never compared; `n` says how many did.
+
+    Args:
+        results: Results of a grid.
+        rule: Selection rule whose accuracies count.
+        tasks: Order of the tasks; those not named follow as first seen.
+        methods: Order of the methods, likewise; source-only still comes first and train-on-target last.
+    """
+    task_order = _order([result.task for result in results], tasks)
+    settings = {result.method: result.setting for result in results}
+    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: _place(settings[m]))
+    accuracies: dict[tuple[str, str], dict[int, float]] = {}
+    failed: dict[tuple[str, str], int] = {}
+    for result in results:
+        key = result.method, result.task
+        by_seed = accuracies.setdefault(key, {})
+        if (accuracy := result.accuracy(rule)) is not None:
+            by_seed[result.seed] = accuracy
+        failed[key] = failed.get(key, 0) + (result.status != "ok")
+    cells = {key: _estimate(list(by_seed.values()), failed[key]) for key, by_seed in accuracies.items()}
+    averages: dict[str, Estimate] = {}
+    if len(task_order) > 1:
+        for method in method_order:
+            per_task = [accuracies.get((method, task), {}) for task in task_order]
+            whole = sorted(set.intersection(*map(set, per_task)))
+            means = [float(np.mean([by_seed[seed] for by_seed in per_task])) for seed in whole]
+            averages[method] = _estimate(means, sum(failed.get((method, task), 0) for task in task_order))
+    return Summary(
+        rule=rule,
+        tasks=tuple(task_order),
+        methods=tuple(method_order),
+        settings=settings,
+        seeds=tuple(sorted({result.seed for result in results})),
+        cells={
+            (method, task): _flag(estimate, settings[method], _baseline(cells, settings, task))
+            for (method, task), estimate in cells.items()
+        },
+        averages={
+            method: _flag(estimate, settings[method], _average_baseline(averages, settings))
+            for method, estimate in averages.items()
+        },
+    )
+
+
+def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:
+    """Whether a method is worse than not adapting at all.
+
+    `apart` when its mean is below source-only's and the 95% intervals do not touch; `one seed` when it is below and one
+    of the two has no interval; otherwise None.
+    """
+    if estimate.mean is None or source_only.mean is None or estimate.mean >= source_only.mean:
+        return None
+    if estimate.ci is None or source_only.ci is None:
+        return "one seed"
+    return "apart" if estimate.mean + estimate.ci < source_only.mean - source_only.ci else None
+
+
+def rules_of(results: Sequence[CellResult]) -> list[str]:
+    """Selection rules that were recorded: the last step first, the oracle last."""
+    found = dict.fromkeys(row["rule"] for result in results for row in result.rows)
+    return sorted(found or ["last"], key=lambda rule: {"last": 0, "oracle": 2}.get(rule, 1))
+
+
+def _estimate(values: Sequence[float], failed: int) -> Estimate:
+    return Estimate(float(np.mean(values)) if values else None, half_width(values), len(values), failed)
+
+
+def _order(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    present = dict.fromkeys(found)
+    return [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
+
+
+def _place(setting: str) -> int:
+    return {SOURCE_ONLY: 0, TARGET_LABELS: 2}.get(setting, 1)
+
+
+def _baseline(cells: Mapping[tuple[str, str], Estimate], settings: Mapping[str, str], task: str) -> Estimate | None:
+    return next((cells[m, t] for m, t in cells if t == task and settings[m] == SOURCE_ONLY), None)
+
+
+def _average_baseline(averages: Mapping[str, Estimate], settings: Mapping[str, str]) -> Estimate | None:
+    return next((averages[method] for method in averages if settings[method] == SOURCE_ONLY), None)
+
+
+def _flag(estimate: Estimate, setting: str, source_only: Estimate | None) -> Estimate:
+    if source_only is None or setting in (SOURCE_ONLY, TARGET_LABELS):
+        return estimate
+    negative = negative_transfer(estimate, source_only)
+    return Estimate(estimate.mean, estimate.ci, estimate.n, estimate.n_failed, negative)

@@ -1,0 +1,8 @@
+"""Pure functions of tensors, each a paper's formula: no Lightning, no logging, no state."""
+
+from adapt.losses.coral import coral
+from adapt.losses.domain_adversarial import domain_adversarial
+from adapt.losses.entropy import entropy
+from adapt.losses.mmd import mmd
+
+__all__ = ["coral", "domain_adversarial", "entropy", "mmd"]

@@ -1,0 +1,38 @@
+"""The domain discriminator's loss."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from adapt.errors import AdaptError
+
+
+def domain_adversarial(source_logits: Tensor, target_logits: Tensor) -> Tensor:
+    """Binary cross-entropy of the domain, ½ mean log(1 + e^{−s}) + ½ mean log(1 + e^{t}); source is label 1.
+
+    DANN, Ganin et al. 2016, https://arxiv.org/abs/1505.07818. Each domain has weight ½ whatever its batch size.
+    The discriminator minimises it; a gradient reversal before the discriminator makes the features maximise it.
+
+    Args:
+        source_logits: Discriminator's logits `(N,)` or `(N, 1)`.
+        target_logits: Discriminator's logits `(M,)` or `(M, 1)`; N ≠ M is allowed.
+
+    Returns:
+        Scalar in nats, nonnegative; log 2 where the discriminator is undecided.
+
+    Raises:
+        AdaptError: A tensor is empty or has more than one logit per sample.
+    """
+    source, target = _one_logit("source", source_logits), _one_logit("target", target_logits)
+    source_loss = binary_cross_entropy_with_logits(source, torch.ones_like(source))
+    target_loss = binary_cross_entropy_with_logits(target, torch.zeros_like(target))
+    return (source_loss + target_loss) / 2
+
+
+def _one_logit(domain: str, logits: Tensor) -> Tensor:
+    if logits.numel() == 0 or logits.ndim not in (1, 2) or logits.numel() != len(logits):
+        raise AdaptError(
+            f"domain_adversarial expects one logit per {domain} sample, (N,) or (N, 1), found {tuple(logits.shape)}: "
+            "use a discriminator with one output."
+        )
+    return logits.flatten()

@@ -1,0 +1,90 @@
+"""Gaussian kernels over a pooled batch, shared by the kernel discrepancies."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError
+
+Kernel = Literal["mean", "tllib", "median", "fixed"]
+
+_DEFAULT_SCALES: dict[Kernel, tuple[float, ...]] = {
+    "mean": (0.25, 0.5, 1.0, 2.0, 4.0),
+    "median": (0.25, 0.5, 1.0, 2.0, 4.0),
+    "tllib": (0.125, 0.25, 0.5, 1.0, 2.0),
+}
+
+
+def squared_distances(x: Tensor) -> Tensor:
+    """Squared Euclidean distances between all rows of `x`, from one Gram matrix.
+
+    Args:
+        x: Points `(N, d)`.
+
+    Returns:
+        Distances `(N, N)`, nonnegative, exactly 0 on the diagonal; the gradient is finite where points coincide.
+    """
+    # Distances ignore a shift: taking off a common offset keeps the Gram matrix from cancelling, and taking off a
+    # sample rather than the mean makes coinciding points exactly 0. Mixed precision would cancel whatever the shift.
+    with torch.autocast(x.device.type, enabled=False):
+        shifted = x - x[:1].detach()
+        gram = shifted @ shifted.T
+        norms = gram.diagonal()
+        return (norms[:, None] + norms[None, :] - 2 * gram).clamp_min(0)
+
+
+def gaussian_kernel(
+    distances: Tensor,
+    *,
+    kernel: Kernel = "mean",
+    scales: Sequence[float] | None = None,
+    bandwidths: Sequence[float] | None = None,
+) -> Tensor:
+    """Sum of Gaussian kernels exp(−d²/b) over the pooled batch, with every b detached.
+
+    Args:
+        distances: Squared distances d² `(N, N)` of the pooled batch.
+        kernel: How b follows from the batch, see `adapt.losses.mmd`.
+        scales: Factors of the batch's bandwidth; None takes the kernel's own five.
+        bandwidths: The values b themselves, in squared feature units, for `kernel="fixed"` only.
+
+    Returns:
+        Kernel values `(N, N)`; the diagonal is the number of kernels.
+
+    Raises:
+        AdaptError: The options do not belong together, or a factor or bandwidth is not positive.
+    """
+    if kernel == "fixed":
+        if bandwidths is None or scales is not None:
+            raise AdaptError("kernel='fixed' expects `bandwidths` and no `scales`: give b of exp(-d²/b), e.g. [1.68].")
+        widths = torch.as_tensor(_positive("bandwidths", bandwidths), dtype=distances.dtype, device=distances.device)
+    elif kernel in _DEFAULT_SCALES:
+        if bandwidths is not None:
+            raise AdaptError(f"kernel={kernel!r} finds its bandwidth itself: leave out `bandwidths`, or take 'fixed'.")
+        factors = _positive("scales", _DEFAULT_SCALES[kernel] if scales is None else scales)
+        width = _batch_bandwidth(distances.detach(), kernel)
+        # Coinciding points have no scale of their own; any finite bandwidth gives them the same kernel value.
+        width = torch.where(width > 0, width, torch.ones_like(width))
+        widths = width * torch.as_tensor(factors, dtype=distances.dtype, device=distances.device)
+    else:
+        raise AdaptError(f"kernel expects 'mean', 'tllib', 'median' or 'fixed', found {kernel!r}.")
+    return torch.exp(-distances / widths[:, None, None]).sum(0)
+
+
+def _batch_bandwidth(distances: Tensor, kernel: Kernel) -> Tensor:
+    n = len(distances)
+    if kernel == "tllib":
+        return 2 * distances.mean()
+    if kernel == "median":
+        rows, columns = torch.triu_indices(n, n, offset=1, device=distances.device)
+        ordered = distances[rows, columns].sort().values
+        return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return distances.sum() / (n * (n - 1))
+
+
+def _positive(name: str, values: Sequence[float]) -> list[float]:
+    if len(values) == 0 or min(values) <= 0:
+        raise AdaptError(f"{name} expects one or more positive numbers, found {list(values)}.")
+    return list(values)

@@ -1,0 +1,234 @@
+"""The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
+
+import warnings
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.classification import MulticlassAccuracy
+
+from adapt.backbones import Backbone
+from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.errors import AdaptError, DivergedError
+from adapt.layers import Bottleneck
+from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.randomness import random_state, set_random_state
+
+DOMAINS = ("source", "target")
+
+
+class Encoding(NamedTuple):
+    """What the network makes of a batch.
+
+    Attributes:
+        features: Input of the classifier `(N, num_features)`.
+        logits: Output of the classifier `(N, num_classes)`.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+class Encodings(NamedTuple):
+    """The encodings of one batch of each domain."""
+
+    source: Encoding
+    target: Encoding
+
+
+class Method(LightningModule):
+    """Base of every method: a backbone, an optional bottleneck, a linear classifier, and a dict of losses.
+
+    A method is one class in one file: its own keyword arguments, `**kwargs` to this base, and `losses`.
+
+    Args:
+        num_classes: Number of classes K; the command line takes it from the data.
+        backbone: Feature extractor with `num_features`.
+        bottleneck: Width of a Linear–BatchNorm–ReLU layer between backbone and classifier (256 in the field's
+            ResNet-50 protocols), None for none.
+        optimizer: Makes the optimizer from parameter groups.
+        lr_scheduler: Makes the learning-rate schedule, stepped once per batch; None for a constant rate.
+        backbone_lr_scale: Factor on the backbone's learning rate (0.1 in the field's fine-tuning protocols).
+        label_smoothing: Smoothing of the cross-entropy on labels.
+        init_from: Checkpoint of another run whose backbone, bottleneck and classifier are the start.
+    """
+
+    setting: ClassVar[str] = "unsupervised"
+    """What labels training may see, as tables say it."""
+    target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
+    """Which target labels `losses` needs; the command line asks the datamodule for them."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        backbone: Backbone,
+        bottleneck: int | None = None,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        backbone_lr_scale: float = 1.0,
+        label_smoothing: float = 0.0,
+        init_from: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._save_plain_hyperparameters()
+        self.num_classes = num_classes
+        self.backbone = backbone
+        self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
+        self.num_features = bottleneck or backbone.num_features
+        self.classifier = nn.Linear(self.num_features, num_classes)
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
+        self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
+        self._random_state: dict[str, Any] | None = None
+        if init_from is not None:
+            load_network(self, Path(init_from))
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Named scalar terms of one step; their sum is minimised. Every method writes this.
+
+        Args:
+            batch: Source inputs with labels and target inputs without; a `FewShotPair` where the method asks for
+                target labels.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define losses(batch), which returns a dict of named scalars.")
+
+    def encode(self, batch: Pair) -> Encodings:
+        """Encode both domains in one joint forward pass, so that batch norm sees the mixture (TLlib's convention)."""
+        joint = self(torch.cat([batch.source.x, batch.target.x]))
+        at = len(batch.source.x)
+        return Encodings(Encoding(joint[0][:at], joint[1][:at]), Encoding(joint[0][at:], joint[1][at:]))
+
+    def forward(self, x: Tensor) -> Encoding:
+        """Features and logits of inputs `(N, ...)`."""
+        features = self.bottleneck(self.backbone(x))
+        return Encoding(features, self.classifier(features))
+
+    def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy of logits `(N, K)` against class indices `(N,)`, with the method's label smoothing."""
+        return functional.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+
+    @property
+    def progress(self) -> float:
+        """Share of the training done, in [0, 1], counted in batches: 0 at the first one."""
+        total = self.total_batches
+        return min(1.0, self.batches_seen / total) if total else 0.0
+
+    @property
+    def batches_seen(self) -> int:
+        """Training batches before this one, over all epochs and resumed runs."""
+        return max(0, self.trainer.fit_loop.epoch_loop.batch_progress.total.ready - 1)
+
+    @property
+    def total_batches(self) -> int:
+        """Training batches of the whole run."""
+        steps = self.trainer.estimated_stepping_batches
+        return 0 if steps == float("inf") else int(steps) * self.trainer.accumulate_grad_batches
+
+    def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
+        """Sum and log the method's losses, and stop at the first that is not finite."""
+        terms = self.losses(batch)
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            self._refuse(terms, batch)
+        logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(batch.source.x))
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch.source.x))
+        return total
+
+    def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Accuracy on each domain; the target's is named oracle, because it uses target labels."""
+        name = "val/source_accuracy" if dataloader_idx == 0 else "oracle/target_accuracy"
+        self._evaluate(name, batch, dataloader_idx)
+
+    def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Accuracy on each domain, and the encodings for whoever draws them."""
+        return self._evaluate(f"test/{DOMAINS[dataloader_idx]}_accuracy", batch, dataloader_idx)._asdict()
+
+    def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
+        """Index, predicted class and its probability for each sample."""
+        probability, prediction = self(batch.x).logits.softmax(1).max(1)
+        return {"index": batch.index, "prediction": prediction, "probability": probability}
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over the backbone's and the other parameters, and the schedule stepped every batch."""
+        optimizer = self.optimizer(self.parameter_groups())
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr"] * group.pop("lr_scale")
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler = self.lr_scheduler(optimizer)
+        if getattr(scheduler, "total_steps", 0) is None:
+            scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[union-attr]  # checked above
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups of trainable parameters, each with `lr_scale`, the factor on the optimizer's learning rate."""
+        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
+        known = {id(p) for p in self.backbone.parameters()}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        groups = [{"params": backbone, "lr_scale": self.backbone_lr_scale}, {"params": others, "lr_scale": 1.0}]
+        return [group for group in groups if group["params"]]
+
+    def on_train_start(self) -> None:
+        """Continue the random numbers of a resumed run, once nothing else draws from them any more."""
+        if self._random_state is not None and self.trainer.ckpt_path is not None:
+            set_random_state(self._random_state)
+        self._random_state = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the checkpoint is of, and the state of the random numbers."""
+        checkpoint["adapt"] = describe(self) | {"random_state": random_state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another method or class count."""
+        check_checkpoint(self, checkpoint)
+        self._random_state = checkpoint["adapt"]["random_state"]
+
+    def _save_plain_hyperparameters(self) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")
+            self.save_hyperparameters(logger=False)
+        # From the command line these are class paths; from Python they are objects, which weights_only refuses.
+        for name in [k for k, v in self.hparams.items() if isinstance(v, nn.Module) or callable(v)]:
+            del self.hparams[name]
+
+    def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
+        encoding: Encoding = self(batch.x)
+        metric = self.accuracy[domain]
+        metric(encoding.logits, batch.y)
+        self.log(name, metric, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.x))
+        return encoding
+
+    def _refuse(self, terms: dict[str, Tensor], batch: Pair) -> None:
+        for domain in DOMAINS:
+            part = getattr(batch, domain)
+            bad = (~torch.isfinite(part.x)).flatten(1).any(1)
+            if bad.any():
+                where = part.index[bad][:3].tolist()
+                raise AdaptError(
+                    f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {domain} samples at step "
+                    f"{self.global_step}, at positions {where} of the training set. Repair or drop them."
+                )
+        names = [name for name, value in terms.items() if not torch.isfinite(value)]
+        raise DivergedError(
+            f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(self).__name__} is not finite at step "
+            f"{self.global_step}. Lower the learning rate, or the term's weight."
+        )
+
+
+def few_shot(method: Method, batch: Pair | FewShotPair) -> Labelled:
+    """The labelled target samples of a batch.
+
+    Raises:
+        AdaptError: The datamodule was not asked for any.
+    """
+    if isinstance(batch, FewShotPair):
+        return batch.target_labelled
+    raise AdaptError(
+        f"{type(method).__name__} trains on labelled target samples, found a batch without any. "
+        "Say how many per class: --data.shots 5 (or all)."
+    )

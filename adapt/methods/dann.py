@@ -1,0 +1,86 @@
+"""Domain-adversarial training of neural networks."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from adapt.data.batches import Pair
+from adapt.layers import DomainDiscriminator, reverse_gradient
+from adapt.losses import domain_adversarial
+from adapt.methods.base import Method
+from adapt.schedules import ganin_ramp, tllib_ramp
+
+
+class DANN(Method):
+    """A domain discriminator behind a gradient-reversal layer.
+
+    Paper: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016
+    (https://jmlr.org/papers/v17/15-239.html).
+
+    Formula: `L = CE(f(x_s), y_s) + w · ½ [BCE(d(R_λ(g(x_s))), 1) + BCE(d(R_λ(g(x_t))), 0)]`, where R_λ is the identity
+    whose gradient is multiplied by −λ, and λ(p) = 2 / (1 + e^{−10p}) − 1 over the training's progress p in [0, 1].
+    Features g `(N, d)`, domain logits `(N,)`; the source has domain label 1.
+
+    As in the paper, λ scales the reversed gradient only: the discriminator learns at full rate from the first step.
+    Departures: the two domains are encoded in one pass (TLlib), and the discriminator's width is an argument.
+    `train/domain_accuracy` near 0.5 late in training says that the discriminator was fooled, 1.0 that the features
+    still tell the domains apart, 0.5 from the start that the discriminator learns nothing.
+
+    Published, MNIST→MNIST-M: source only 52.25, DANN 76.66 % (JMLR 2016, Table 2).
+
+    Args:
+        weight: Weight w of the domain loss.
+        schedule: λ over training: `ganin` as in the paper, `tllib` (2 / (1 + e^{−i/1000}) − 1 over batches i),
+            or `constant`.
+        gamma: Steepness of the `ganin` schedule.
+        max_lambda: The value that λ approaches.
+        discriminator_hidden: Width of the discriminator's hidden layers.
+        discriminator_layers: Number of hidden layers; 0 is logistic regression.
+        discriminator_batch_norm: Batch norm in the discriminator, as TLlib has it.
+        **kwargs: Arguments of `Method`.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        schedule: Literal["ganin", "tllib", "constant"] = "ganin",
+        gamma: float = 10.0,
+        max_lambda: float = 1.0,
+        discriminator_hidden: int = 1024,
+        discriminator_layers: int = 2,
+        discriminator_batch_norm: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.weight, self.schedule, self.gamma, self.max_lambda = weight, schedule, gamma, max_lambda
+        self.discriminator = DomainDiscriminator(
+            self.num_features, discriminator_hidden, discriminator_layers, batch_norm=discriminator_batch_norm
+        )
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy and the adversarial domain loss."""
+        source, target = self.encode(batch)
+        features = torch.cat([source.features, target.features])
+        logits = self.discriminator(reverse_gradient(features, self.reversal))
+        source_domain, target_domain = logits.split([len(source.features), len(target.features)])
+        self._log_discriminator(source_domain.detach(), target_domain.detach())
+        return {
+            "source": self.cross_entropy(source.logits, batch.source.y),
+            "domain": self.weight * domain_adversarial(source_domain, target_domain),
+        }
+
+    @property
+    def reversal(self) -> float:
+        """The gradient reversal's λ at this batch."""
+        if self.schedule == "ganin":
+            return self.max_lambda * ganin_ramp(self.progress, self.gamma)
+        if self.schedule == "tllib":
+            return self.max_lambda * tllib_ramp(self.batches_seen)
+        return self.max_lambda
+
+    def _log_discriminator(self, source: Tensor, target: Tensor) -> None:
+        accuracy = ((source > 0).float().mean() + (target < 0).float().mean()) / 2
+        self.log_dict(
+            {"train/domain_accuracy": accuracy, "train/lambda": self.reversal}, batch_size=len(source)
+        )

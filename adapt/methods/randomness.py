@@ -1,0 +1,24 @@
+"""State of the random numbers, so that a continued run equals an uninterrupted one bit for bit."""
+
+import random
+from typing import Any
+
+import torch
+
+
+def random_state() -> dict[str, Any]:
+    """The state of torch's and Python's generators, as values that `weights_only` loading allows."""
+    version, numbers, gauss = random.getstate()
+    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": [version, list(numbers), gauss]}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Continue from a state that `random_state` gave."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -1,0 +1,24 @@
+"""Training on the source alone: the lower bound of every table."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from adapt.data.batches import Pair
+from adapt.methods.base import Method
+
+
+class SourceOnly(Method):
+    """Cross-entropy on the source; the target is never looked at, its batch-norm statistics included.
+
+    Formula: `L = CE(f(x_s), y_s)`, with x_s `(N, ...)` and y_s `(N,)`.
+
+    Paper: empirical risk minimisation, Vapnik, Statistical Learning Theory, 1998
+    (https://www.wiley.com/en-us/Statistical+Learning+Theory-p-9780471030034).
+    """
+
+    setting: ClassVar[str] = "source-only"
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Cross-entropy on the source."""
+        return {"source": self.cross_entropy(self(batch.source.x).logits, batch.source.y)}

@@ -1,0 +1,28 @@
+"""Training on the target's labels: the upper bound of every table."""
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from adapt.data.batches import FewShotPair, Pair
+from adapt.methods.base import Method, few_shot
+
+
+class TargetOnly(Method):
+    """Cross-entropy on all labelled target training samples; the source is never looked at.
+
+    The one row of an unsupervised table that may see target labels: what the same recipe reaches with them.
+
+    Formula: `L = CE(f(x_t), y_t)`, with x_t `(N, ...)` and y_t `(N,)`.
+
+    Paper: "train on target" of Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016
+    (https://jmlr.org/papers/v17/15-239.html).
+    """
+
+    setting: ClassVar[str] = "target labels"
+    target_labels: ClassVar[Literal["none", "few", "all"]] = "all"
+
+    def losses(self, batch: Pair | FewShotPair) -> dict[str, Tensor]:
+        """Cross-entropy on the labelled target batch."""
+        labelled = few_shot(self, batch)
+        return {"target": self.cross_entropy(self(labelled.x).logits, labelled.y)}

@@ -1,0 +1,96 @@
+"""Ramps of a trade-off weight, and the learning-rate decay that goes with them."""
+
+import math
+from typing import Literal
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from adapt.errors import AdaptError
+
+
+def ganin_ramp(progress: float, gamma: float = 10.0) -> float:
+    """Ramp λ(p) = 2/(1 + e^{−γp}) − 1 from 0 towards 1.
+
+    DANN, Ganin et al. 2016, https://arxiv.org/abs/1505.07818.
+
+    Args:
+        progress: Share p of the training that is done, in [0, 1].
+        gamma: Steepness; at p = 1 the default reaches 0.9999.
+
+    Returns:
+        The weight, in [0, 1].
+    """
+    return math.tanh(gamma * progress / 2)  # the same function, without overflow
+
+
+def tllib_ramp(step: int, alpha: float = 1.0, total: int = 1000) -> float:
+    """Ramp 2/(1 + e^{−α·step/total}) − 1 of TLlib's warm-started gradient reversal.
+
+    It counts steps and not progress, and it does not end at `total`: with the defaults the weight is 0.46 there and
+    0.99 after 5300 steps.
+
+    Args:
+        step: Training steps done.
+        alpha: Steepness.
+        total: Steps per unit of α (TLlib's `max_iters`).
+
+    Returns:
+        The weight, in [0, 1].
+    """
+    return ganin_ramp(step / total, gamma=alpha)
+
+
+class InverseDecay(LRScheduler):
+    """Learning rate lr₀ (1 + γt)^{−power}, stepped once per training batch.
+
+    Ganin et al. 2016, https://arxiv.org/abs/1505.07818, with t the progress in [0, 1] and γ = 10. TLlib takes t as
+    the step and γ near 0.001; per step, γ = 10/total_steps is Ganin's curve.
+
+    Args:
+        optimizer: Its groups keep their ratios.
+        gamma: γ.
+        power: Exponent.
+        per: `"progress"` takes t = step / total_steps, `"step"` takes t = step.
+        total_steps: Length of the training in steps, for `"progress"`. May be set as an attribute before the first
+            step. It is part of the state: a resumed scheduler keeps the length it was saved with.
+        last_epoch: Last step done, −1 for a new training.
+
+    Raises:
+        AdaptError: `per` is unknown, or γ is negative; later, `total_steps` is missing where it is needed.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        gamma: float = 10.0,
+        power: float = 0.75,
+        per: Literal["progress", "step"] = "progress",
+        total_steps: int | None = None,
+        last_epoch: int = -1,
+    ) -> None:
+        if per not in ("progress", "step") or gamma < 0:
+            raise AdaptError(
+                f"InverseDecay expects per='progress' or 'step' and gamma >= 0, found {per!r} and {gamma}."
+            )
+        self.gamma = gamma
+        self.power = power
+        self.per = per
+        self.total_steps = total_steps
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Learning rates of the optimizer's groups at the current step."""
+        factor = (1 + self.gamma * self._time()) ** -self.power
+        return [lr * factor for lr in self.base_lrs]
+
+    def _time(self) -> float:
+        if self.per == "step" or self.last_epoch == 0:
+            return self.last_epoch
+        if self.total_steps is None or self.total_steps < 1:
+            raise AdaptError(
+                f"InverseDecay per progress expects the training's total_steps, found {self.total_steps}: "
+                "set max_steps or max_epochs, give total_steps, or take per='step'."
+            )
+        return self.last_epoch / self.total_steps

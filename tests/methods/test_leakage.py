@@ -1,0 +1,53 @@
+"""No label of the target's training set reaches the weights of a method that must not see them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from adapt.data import TensorDomain
+from adapt.methods import CORAL, DANN, MMD, FineTuning, Method, SourceOnly, TargetOnly
+from tests.toy import CLASSES, Shifted, samples, train
+
+
+class Permuted(Shifted):
+    """The toy with its target training labels shuffled; validation and test labels are left as they are."""
+
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        if name != "target" or split != "train":
+            return super().domain(name, split)
+        x, y = samples(10, shifted=True)
+        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(5))
+        return self.holdout(TensorDomain(x, y[order]), split)
+
+
+def weights(method: type[Method], path: Path, module: type[Shifted], **data: Any) -> list[torch.Tensor]:
+    trained, _, _ = train(method, path, steps=20, module=module, data=data, dropout=0.2)
+    return list(trained.state_dict().values())
+
+
+@pytest.mark.parametrize("method", [SourceOnly, DANN, MMD, CORAL])
+def test_permuted_target_training_labels_give_bit_equal_weights(method: type[Method], tmp_path: Path) -> None:
+    for a, b in zip(weights(method, tmp_path / "a", Shifted), weights(method, tmp_path / "b", Permuted), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("method", "shots"), [(TargetOnly, "all"), (FineTuning, 5)])
+def test_the_permutation_is_seen_by_methods_that_train_on_target_labels(
+    method: type[Method], shots: Any, tmp_path: Path
+) -> None:
+    one = weights(method, tmp_path / "a", Shifted, shots=shots)
+    other = weights(method, tmp_path / "b", Permuted, shots=shots)
+    assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_training_batch_has_no_target_label(tmp_path: Path) -> None:
+    data = Shifted("source", "target")
+    data.setup("fit")
+    loaders = data.train_dataloader()
+    batch = next(iter(loaders.target))
+    assert not hasattr(batch, "y")
+    assert set(batch._fields) == {"x", "index"}
+    assert next(iter(loaders.source)).y.max() < CLASSES

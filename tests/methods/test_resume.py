@@ -1,0 +1,88 @@
+"""The same seed gives the same weights, and a continued run the weights of the uninterrupted one, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from adapt.methods import CORAL, DANN, MMD, FineTuning, Method, SourceOnly
+from adapt.schedules import InverseDecay
+from tests.toy import train
+
+OPTIONS: dict[str, Any] = {
+    "optimizer": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "lr_scheduler": lambda optimizer: InverseDecay(optimizer),
+    "dropout": 0.3,
+    "backbone_lr_scale": 0.5,
+}
+# 810 training samples make epochs of 12 batches, so 30 steps end in the middle of the third one.
+STEPS, INTERRUPTED = 60, (24, 30)
+
+
+class Record(Callback):
+    """λ and learning rate at every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, float, float]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        reversal = getattr(pl_module, "reversal", 0.0)
+        self.seen.append((trainer.global_step, reversal, trainer.optimizers[0].param_groups[0]["lr"]))
+
+
+class StopAt(Callback):
+    """Ends a run early, as a killed one would, without changing its planned length."""
+
+    def __init__(self, step: int, path: Path) -> None:
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+            trainer.should_stop = True
+
+
+def run(method: type[Method], path: Path, callbacks: list[Callback], **kwargs: Any) -> Method:
+    options = OPTIONS | kwargs
+    trainer = {"val_check_interval": 10, "check_val_every_n_epoch": None}
+    trained, _, _ = train(method, path, steps=STEPS, trainer=trainer, callbacks=callbacks, **options)
+    return trained
+
+
+@pytest.mark.parametrize("method", [SourceOnly, DANN, MMD, CORAL])
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(method: type[Method], tmp_path: Path) -> None:
+    one, two, other = (
+        run(method, tmp_path / str(k), [], seed=seed).state_dict() for k, seed in enumerate((3, 3, 4))
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("interrupted", INTERRUPTED)
+@pytest.mark.parametrize("method", [DANN, MMD, FineTuning])
+def test_a_continued_run_equals_the_uninterrupted_one(
+    method: type[Method], interrupted: int, tmp_path: Path
+) -> None:
+    data = {"shots": 5} if method is FineTuning else {}
+    whole_record, first_record, second_record = Record(), Record(), Record()
+    whole = run(method, tmp_path / "whole", [whole_record], data=data)
+    stop = tmp_path / "stop.ckpt"
+    run(method, tmp_path / "first", [first_record, StopAt(interrupted, stop)], data=data)
+    continued = run(method, tmp_path / "second", [second_record], data=data, ckpt_path=stop, seed=77)
+    assert len(first_record.seen) == interrupted
+    assert first_record.seen + second_record.seen == whole_record.seen
+    expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_the_schedules_of_a_whole_run_are_the_closed_forms(tmp_path: Path) -> None:
+    record = Record()
+    run(DANN, tmp_path, [record])
+    step, reversal, rate = zip(*record.seen, strict=True)
+    p = (torch.arange(STEPS) / STEPS).double()
+    torch.testing.assert_close(torch.tensor(reversal).double(), 2 / (1 + torch.exp(-10 * p)) - 1, atol=1e-6, rtol=0)
+    # The scheduler steps after the batch: what is left behind is the next step's rate, scaled for the backbone.
+    after = torch.tensor(step).double() / STEPS
+    torch.testing.assert_close(torch.tensor(rate).double(), 0.5 * 0.05 * (1 + 10 * after) ** -0.75)

@@ -1,0 +1,217 @@
+"""Feature widths, blocks, and weights from files."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+import torchvision
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from adapt.backbones import MLP, Backbone, Identity, LeNet, SmallCNN, TimmBackbone, TorchvisionBackbone
+from adapt.errors import AdaptError
+
+
+def weights(name: str) -> str:
+    root = os.environ.get("ADAPT_DATA")
+    if root is None:
+        pytest.skip("ADAPT_DATA is unset")
+    path = Path(root, "weights", name)
+    if not path.is_file():
+        pytest.skip(f"{path} is missing")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "shape", "width"),
+    [
+        (LeNet(), (1, 28, 28), 500),
+        (LeNet((3, 16, 21)), (3, 16, 21), 500),
+        (SmallCNN((3, 16, 16)), (3, 16, 16), 256),
+        (SmallCNN((1, 8, 15), width=4, dropout=0.5), (1, 8, 15), 32),
+        (SmallCNN((3, 64, 63), width=8), (3, 64, 63), 64),
+        (MLP(), (2,), 100),
+        (MLP((3, 4), hidden=(7, 5), dropout=0.1), (3, 4), 5),
+        (Identity((3, 4)), (3, 4), 12),
+    ],
+)
+def test_features_have_the_promised_width(backbone: Backbone, shape: tuple[int, ...], width: int) -> None:
+    assert backbone.num_features == width
+    assert backbone(torch.randn(4, *shape)).shape == (4, width)
+
+
+def test_lenet_has_tllibs_parameters() -> None:
+    sizes = [tuple(p.shape) for p in LeNet().parameters() if p.ndim > 1]
+    assert sizes == [(20, 1, 5, 5), (50, 20, 5, 5), (500, 800)]
+
+
+@pytest.mark.parametrize("backbone", [LeNet((3, 20, 20)), SmallCNN((3, 20, 20)), MLP((3, 20, 20), hidden=(9, 9, 9))])
+def test_every_parameter_gets_a_gradient_and_lies_in_one_block(backbone: Backbone) -> None:
+    torch.manual_seed(0)
+    backbone(torch.randn(16, 3, 20, 20)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in backbone.parameters())
+    assert len(backbone.blocks) == 3
+    assert [p for block in backbone.blocks for p in block.parameters()] == list(backbone.parameters())
+
+
+def test_identity_flattens_and_has_nothing_to_train() -> None:
+    x = torch.randn(5, 2, 3)
+    assert torch.equal(Identity((2, 3))(x), x.flatten(1))
+    assert Identity((2, 3)).blocks == []
+    assert list(Identity((2, 3)).parameters()) == []
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(LeNet, (1, 15, 28)), (SmallCNN, (3, 7, 16)), (LeNet, (784,))])
+def test_images_too_small_are_named(kind: type[LeNet] | type[SmallCNN], shape: Any) -> None:
+    with pytest.raises(AdaptError, match="at least"):
+        kind(shape)
+
+
+def test_mlp_without_layers_is_named() -> None:
+    with pytest.raises(AdaptError, match="Identity"):
+        MLP((4,), hidden=())
+
+
+def test_command_line_builds_one_from_its_class_path() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--backbone", type=Backbone)
+    values = parser.parse_args(["--backbone=adapt.backbones.LeNet", "--backbone.input_shape=[3,32,32]"])
+    backbone = parser.instantiate_classes(values).backbone
+    assert isinstance(backbone, LeNet)
+    assert backbone(torch.randn(2, 3, 32, 32)).shape == (2, 500)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "blocks"),
+    [("resnet18", 512, 5), ("squeezenet1_1", 512, 9), ("mobilenet_v3_small", 1024, 14), ("googlenet", 1024, 12)],
+)
+def test_torchvision_networks_lose_their_classifier(name: str, width: int, blocks: int) -> None:
+    backbone = TorchvisionBackbone(name)
+    x = torch.randn(2, 3, 64, 64)
+    assert backbone.num_features == width
+    assert backbone.train()(x).shape == (2, width)
+    in_blocks = [p for block in backbone.blocks for p in block.parameters()]
+    assert len(backbone.blocks) == blocks
+    assert sum(p.numel() for p in in_blocks) == sum(p.numel() for p in backbone.parameters())
+
+
+def test_torchvision_features_feed_the_original_classifier() -> None:
+    torch.manual_seed(0)
+    whole = torchvision.models.get_model("resnet18").eval()
+    backbone = TorchvisionBackbone("resnet18").eval()
+    backbone.model.load_state_dict({k: v for k, v in whole.state_dict().items() if not k.startswith("fc.")})
+    x = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(whole.fc(backbone(x)), whole(x))
+
+
+def test_vgg_keeps_its_hidden_layers_and_loses_the_dropout_of_the_classifier() -> None:
+    backbone = TorchvisionBackbone("vgg11")
+    assert backbone.num_features == 4096
+    classifier = backbone.model.get_submodule("classifier")
+    last = [type(module) for module in classifier.children()][-4:]
+    assert last == [nn.Linear, nn.ReLU, nn.Identity, nn.Identity]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "convnext_atto"])
+def test_timm_networks_lose_their_classifier(name: str) -> None:
+    backbone = TimmBackbone(name)
+    assert backbone(torch.randn(2, 3, 64, 64)).shape == (2, backbone.num_features)
+    in_blocks = [p for block in backbone.blocks for p in block.parameters()]
+    assert sum(p.numel() for p in in_blocks) == sum(p.numel() for p in backbone.parameters())
+
+
+def test_blocks_run_from_input_to_output_with_norms_joined() -> None:
+    backbone = TimmBackbone("tf_efficientnet_lite0")
+    first, *stages, last = backbone.blocks
+    model = backbone.model
+    assert list(first.children()) == [model.conv_stem, model.bn1]
+    assert stages == list(model.get_submodule("blocks").children())
+    assert list(last.children()) == [model.conv_head, model.bn2]
+
+
+def test_missing_timm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(AdaptError, match=r"adapt-lightning\[timm\]"):
+        TimmBackbone("resnet18")
+
+
+def test_checkpoint_loads_whatever_the_classifier_and_precision(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = timm.create_model("resnet18", num_classes=7)
+    path = tmp_path / "resnet18.pth"
+    torch.save({k: v.half() if v.is_floating_point() else v for k, v in whole.state_dict().items()}, path)
+    for backbone in (
+        TimmBackbone("resnet18", checkpoint=str(path)),
+        TorchvisionBackbone(checkpoint=str(path), name="resnet18"),
+    ):
+        own = backbone.model.state_dict()
+        assert not any(key.startswith("fc.") for key in own)
+        assert {v.dtype for v in own.values() if v.is_floating_point()} == {torch.float32}
+        for key, value in own.items():
+            expected = whole.state_dict()[key]
+            torch.testing.assert_close(value, expected.half().float() if value.is_floating_point() else expected)
+
+
+def test_checkpoint_that_does_not_fit_is_named_by_a_few_keys(tmp_path: Path) -> None:
+    state = torchvision.models.get_model("resnet18").state_dict()
+    del state["conv1.weight"]
+    state["bn1.bias"] = torch.zeros(3)
+    state["stem.weight"] = torch.zeros(3)
+    path = str(tmp_path / "odd.pth")
+    torch.save(state, path)
+    expected = r"1 missing \(conv1.weight\); 1 unexpected \(stem.weight\); 1 of another shape \(bn1.bias\)"
+    with pytest.raises(AdaptError, match=expected):
+        TorchvisionBackbone("resnet18", checkpoint=path)
+    torch.save({}, path)
+    with pytest.raises(AdaptError, match=r"missing \(conv1.weight, bn1.weight, bn1.bias, \.\.\.\)") as caught:
+        TimmBackbone("resnet18", checkpoint=path)
+    assert len(str(caught.value)) < 400
+
+
+def test_files_that_are_no_state_dict_are_named(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="found nothing"):
+        TorchvisionBackbone("resnet18", checkpoint=str(tmp_path / "none.pth"))
+    wrapped, text, pickled = (tmp_path / name for name in ("wrapped.pth", "text.pth", "pickled.pth"))
+    torch.save({"state_dict": {}, "epoch": 3}, wrapped)
+    text.write_text("no weights")
+    torch.save({"weight": Path("x")}, pickled)
+    for path in (wrapped, text, pickled):
+        with pytest.raises(AdaptError, match="state dict"):
+            TorchvisionBackbone("resnet18", checkpoint=str(path))
+
+
+def test_wrong_names_are_answered_with_close_ones() -> None:
+    with pytest.raises(AdaptError, match="resnet50"):
+        TorchvisionBackbone("resnet5O")
+    with pytest.raises(AdaptError, match="no model 'fasterrcnn_resnet50_fpn'"):
+        TorchvisionBackbone("fasterrcnn_resnet50_fpn")
+    with pytest.raises(AdaptError, match="tf_efficientnet_lite0"):
+        TimmBackbone("tf_efficientnet_lite_0")
+    with pytest.raises(AdaptError, match="IMAGENET1K_V1"):
+        TorchvisionBackbone("resnet18", weights="IMAGENET")
+    with pytest.raises(AdaptError, match="both"):
+        TorchvisionBackbone("resnet18", weights="DEFAULT", checkpoint="x.pth")
+    with pytest.raises(AdaptError, match="both"):
+        TimmBackbone("resnet18", pretrained=True, checkpoint="x.pth")
+
+
+def test_real_squeezenet_gives_the_features_of_the_whole_network() -> None:
+    path = weights("squeezenet1_1.pth")
+    backbone = TorchvisionBackbone("squeezenet1_1", checkpoint=path).eval()
+    whole = torchvision.models.get_model("squeezenet1_1").eval()
+    whole.load_state_dict(torch.load(path, weights_only=True))
+    x = torch.randn(2, 3, 96, 96)
+    torch.testing.assert_close(backbone(x), whole.features(x).mean((2, 3)))
+
+
+def test_real_efficientnet_gives_the_features_of_the_whole_network() -> None:
+    path = weights("tf_efficientnet_lite0.pth")
+    backbone = TimmBackbone("tf_efficientnet_lite0", checkpoint=path).eval()
+    whole = timm.create_model("tf_efficientnet_lite0", checkpoint_path=path).eval()
+    x = torch.randn(2, 3, 96, 96)
+    assert backbone.num_features == 1280
+    torch.testing.assert_close(whole.classifier(backbone(x)), whole(x))
