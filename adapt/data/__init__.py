@@ -4,6 +4,7 @@ from adapt.data.amazon import AmazonReviews
 from adapt.data.base import DomainDataModule
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
 from adapt.data.digits import Digits
+from adapt.data.folders import ImageFolders
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
 
@@ -12,6 +13,7 @@ __all__ = [
     "Digits",
     "DomainDataModule",
     "FewShotPair",
+    "ImageFolders",
     "Labelled",
     "Moons",
     "Pair",

@@ -1,0 +1,183 @@
+"""Image folders: any data set that lies as `<domain>/<class>/<image>`, such as PACS, Office-31 and Office-Home."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from adapt.data.base import DomainDataModule, Split
+from adapt.errors import AdaptError
+
+_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_EVALUATED_SHARE = 0.875
+
+
+class UnreadableImageError(AdaptError):
+    """An image that cannot be decoded.
+
+    A loader's worker hands its errors on as one text with the whole traceback; of that, this keeps the last line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
+class ImageDomain(Dataset[tuple[Tensor, int]]):
+    """Images that are decoded when they are asked for.
+
+    Args:
+        files: Image files.
+        targets: Their class indices `(N,)`.
+        transform: What turns an RGB image into bytes `(3, H, W)`.
+
+    Raises:
+        UnreadableImageError: When asked for a file that is not an image.
+    """
+
+    def __init__(self, files: Sequence[Path], targets: Tensor, transform: Callable[[Image.Image], Tensor]) -> None:
+        self.files, self.targets, self.transform = files, targets, transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path = self.files[index]
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except _BROKEN as error:
+            raise UnreadableImageError(
+                f"Expected an image at {path}, could not decode it ({error}). Replace or remove it."
+            ) from error
+        return self.transform(image), int(self.targets[index])
+
+
+class ImageFolders(DomainDataModule):
+    """Domains found on disk: `<root>/<dataset>/<domain>/<class>/<image>`, or `<domain>/images/<class>/<image>`.
+
+    Images are decoded, cropped and flipped in the loader's workers, travel as bytes, and are normalised on the device.
+
+    By default each domain is cut into disjoint training, validation and test sets, the same for every seed. With
+    `transductive`, as most published tables have it, the target is trained on (without labels), validated and tested
+    on as a whole. The source then gives all but its held-out share to training, and that share is both its validation
+    and its test set: published protocols train on the whole source, but a source accuracy on training images could
+    select no model. A small `val_fraction` brings the two close.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        dataset: Folder below the root that holds the domains; the root itself when empty.
+        image_size: Side of the square images, in pixels.
+        resize: Length of the shorter side before the centre is cut out for evaluation; `image_size` / 0.875 by default.
+        transductive: Train and test on the whole target.
+        augment: Random crops and flips of training images; else they are cut as in evaluation.
+        crop_scale: Smallest and largest share of the area that a random crop takes.
+        test_fraction: Share of each domain that is its test set; without meaning when `transductive`.
+        mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
+        std: Standard deviation per channel, to divide by; ImageNet's by default.
+        **kwargs: See `DomainDataModule`.
+
+    Raises:
+        AdaptError: A domain is not there, has no images in a class or other classes than its partner, or an argument
+            is out of range; while training, an image cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        dataset: str = "",
+        image_size: int = 224,
+        resize: int | None = None,
+        transductive: bool = False,
+        augment: bool = True,
+        crop_scale: tuple[float, float] = (0.08, 1.0),
+        test_fraction: float = 0.2,
+        mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+        **kwargs: Any,
+    ) -> None:
+        self.dataset, self.image_size, self.transductive, self.augment = dataset, image_size, transductive, augment
+        self.resize = round(image_size / _EVALUATED_SHARE) if resize is None else resize
+        self.crop_scale, self.test_fraction, self.mean, self.std = crop_scale, test_fraction, mean, std
+        self.input_shape = (3, image_size, image_size)
+        super().__init__(source, target, **kwargs)
+
+    def _check_arguments(self) -> None:
+        if not 1 <= self.image_size <= self.resize:
+            raise AdaptError(
+                f"Expected 1 <= image_size <= resize, found image_size {self.image_size} and resize {self.resize}."
+            )
+        if not 0 < self.test_fraction < 1:
+            raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise AdaptError(f"Expected crop_scale as 0 < smallest <= largest <= 1, found {list(self.crop_scale)}.")
+        if min(self.std) <= 0:
+            raise AdaptError(f"Expected positive standard deviations, found {list(self.std)}.")
+        folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
+        self.known_domains = [path.name for path in _folders(folder) if _folders(_class_root(path))]
+        if not self.known_domains:
+            raise AdaptError(
+                f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset."
+            )
+        self.check_domain(self.target)
+        self.class_names = self.domain_classes(self.target)
+        super()._check_arguments()
+
+    def domain_classes(self, name: str) -> Sequence[str]:
+        """The class folders of one domain, in alphabetical order."""
+        return [path.name for path in _folders(_class_root(self.root / self.dataset / name))]
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """One split of a domain, the same for every seed of an experiment."""
+        files, targets = self._listing(name)
+        transform = self._pipeline(augmented=self.augment and split == "train")
+        if self.transductive:
+            whole = ImageDomain(files, targets, transform)
+            return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
+        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(self.split_seed))
+        held = max(1, round(self.test_fraction * len(files)))
+        at = order[:held] if split == "test" else order[held:]
+        part = ImageDomain([files[i] for i in at.tolist()], targets[at], transform)
+        return part if split == "test" else self.holdout(part, split)
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Bytes to normalised floats."""
+        mean, std = (torch.tensor(values, device=x.device)[:, None, None] for values in (self.mean, self.std))
+        return (x / 255 - mean) / std
+
+    def _pipeline(self, augmented: bool) -> v2.Compose:
+        if augmented:
+            steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale), v2.RandomHorizontalFlip()]
+        else:
+            steps = [v2.Resize(self.resize), v2.CenterCrop(self.image_size)]
+        return v2.Compose([*steps, v2.PILToTensor()])
+
+    def _listing(self, name: str) -> tuple[list[Path], Tensor]:
+        files: list[Path] = []
+        counts: list[int] = []
+        for folder in _folders(_class_root(self.root / self.dataset / name)):
+            found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _EXTENSIONS)
+            if not found:
+                raise AdaptError(
+                    f"Expected images of class {folder.name!r} in {folder}, found none. "
+                    "Add some, or remove the class from every domain."
+                )
+            files += found
+            counts.append(len(found))
+        return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(part for part in path.iterdir() if part.is_dir() and not part.name.startswith("."))
+
+
+def _class_root(domain: Path) -> Path:
+    # Office-31 as its authors pack it keeps the classes one folder deeper.
+    return domain / "images" if [part.name for part in _folders(domain)] == ["images"] else domain
