@@ -77,7 +77,7 @@ class ImageFolders(DomainDataModule):
         resize: Length of the shorter side before the centre is cut out for evaluation; `image_size` / 0.875 by default.
         transductive: Train and test on the whole target.
         augment: Random crops and flips of training images; else they are cut as in evaluation.
-        crop_scale: Smallest and largest share of the area that a random crop takes.
+        crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1).
         test_fraction: Share of each domain that is its test set; without meaning when `transductive`.
         mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
         std: Standard deviation per channel, to divide by; ImageNet's by default.
@@ -97,7 +97,7 @@ class ImageFolders(DomainDataModule):
         resize: int | None = None,
         transductive: bool = False,
         augment: bool = True,
-        crop_scale: tuple[float, float] = (0.08, 1.0),
+        crop_scale: tuple[float, float] = (0.7, 1.0),
         test_fraction: float = 0.2,
         mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         std: tuple[float, float, float] = (0.229, 0.224, 0.225),
