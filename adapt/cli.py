@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import adapt.backbones
 import adapt.methods
-import adapt.schedules  # noqa: F401  # short names on the command line need their classes imported
+import adapt.schedules  # short names on the command line need their classes imported
 from adapt.analysis import Pictures
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError, DivergedError
@@ -31,7 +31,7 @@ from adapt.tracking import loggers_for
 
 USAGE = """usage: adapt COMMAND [options]
 
-  fit        train one method on one task     adapt fit --config configs/tasks/moons.yaml --config configs/methods/dann.yaml
+  fit        train one method on one task     adapt fit --config configs/tasks/moons.yaml --model DANN
   validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
   test       accuracy on the test sets        adapt test --config RUN/config.yaml
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
@@ -97,7 +97,9 @@ class AdaptCLI(LightningCLI):
         config = self.config[command]
         for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
             if config[key] is None or imported(config[key].class_path) is base:
-                raise AdaptError(f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does.")
+                raise AdaptError(
+                    f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does."
+                )
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
         if command != "fit" and config.ckpt_path is None:
@@ -193,7 +195,9 @@ class AdaptCLI(LightningCLI):
             # The CSV logger starts its file anew: keep what the run wrote before.
             if (path / "metrics.csv").exists():
                 (path / "metrics.csv").rename(
-                    next(p for p in _numbered(path / "metrics") if not p.with_suffix(".csv").exists()).with_suffix(".csv")
+                    next(p for p in _numbered(path / "metrics") if not p.with_suffix(".csv").exists()).with_suffix(
+                        ".csv"
+                    )
                 )
         return path
 
@@ -244,7 +248,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours = cause(error)
         if ours is None and not isinstance(error, ArgumentError):
             raise
-        print(f"adapt: {ours or explain(error)}", file=sys.stderr)
+        # A worker process of a loader puts its whole traceback before the error's own words.
+        message = str(ours).rpartition("AdaptError: ")[2] if ours else explain(error)
+        print(f"adapt: {message}", file=sys.stderr)
         return 2
 
 
@@ -267,7 +273,7 @@ def _dispatch(args: list[str]) -> int:
     return 0
 
 
-def _numbered(base: Path) -> Any:
+def _numbered(base: Path) -> Iterator[Path]:
     yield base
     number = 2
     while True:

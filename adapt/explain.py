@@ -80,6 +80,7 @@ def _arguments(cls: type) -> set[str]:
 
 def _names(base: type) -> set[str]:
     found: set[str] = set()
+    cls: type
     for cls in base.__subclasses__():
         found |= {cls.__name__} | _names(cls)
     return found

@@ -1,20 +1,18 @@
 """`adapt benchmark` and `adapt report`."""
 
 import argparse
-import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
-from adapt.benchmark.plan import WandbMode, read_plan
+from adapt.benchmark.comparison import log_comparison
+from adapt.benchmark.grid import run_grid
+from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.tables import terminal_table
-from adapt.errors import AdaptError
 
 _INTERRUPTED = 130
 
@@ -26,10 +24,37 @@ def benchmark_command(argv: list[str]) -> int:
         argv: Arguments after `adapt benchmark`.
 
     Returns:
-        0, 1 when a cell failed or the input is wrong, 130 when the grid was stopped.
+        0, 1 when a cell failed, 130 when the grid was stopped.
+
+    Raises:
+        AdaptError: When the plan or the folder of results is not as it should be.
     """
     arguments = _benchmark_parser().parse_args(argv)
-    return _telling_errors(lambda: _benchmark(arguments, shlex.join(["adapt", "benchmark", *argv])))
+    plan = read_plan(arguments.config, arguments.out, arguments.wandb, arguments.project)
+    # A run builds the command line, which this command is a part of.
+    from adapt.benchmark.run import run_cell
+
+    console = _console()
+    outcome = run_grid(
+        plan.cells,
+        run_cell,
+        jobs=arguments.jobs,
+        retry=arguments.retry,
+        rerun_changed=arguments.rerun_changed,
+        command=shlex.join(["adapt", "benchmark", *argv]),
+        console=console,
+    )
+    if outcome.interrupted:
+        return _INTERRUPTED
+    out = plan.cells[0].directory.parents[2]
+    report = build_report(out)
+    _log(out, plan.name, arguments.wandb, arguments.project, report, console)
+    _show(report, console)
+    seconds = sum(result.wall_seconds for result in outcome.results)
+    _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
+    if outcome.failed:
+        _say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
+    return 1 if outcome.failed else 0
 
 
 def report_command(argv: list[str]) -> int:
@@ -39,29 +64,16 @@ def report_command(argv: list[str]) -> int:
         argv: Arguments after `adapt report`.
 
     Returns:
-        0, or 1 when the folder holds no results that can be read.
+        0.
+
+    Raises:
+        AdaptError: When the folder holds no results, or one that cannot be read.
     """
     parser = argparse.ArgumentParser("adapt report", description="Rebuild tables, pictures and page from files.")
     parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of a benchmark, such as runs/quickstart")
     runs: Path = parser.parse_args(argv).runs
-
-    def report() -> int:
-        _show(build_report(runs), _console())
-        return 0
-
-    return _telling_errors(report)
-
-
-def resolve_wandb_mode(mode: WandbMode) -> Literal["online", "offline", "disabled"]:
-    """What `auto` means here: `WANDB_MODE` if it is set, otherwise online if a key is configured, else offline."""
-    if mode != "auto":
-        return mode
-    named = os.environ.get("WANDB_MODE", "")
-    if named in ("online", "offline", "disabled"):
-        return named  # type: ignore[return-value]  # mypy does not narrow str to literals by `in`
-    import wandb
-
-    return "online" if wandb.Settings().api_key or wandb.api.api_key else "offline"
+    _show(build_report(runs), _console())
+    return 0
 
 
 def _benchmark_parser() -> argparse.ArgumentParser:
@@ -83,46 +95,16 @@ def _benchmark_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _benchmark(arguments: argparse.Namespace, command: str) -> int:
-    plan = read_plan(arguments.config, arguments.out, arguments.wandb, arguments.project)
-    # Only now: a slip in the YAML should not wait for torch.
-    from adapt.benchmark.grid import run_grid
-    from adapt.benchmark.run import run_cell
-
-    console = _console()
-    outcome = run_grid(
-        plan.cells,
-        run_cell,
-        jobs=arguments.jobs,
-        retry=arguments.retry,
-        rerun_changed=arguments.rerun_changed,
-        command=command,
-        console=console,
-    )
-    if outcome.interrupted:
-        return _INTERRUPTED
-    out = plan.cells[0].directory.parents[2]
-    report = build_report(out)
-    _log(out, arguments.project, plan.name, resolve_wandb_mode(arguments.wandb), report, console)
-    _show(report, console)
-    seconds = sum(result.wall_seconds for result in outcome.results)
-    _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
-    if outcome.failed:
-        _say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
-    return 1 if outcome.failed else 0
-
-
 def _log(
     out: Path,
     project: str,
     group: str,
-    mode: Literal["online", "offline", "disabled"],
+    mode: WandbMode,
     report: Report,
     console: Console,
 ) -> None:
     if mode == "disabled":
         return
-    from adapt.benchmark.comparison import log_comparison
 
     try:
         log_comparison(out, project, group, mode == "offline", out, report)
@@ -135,14 +117,6 @@ def _show(report: Report, console: Console) -> None:
     console.print(terminal_table(report.summaries[0]))
     files = (report.page, report.markdown, report.latex, report.table, report.results)
     _say(console, "Written: " + ", ".join(map(str, files)))
-
-
-def _telling_errors(run: Callable[[], int]) -> int:
-    try:
-        return run()
-    except AdaptError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
 
 
 def _say(console: Console, text: str) -> None:

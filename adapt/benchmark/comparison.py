@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import wandb
+
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.results import CSV_COLUMNS, csv_rows, read_results
 from adapt.benchmark.statistics import Summary
@@ -28,8 +30,6 @@ def log_comparison(
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
     """
-    import wandb
-
     report = report or build_report(directory)
     save_dir.mkdir(parents=True, exist_ok=True)
     rows = csv_rows(read_results(directory))

@@ -5,12 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
 from adapt.errors import AdaptError
-
-WandbMode = Literal["auto", "online", "offline", "disabled"]
+from adapt.tracking import WandbMode
 
 SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
 

@@ -7,7 +7,6 @@ from typing import Any
 import wandb
 import yaml
 from jsonargparse import ArgumentError
-from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from adapt.analysis import Pictures
@@ -58,14 +57,12 @@ def _logger(cell: Cell) -> list[str]:
     if cell.wandb_mode == "disabled":
         return ["--trainer.logger=false"]
     tags = [cell.task, f"seed {cell.seed}"]
-    entry = wandb_logger(
-        cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode
-    )
+    entry = wandb_logger(cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode)
     return [f"--trainer.logger={json.dumps(entry)}"]
 
 
 def _test(cli: Any, cell: Cell) -> list[Row]:
-    trainer: Trainer = cli.trainer
+    trainer: Any = cli.trainer
     rows: list[Row] = []
     for rule in RULES:
         path = checkpoint_path(cell.directory, rule)

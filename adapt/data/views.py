@@ -44,7 +44,7 @@ def fetch(dataset: Dataset[Any], indices: Sequence[int]) -> tuple[Tensor, Tensor
         return x, torch.as_tensor(y).long()
     # Not collated as pairs: pooled domains may differ in whether a label is a tensor or a number.
     inputs, labels = zip(*batch, strict=True)
-    return default_collate(inputs), torch.tensor([int(label) for label in labels])
+    return default_collate(list(inputs)), torch.tensor([int(label) for label in labels])
 
 
 def pool(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:

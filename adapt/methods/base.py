@@ -162,7 +162,7 @@ class Method(LightningModule):
             return optimizer
         scheduler = self.lr_scheduler(optimizer)
         if getattr(scheduler, "total_steps", 0) is None:
-            scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[union-attr]  # checked above
+            scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[attr-defined]  # checked above
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -198,7 +198,7 @@ class Method(LightningModule):
 
     def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
         encoding: Encoding = self(batch.x)
-        metric = self.accuracy[domain]
+        metric: Any = self.accuracy[domain]
         metric(encoding.logits, batch.y)
         self.log(name, metric, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.x))
         return encoding

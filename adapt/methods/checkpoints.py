@@ -68,11 +68,14 @@ def load_network(method: Method, path: Path) -> None:
         )
     state = {k: v for k, v in checkpoint["state_dict"].items() if k.split(".")[0] in _NETWORK}
     own = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in _NETWORK}
-    odd = sorted(k for k in state.keys() | own.keys() if k not in state or k not in own or state[k].shape != own[k].shape)
+    odd = sorted(
+        k for k in state.keys() | own.keys() if k not in state or k not in own or state[k].shape != own[k].shape
+    )
     if odd:
+        named = ", ".join(odd[:3]) + (", ..." if len(odd) > 3 else "")
         raise AdaptError(
             f"Expected init_from with this run's network ({type(method.backbone).__name__}), found other parameters in "
-            f"{path}: {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}. Use the backbone and bottleneck of that run."
+            f"{path}: {named}. Use the backbone and bottleneck of that run."
         )
     method.load_state_dict(state, strict=False)
 

@@ -81,6 +81,4 @@ class DANN(Method):
 
     def _log_discriminator(self, source: Tensor, target: Tensor) -> None:
         accuracy = ((source > 0).float().mean() + (target < 0).float().mean()) / 2
-        self.log_dict(
-            {"train/domain_accuracy": accuracy, "train/lambda": self.reversal}, batch_size=len(source)
-        )
+        self.log_dict({"train/domain_accuracy": accuracy, "train/lambda": self.reversal}, batch_size=len(source))

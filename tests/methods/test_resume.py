@@ -53,18 +53,14 @@ def run(method: type[Method], path: Path, callbacks: list[Callback], **kwargs: A
 
 @pytest.mark.parametrize("method", [SourceOnly, DANN, MMD, CORAL])
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(method: type[Method], tmp_path: Path) -> None:
-    one, two, other = (
-        run(method, tmp_path / str(k), [], seed=seed).state_dict() for k, seed in enumerate((3, 3, 4))
-    )
+    one, two, other = (run(method, tmp_path / str(k), [], seed=seed).state_dict() for k, seed in enumerate((3, 3, 4)))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("interrupted", INTERRUPTED)
 @pytest.mark.parametrize("method", [DANN, MMD, FineTuning])
-def test_a_continued_run_equals_the_uninterrupted_one(
-    method: type[Method], interrupted: int, tmp_path: Path
-) -> None:
+def test_a_continued_run_equals_the_uninterrupted_one(method: type[Method], interrupted: int, tmp_path: Path) -> None:
     data = {"shots": 5} if method is FineTuning else {}
     whole_record, first_record, second_record = Record(), Record(), Record()
     whole = run(method, tmp_path / "whole", [whole_record], data=data)

@@ -1,0 +1,161 @@
+"""Orders, pairs and views: what a training step may rely on."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import ConcatDataset
+
+from adapt.data import TensorDomain
+from adapt.data.loaders import CycledSampler, DomainLoader
+from adapt.data.views import LabelledView, UnlabelledView, pool
+from tests.toy import CLASSES, SAMPLES, Shifted
+
+
+def batches(sampler: CycledSampler) -> list[list[int]]:
+    return torch.tensor(list(sampler)).split(sampler.batch_size)
+
+
+def test_a_pass_holds_every_sample_once_and_the_next_pass_has_another_order() -> None:
+    sampler = CycledSampler(size=12, batch_size=4, num_batches=6, seed=3)
+    drawn = torch.tensor(list(sampler))
+    assert sorted(drawn[:12].tolist()) == sorted(drawn[12:].tolist()) == list(range(12))
+    assert drawn[:12].tolist() != drawn[12:].tolist()
+
+
+def test_no_batch_holds_a_sample_twice_where_the_size_is_no_multiple() -> None:
+    sampler = CycledSampler(size=11, batch_size=4, num_batches=9, seed=0)
+    assert all(len(set(batch.tolist())) == 4 for batch in batches(sampler))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = CycledSampler(50, 5, 10, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2)
+    assert order(1, 2) != order(1, 3)
+    assert order(1, 2) != order(2, 2)
+
+
+def test_processes_share_a_pass_without_overlap() -> None:
+    ranks = [list(CycledSampler(24, 4, 3, seed=5, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert sorted(ranks[0] + ranks[1]) == list(range(24))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_continues_in_the_middle_of_an_epoch(workers: int) -> None:
+    view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
+
+    def loader() -> DomainLoader:
+        made = DomainLoader(view, CycledSampler(40, 4, 10, seed=1), workers, pin_memory=False)
+        made.order.set_epoch(3)
+        return made
+
+    whole = [batch.index.tolist() for batch in loader()]
+    first = loader()
+    iterator = iter(first)
+    for _ in range(4):
+        next(iterator)
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    assert [batch.index.tolist() for batch in second] == whole[4:]
+    assert [batch.index.tolist() for batch in second] == whole  # only the interrupted epoch is short
+
+
+def prepared(**kwargs: Any) -> Shifted:
+    data = Shifted("source", "target", **kwargs)
+    data.setup("fit")
+    return data
+
+
+def test_an_epoch_is_one_pass_over_the_larger_domain() -> None:
+    class Uneven(Shifted):
+        def domain(self, name: str, split: str) -> Any:
+            whole = super().domain(name, split)
+            return torch.utils.data.Subset(whole, range(100)) if name == "target" else whole
+
+    data = Uneven("source", "target", batch_size=32)
+    data.setup("fit")
+    pair = data.train_dataloader()
+    assert len(pair.source) == len(pair.target) == int(0.9 * SAMPLES) // 32
+
+
+def test_training_validation_and_test_sets_are_disjoint() -> None:
+    data = prepared()
+    train, val = data.domain("target", "train"), data.domain("target", "val")
+    assert not set(train.indices) & set(val.indices)
+    assert len(train) + len(val) == SAMPLES
+    assert not torch.equal(data.domain("target", "test").x, train.dataset.x)
+
+
+def test_shots_are_that_many_of_every_class_and_follow_the_seed() -> None:
+    def chosen(seed: int) -> list[int]:
+        torch.manual_seed(seed)
+        triple = prepared(shots=3, batch_size=12).train_dataloader()
+        batch = next(iter(triple.target_labelled))
+        assert torch.bincount(batch.y).tolist() == [3] * CLASSES
+        return sorted(batch.x[:, 0].tolist())
+
+    assert chosen(0) == chosen(0)
+    assert chosen(0) != chosen(1)
+
+
+def test_evaluation_keeps_every_sample_and_prediction_sees_no_label() -> None:
+    data = prepared()
+    source, target = data.test_dataloader()
+    assert sum(len(batch.y) for batch in source) == sum(len(batch.y) for batch in target) == SAMPLES
+    assert next(iter(data.predict_dataloader()))._fields == ("x", "index")
+
+
+def test_pooled_sources_are_one_domain_in_memory_or_not() -> None:
+    a, b = (TensorDomain(torch.full((n, 2), float(n)), torch.zeros(n)) for n in (3, 4))
+    in_memory = pool([a, b])
+    assert isinstance(in_memory, TensorDomain)
+    assert in_memory.x[:, 0].tolist() == [3.0] * 3 + [4.0] * 4
+    lists = pool([[(torch.zeros(2), 1)] * 2, [(torch.ones(2), 0)] * 2])  # type: ignore[list-item]
+    assert isinstance(lists, ConcatDataset)
+    batch = LabelledView(lists).__getitems__([1, 2])
+    assert batch.x.tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert batch.y.tolist() == [1, 0]
+
+
+def test_an_unlabelled_view_drops_the_label() -> None:
+    view = UnlabelledView(TensorDomain(torch.arange(6.0), torch.arange(6)))
+    assert view.__getitems__([4, 1])._asdict().keys() == {"x", "index"}
+
+
+def test_the_transform_runs_once_per_domain_on_the_whole_batch() -> None:
+    data = prepared(shots=2, batch_size=8)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
+    calls: list[tuple[int, ...]] = []
+    data.transform = lambda x: calls.append(tuple(x.shape)) or x + 1  # type: ignore[method-assign, func-returns-value]
+    batch = type(data.train_dataloader())(*(next(iter(loader)) for loader in data.train_dataloader()))
+    moved = data.on_after_batch_transfer(batch, 0)
+    assert calls == [(8, 8)] * 3
+    assert torch.equal(moved.target.x, batch.target.x + 1)
+
+
+def test_processes_share_a_batch_without_overlap_where_the_size_is_no_multiple() -> None:
+    joint = list(CycledSampler(50, 12, 8, seed=5))
+    ranks = [batches(CycledSampler(50, 4, 8, seed=5, rank=rank, world_size=3)) for rank in range(3)]
+    assert [i for parts in zip(*ranks, strict=True) for part in parts for i in part.tolist()] == joint
+
+
+def test_a_finished_epoch_leaves_nothing_to_continue() -> None:
+    view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
+    loader = DomainLoader(view, CycledSampler(40, 4, 10, seed=1), 0, pin_memory=False)
+    assert len(list(loader)) == 10
+    assert loader.state_dict() == {"batches": 0}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_iterating_leaves_the_global_generator_alone(workers: int) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
+    list(DomainLoader(view, CycledSampler(40, 4, 10, seed=1), workers, pin_memory=False))
+    assert torch.equal(torch.rand(3), expected)
