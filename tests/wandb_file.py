@@ -25,11 +25,11 @@ def run_files(directory: Path) -> list[Path]:
 def config_of(records: list[Record]) -> dict[str, Any]:
     """The configuration that the run logged, of `run` and `config` records together."""
     updates = [u for r in records for u in (*r.run.config.update, *r.config.update)]
-    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in updates}
+    return {u.key or ".".join(u.nested_key): json.loads(u.value_json) for u in updates}
 
 
 def history_of(records: list[Record]) -> dict[str, list[Any]]:
-    """Logged key → its values in order."""
+    """Logged key → its values in order; the parts of nested keys, as of tables, are joined by dots."""
     history: dict[str, list[Any]] = {}
     for record in records:
         for item in record.history.item:

@@ -1,6 +1,7 @@
 """`adapt benchmark` and `adapt report`."""
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.tables import terminal_table
+from adapt.tracking import WandbMode, is_offline
 
 _INTERRUPTED = 130
 
@@ -95,19 +97,11 @@ def _benchmark_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _log(
-    out: Path,
-    project: str,
-    group: str,
-    mode: WandbMode,
-    report: Report,
-    console: Console,
-) -> None:
-    if mode == "disabled":
+def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, console: Console) -> None:
+    if mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
         return
-
     try:
-        log_comparison(out, project, group, mode == "offline", out, report)
+        log_comparison(out, project, group, is_offline(mode), out, report)
     except Exception as error:
         # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")

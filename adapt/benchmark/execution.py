@@ -166,8 +166,10 @@ def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
 
 
 def ready(workers: list[Worker]) -> list[Worker]:
-    """Wait until some busy worker has a result or has died."""
+    """Wait until some busy worker has a result or has died; with none busy there is nothing to wait for."""
     busy = {worker.pipe: worker for worker in workers if worker.cell is not None}
+    if not busy:
+        return []
     return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
 
 

@@ -188,17 +188,22 @@ def test_two_jobs_give_the_same_results_from_two_processes(tmp_path: Path) -> No
 
 
 def test_a_killed_worker_fails_its_cell_alone(tmp_path: Path) -> None:
-    some = cells(tmp_path, ("SourceOnly", "DANN", "FineTuning"), do="kill", where="DANN")
-    some = [replace(c, init_from="DANN") if c.method == "FineTuning" else c for c in some]
+    some = cells(tmp_path, ("DANN", "SourceOnly", "MMD", "FineTuning"), seeds=1, do="kill", where="DANN")
+    some[3] = replace(some[3], init_from="DANN")
     outcome, _ = run(some, jobs=2)
-    assert statuses(outcome) == {
-        f"{m} {s}": "ok" if m == "SourceOnly" else "failed"
-        for s in (0, 1)
-        for m in ("SourceOnly", "DANN", "FineTuning")
-    }
+    assert not outcome.interrupted
+    assert statuses(outcome) == {"DANN 0": "failed", "SourceOnly 0": "ok", "MMD 0": "ok", "FineTuning 0": "failed"}
     assert outcome.failed[0].error == "The worker process died (SIGKILL, usually out of memory)."
     assert outcome.failed[1].error == "It starts from DANN of the same task and seed, which failed."
     assert (outcome.failed[0].directory / "log.txt").exists()
+
+
+def test_two_jobs_end_when_only_hopeless_cells_are_left(tmp_path: Path) -> None:
+    some = cells(tmp_path, ("SourceOnly", "FineTuning"), seeds=1, do="fail", where="SourceOnly")
+    some = [replace(c, init_from="SourceOnly") if c.method == "FineTuning" else c for c in some]
+    outcome, _ = run(some, jobs=2)
+    assert not outcome.interrupted
+    assert [r.status for r in outcome.results] == ["failed", "failed"]
 
 
 def test_ctrl_c_ends_two_jobs_and_their_processes(tmp_path: Path) -> None:
@@ -230,10 +235,11 @@ def test_the_time_left_follows_each_methods_own_duration(tmp_path: Path) -> None
 def test_a_terminal_gets_a_bar_with_done_running_and_failed(tmp_path: Path) -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=160, color_system=None)
-    run_grid(cells(tmp_path, do="fail", where=1), run_cell, console=console)
-    assert "cells 4/4" in text.getvalue()
-    assert "0 running · 2 failed" in text.getvalue()
-    assert "1 running · 0 failed · a → b / SourceOnly / seed 0" in text.getvalue()
+    some = cells(tmp_path)
+    with GridProgress(console, some, [result("a → b", "SourceOnly", 0, None)], jobs=1) as progress:
+        progress.start(some[1])
+    assert "cells 1/4" in text.getvalue()
+    assert "1 running · 1 failed · a → b / DANN / seed 0" in text.getvalue()
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])

@@ -53,7 +53,10 @@ class OtherClasses(Shifted):
         (lambda: Shifted("source", "target", shots=0), "at least 1 shot"),
         (lambda: Shifted("source", "target", val_fraction=1.0), "between 0 and 1"),
         (lambda: OtherClasses("source", "target"), "only 'source' has cat; only 'target' has mug"),
-        (lambda: Shifted("source", "target", batch_size=811).setup("fit"), "810 training samples, fewer than one batch of 811"),
+        (
+            lambda: Shifted("source", "target", batch_size=811).setup("fit"),
+            "810 training samples, fewer than one batch of 811",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit(make: Any, words: str) -> None:
