@@ -176,6 +176,8 @@ class DomainDataModule(LightningDataModule):
             self.check_domain(name)
         if self.target in self.sources:
             raise AdaptError(f"Expected two different domains, found {self.target!r} as source and as target.")
+        if len(set(self.sources)) < len(self.sources):
+            raise AdaptError(f"Expected each source domain once, found {', '.join(self.sources)}.")
         if not self.sources:
             raise AdaptError("Expected at least one source domain, found an empty list.")
         if self.batch_size < 1:

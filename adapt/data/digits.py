@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 from torchvision.datasets import MNIST, SVHN, USPS
 from torchvision.transforms.v2 import functional
 
-from adapt.data import mnist_m
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.optdigits import optdigits
 from adapt.data.views import TensorDomain
@@ -99,6 +98,9 @@ class Digits(DomainDataModule):
                 if "svhn" in wanted:
                     SVHN(str(self.root), split="train" if train else "test", download=True)
         if "mnist_m" in self.names:
+            # Here and not above: `python -m adapt.data.mnist_m` would find itself imported, and warn.
+            from adapt.data import mnist_m
+
             mnist_m.ensure(self.root)
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
@@ -129,6 +131,8 @@ def _read(root: Path, name: str, train: bool) -> TensorDomain:
     if name in _EMBEDDED:
         return optdigits(name, train)
     if name == "mnist_m":
+        from adapt.data import mnist_m
+
         return mnist_m.load(root, train)
     path = root / _FILES[name][not train]
     try:

@@ -1,7 +1,6 @@
-"""Image folders: PACS, Office-31, Office-Home, and any other `root/<domain>/<class>/<image>`."""
+"""Image folders: any data set that lies as `<domain>/<class>/<image>`, such as PACS, Office-31 and Office-Home."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +9,83 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.errors import AdaptError
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# 256 to 224 pixels, the field's ratio of the resized side to the crop.
-_MARGIN = 256 / 224
-_INSTRUCTIONS = (
-    "Unpack the dataset so that images lie at <root>/<dataset>/<domain>/<class>/*.jpg (or .png, .webp, ...)."
-)
+_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_EVALUATED_SHARE = 0.875
+
+
+class UnreadableImageError(AdaptError):
+    """An image that cannot be decoded.
+
+    A loader's worker hands its errors on as one text with the whole traceback; of that, this keeps the last line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
+class ImageDomain(Dataset[tuple[Tensor, int]]):
+    """Images that are decoded when they are asked for.
+
+    Args:
+        files: Image files.
+        targets: Their class indices `(N,)`.
+        transform: What turns an RGB image into bytes `(3, H, W)`.
+
+    Raises:
+        UnreadableImageError: When asked for a file that is not an image.
+    """
+
+    def __init__(self, files: Sequence[Path], targets: Tensor, transform: Callable[[Image.Image], Tensor]) -> None:
+        self.files, self.targets, self.transform = files, targets, transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path = self.files[index]
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except _BROKEN as error:
+            raise UnreadableImageError(
+                f"Expected an image at {path}, could not decode it ({error}). Replace or remove it."
+            ) from error
+        return self.transform(image), int(self.targets[index])
 
 
 class ImageFolders(DomainDataModule):
-    """Domains and classes are folders: `root/dataset/<domain>/<class>/*`, or `<domain>/images/<class>/*` (Office-31).
+    """Domains found on disk: `<root>/<dataset>/<domain>/<class>/<image>`, or `<domain>/images/<class>/<image>`.
 
-    Training images are cropped and flipped at random, each by itself; evaluation takes the centre. Crops leave as
-    bytes, and are normalised a batch at a time on the device.
+    Images are decoded, cropped and flipped in the loader's workers, travel as bytes, and are normalised on the device.
 
-    Without `transductive`, each domain is split, by `split_seed`, into disjoint training, validation and test sets.
-    With it, all of the target is its training, its validation and its test set, as Office-31 is used; the source is
-    split into training and validation alone, and its test set is its validation set.
+    By default each domain is cut into disjoint training, validation and test sets, the same for every seed. With
+    `transductive`, as most published tables have it, the target is trained on (without labels), validated and tested
+    on as a whole. The source then gives all but its held-out share to training, and that share is both its validation
+    and its test set: published protocols train on the whole source, but a source accuracy on training images could
+    select no model. A small `val_fraction` brings the two close.
 
     Args:
         source: One domain, or several to pool.
         target: The domain to adapt to.
-        dataset: Folder of the dataset below the root, such as `PACS`.
-        image_size: Side of the square crops, in pixels.
-        resize: Shorter side before the centre crop; by default 8/7 of `image_size`.
-        transductive: Train and test on the same target images.
-        augment: Random crops (70 to 100 % of the area) and flips in training.
-        test_fraction: Share of each domain that is its test set, unless `transductive`.
-        mean: Mean per channel of images in [0, 1]; ImageNet's by default.
-        std: Standard deviation per channel of images in [0, 1]; ImageNet's by default.
+        dataset: Folder below the root that holds the domains; the root itself when empty.
+        image_size: Side of the square images, in pixels.
+        resize: Length of the shorter side before the centre is cut out for evaluation; `image_size` / 0.875 by default.
+        transductive: Train and test on the whole target.
+        augment: Random crops and flips of training images; else they are cut as in evaluation.
+        crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1).
+        test_fraction: Share of each domain that is its test set; without meaning when `transductive`.
+        mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
+        std: Standard deviation per channel, to divide by; ImageNet's by default.
         **kwargs: See `DomainDataModule`.
 
     Raises:
-        AdaptError: A folder is missing or empty, or an argument is out of range.
+        AdaptError: A domain is not there, has no images in a class or other classes than its partner, or an argument
+            is out of range; while training, an image cannot be decoded.
     """
 
     def __init__(
@@ -60,101 +97,87 @@ class ImageFolders(DomainDataModule):
         resize: int | None = None,
         transductive: bool = False,
         augment: bool = True,
+        crop_scale: tuple[float, float] = (0.7, 1.0),
         test_fraction: float = 0.2,
-        mean: tuple[float, float, float] = _IMAGENET[0],
-        std: tuple[float, float, float] = _IMAGENET[1],
+        mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         **kwargs: Any,
     ) -> None:
-        if not 0 < test_fraction < 1:
-            raise AdaptError(f"Expected a test fraction between 0 and 1, found {test_fraction}.")
-        # The base asks for the domains while it starts.
-        self.dataset, self.image_size = dataset, image_size
+        self.dataset, self.image_size, self.transductive, self.augment = dataset, image_size, transductive, augment
+        self.resize = round(image_size / _EVALUATED_SHARE) if resize is None else resize
+        self.crop_scale, self.test_fraction, self.mean, self.std = crop_scale, test_fraction, mean, std
         self.input_shape = (3, image_size, image_size)
         super().__init__(source, target, **kwargs)
-        self.class_names = self.domain_classes(target)
-        self.resize = resize or round(_MARGIN * image_size)
-        self.transductive, self.augment, self.test_fraction = transductive, augment, test_fraction
-        self.mean, self.std = (torch.tensor(v).view(1, 3, 1, 1) for v in (mean, std))
 
-    @cached_property
-    def known_domains(self) -> Sequence[str]:  # type: ignore[override]  # known once the folder is
-        """The folders that hold classes."""
-        folder = self.data_path(self.dataset, instructions=_INSTRUCTIONS)
-        found = [child.name for child in sorted(folder.iterdir()) if child.is_dir() and _subfolders(_classes_in(child))]
-        if not found:
-            raise AdaptError(f"Expected domains in {folder}, found no folder of class folders. {_INSTRUCTIONS}")
-        return found
+    def _check_arguments(self) -> None:
+        if not 1 <= self.image_size <= self.resize:
+            raise AdaptError(
+                f"Expected 1 <= image_size <= resize, found image_size {self.image_size} and resize {self.resize}."
+            )
+        if not 0 < self.test_fraction < 1:
+            raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise AdaptError(f"Expected crop_scale as 0 < smallest <= largest <= 1, found {list(self.crop_scale)}.")
+        if min(self.std) <= 0:
+            raise AdaptError(f"Expected positive standard deviations, found {list(self.std)}.")
+        folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
+        self.known_domains = [path.name for path in _folders(folder) if _folders(_class_root(path))]
+        if not self.known_domains:
+            raise AdaptError(
+                f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset."
+            )
+        self.check_domain(self.target)
+        self.class_names = self.domain_classes(self.target)
+        super()._check_arguments()
 
     def domain_classes(self, name: str) -> Sequence[str]:
-        """Names of the class folders, in alphabetical order."""
-        return [child.name for child in _subfolders(_classes_in(self.root / self.dataset / name))]
+        """The class folders of one domain, in alphabetical order."""
+        return [path.name for path in _folders(_class_root(self.root / self.dataset / name))]
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
-        """The images of one domain; only its training set is augmented."""
-        samples = self._samples(name)
-        crop = self._training_crop() if split == "train" and self.augment else self._centre_crop()
+        """One split of a domain, the same for every seed of an experiment."""
+        files, targets = self._listing(name)
+        transform = self._pipeline(augmented=self.augment and split == "train")
         if self.transductive:
-            images = ImageList(samples, crop)
-            return images if name == self.target else self.holdout(images, "val" if split == "test" else split)
-        generator = torch.Generator().manual_seed(self.split_seed + 1)
-        order = torch.randperm(len(samples), generator=generator).tolist()
-        held = max(1, round(self.test_fraction * len(samples)))
-        chosen = order[:held] if split == "test" else order[held:]
-        images = ImageList([samples[i] for i in chosen], crop)
-        return images if split == "test" else self.holdout(images, split)
+            whole = ImageDomain(files, targets, transform)
+            return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
+        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(self.split_seed))
+        held = max(1, round(self.test_fraction * len(files)))
+        at = order[:held] if split == "test" else order[held:]
+        part = ImageDomain([files[i] for i in at.tolist()], targets[at], transform)
+        return part if split == "test" else self.holdout(part, split)
 
     def transform(self, x: Tensor) -> Tensor:
-        """Bytes to floats with the mean and standard deviation of the pretraining."""
-        return (x / 255 - self.mean.to(x.device)) / self.std.to(x.device)
+        """Bytes to normalised floats."""
+        mean, std = (torch.tensor(values, device=x.device)[:, None, None] for values in (self.mean, self.std))
+        return (x / 255 - mean) / std
 
-    def _samples(self, name: str) -> list[tuple[Path, int]]:
-        samples: list[tuple[Path, int]] = []
-        for label, folder in enumerate(_subfolders(_classes_in(self.root / self.dataset / name))):
-            images = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-            if not images:
-                raise AdaptError(f"Expected images in {folder}, found none. Remove the folder, or unpack it again.")
-            samples += [(path, label) for path in images]
-        return samples
+    def _pipeline(self, augmented: bool) -> v2.Compose:
+        if augmented:
+            steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale), v2.RandomHorizontalFlip()]
+        else:
+            steps = [v2.Resize(self.resize), v2.CenterCrop(self.image_size)]
+        return v2.Compose([*steps, v2.PILToTensor()])
 
-    def _training_crop(self) -> v2.Transform:
-        crop = v2.RandomResizedCrop(self.image_size, scale=(0.7, 1.0), antialias=True)
-        return v2.Compose([crop, v2.RandomHorizontalFlip()])
-
-    def _centre_crop(self) -> v2.Transform:
-        return v2.Compose([v2.Resize(self.resize, antialias=True), v2.CenterCrop(self.image_size)])
-
-
-class ImageList(Dataset[tuple[Tensor, int]]):
-    """Images decoded when they are asked for.
-
-    Args:
-        samples: Paths and class indices.
-        crop: From an image `(3, H, W)` of bytes to one of fixed size.
-    """
-
-    def __init__(self, samples: Sequence[tuple[Path, int]], crop: v2.Transform) -> None:
-        self.samples, self.crop = samples, crop
-        self.targets = [label for _, label in samples]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        path, label = self.samples[index]
-        try:
-            with Image.open(path) as file:
-                image = functional.pil_to_tensor(file.convert("RGB"))
-        except (OSError, SyntaxError) as error:
-            raise AdaptError(
-                f"Expected an image at {path}, could not decode it ({error}). Restore or remove it."
-            ) from error
-        cropped: Tensor = self.crop(image)
-        return cropped, label
+    def _listing(self, name: str) -> tuple[list[Path], Tensor]:
+        files: list[Path] = []
+        counts: list[int] = []
+        for folder in _folders(_class_root(self.root / self.dataset / name)):
+            found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _EXTENSIONS)
+            if not found:
+                raise AdaptError(
+                    f"Expected images of class {folder.name!r} in {folder}, found none. "
+                    "Add some, or remove the class from every domain."
+                )
+            files += found
+            counts.append(len(found))
+        return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
-def _classes_in(domain: Path) -> Path:
-    return domain / "images" if (domain / "images").is_dir() else domain
+def _folders(path: Path) -> list[Path]:
+    return sorted(part for part in path.iterdir() if part.is_dir() and not part.name.startswith("."))
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+def _class_root(domain: Path) -> Path:
+    # Office-31 as its authors pack it keeps the classes one folder deeper.
+    return domain / "images" if [part.name for part in _folders(domain)] == ["images"] else domain

@@ -137,13 +137,13 @@ def generate(root: Path, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     mark = _mark([*sources, *(root / "MNIST" / "raw" / name for name in _MNIST_FILES)])
     # A run that reads while another writes must find the whole file or none.
-    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".npz.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("wb") as file:
             np.savez(file, mark=np.array(mark), **arrays)  # type: ignore[arg-type]  # stubs see allow_pickle here
-        Path(draft).replace(path)
+        draft.replace(path)
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     return path
 
 
@@ -166,7 +166,11 @@ def _cache_folder() -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    # Tried, not asked: permissions say yes on a read-only mount, and to the administrator everywhere.
+    # Mode bits first: a data root marked read-only stays untouched, though an administrator could write to it.
+    # Then a trial, since a read-only mount does not show in them.
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    if not present.stat().st_mode & 0o222:
+        return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -213,12 +217,11 @@ def _read_published(folder: Path, part: str) -> TensorDomain:
     return TensorDomain(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2)), torch.tensor(targets))
 
 
-def _preview(path: Path, picture: Path) -> None:
-    with np.load(path) as file:
-        rows = file["train_x"][:64]
-    side = int(len(rows) ** 0.5)
-    grid = rows[: side * side].reshape(side, side, 3, _SIZE, _SIZE).transpose(0, 3, 1, 4, 2)
-    Image.fromarray(np.ascontiguousarray(grid.reshape(side * _SIZE, side * _SIZE, 3))).save(picture)
+def _preview(images: Bytes, picture: Path) -> None:
+    side = int(min(len(images), 64) ** 0.5)
+    height, width = images.shape[2:]
+    grid = images[: side * side].reshape(side, side, 3, height, width).transpose(0, 3, 1, 4, 2)
+    Image.fromarray(np.ascontiguousarray(grid).reshape(side * height, side * width, 3)).save(picture)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -233,8 +236,8 @@ def main(arguments: list[str] | None = None) -> None:
     except AdaptError as error:
         sys.exit(str(error))
     print(f"MNIST-M lies in {path}")
-    if options.preview and path.is_file():
-        _preview(path, options.preview)
+    if options.preview:
+        _preview(np.load(path)["train_x"] if path.is_file() else load(options.root, True).x.numpy(), options.preview)
         print(f"Its first images are drawn in {options.preview}")
 
 

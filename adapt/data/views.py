@@ -39,8 +39,12 @@ def fetch(dataset: Dataset[Any], indices: Sequence[int]) -> tuple[Tensor, Tensor
     """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`."""
     many = getattr(dataset, "__getitems__", None)
     batch = many(indices) if many else [dataset[i] for i in indices]
-    x, y = default_collate(batch) if isinstance(batch, list) else batch
-    return x, torch.as_tensor(y).long()
+    if not isinstance(batch, list):
+        x, y = batch
+        return x, torch.as_tensor(y).long()
+    # Not collated as pairs: pooled domains may differ in whether a label is a tensor or a number.
+    inputs, labels = zip(*batch, strict=True)
+    return default_collate(list(inputs)), torch.tensor([int(label) for label in labels])
 
 
 def pool(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:

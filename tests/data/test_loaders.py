@@ -136,3 +136,26 @@ def test_the_transform_runs_once_per_domain_on_the_whole_batch() -> None:
     moved = data.on_after_batch_transfer(batch, 0)
     assert calls == [(8, 8)] * 3
     assert torch.equal(moved.target.x, batch.target.x + 1)
+
+
+def test_processes_share_a_batch_without_overlap_where_the_size_is_no_multiple() -> None:
+    joint = list(CycledSampler(50, 12, 8, seed=5))
+    ranks = [batches(CycledSampler(50, 4, 8, seed=5, rank=rank, world_size=3)) for rank in range(3)]
+    assert [i for parts in zip(*ranks, strict=True) for part in parts for i in part.tolist()] == joint
+
+
+def test_a_finished_epoch_leaves_nothing_to_continue() -> None:
+    view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
+    loader = DomainLoader(view, CycledSampler(40, 4, 10, seed=1), 0, pin_memory=False)
+    assert len(list(loader)) == 10
+    assert loader.state_dict() == {"batches": 0}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_iterating_leaves_the_global_generator_alone(workers: int) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
+    list(DomainLoader(view, CycledSampler(40, 4, 10, seed=1), workers, pin_memory=False))
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,170 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from adapt.data import ImageFolders
+from adapt.data.checks import labels_of
+from adapt.errors import AdaptError
+from tests.data.files import write_images
+
+CLASSES = ["bike", "mug"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_images(tmp_path / "Real World", CLASSES, 20, "jpg")
+    write_images(tmp_path / "Art" / "images", CLASSES, 15, "PNG")
+    return tmp_path
+
+
+def make(root: Path, **kwargs: Any) -> ImageFolders:
+    return ImageFolders("Real World", "Art", **{"root": str(root), "image_size": 16, "batch_size": 4} | kwargs)
+
+
+def files(dataset: Any) -> list[Path]:
+    return [dataset.dataset.files[i] for i in dataset.indices] if hasattr(dataset, "indices") else dataset.files
+
+
+def test_domains_and_classes_are_found_on_disk(root: Path) -> None:
+    data = make(root)
+    assert data.known_domains == ["Art", "Real World"]
+    assert (list(data.class_names), data.num_classes, data.input_shape) == (CLASSES, 2, (3, 16, 16))
+    moved = root / "elsewhere" / "Office"
+    moved.parent.mkdir()
+    for name in ("Art", "Real World"):
+        (root / name).rename((moved / name) if moved.is_dir() else (moved.mkdir() or moved / name))
+    assert make(root / "elsewhere", dataset="Office").task == "Real World-Art"
+
+
+def test_splits_are_disjoint_complete_and_stable(root: Path) -> None:
+    parts = [files(make(root).domain("Art", split)) for split in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [22, 2, 6]
+    assert len({path for part in parts for path in part}) == 30
+    assert parts == [files(make(root).domain("Art", split)) for split in ("train", "val", "test")]
+    assert parts[2] != files(make(root, split_seed=1).domain("Art", "test"))
+
+
+def test_transductive_target_is_whole_and_source_holds_out(root: Path) -> None:
+    data = make(root, transductive=True)
+    whole = [files(data.domain("Art", split)) for split in ("train", "val", "test")]
+    assert [len(part) for part in whole] == [30, 30, 30]
+    train, val, test = (files(data.domain("Real World", split)) for split in ("train", "val", "test"))
+    assert (len(train), val) == (36, test)
+    assert not set(train) & set(val)
+
+
+def test_labels_are_the_folders_and_cost_no_decoding(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("decoded an image"))
+    part = make(root).domain("Art", "train")
+    assert labels_of(part).tolist() == [CLASSES.index(path.parent.name) for path in files(part)]
+
+
+def test_augmentation_differs_between_samples_and_draws_from_torch(root: Path) -> None:
+    gradient = Image.linear_gradient("L").convert("RGB")
+    for path in (root / "Art" / "images").rglob("*.PNG"):
+        gradient.save(path)
+    train = make(root).domain("Art", "train")
+    torch.manual_seed(0)
+    first, second = train[0][0], train[0][0]
+    torch.manual_seed(0)
+    assert torch.equal(first, train[0][0])
+    assert not torch.equal(first, second)
+    assert first.dtype == torch.uint8 and first.shape == (3, 16, 16)
+    for plain in (make(root).domain("Art", "test"), make(root, augment=False).domain("Art", "train")):
+        assert torch.equal(plain[0][0], plain[0][0])
+
+
+def test_evaluation_resizes_the_shorter_side_and_cuts_the_centre(root: Path) -> None:
+    path = root / "Art" / "images" / "bike" / "0.PNG"
+    image = Image.new("RGB", (60, 20), "red")
+    image.paste((0, 0, 255), (20, 0, 40, 20))
+    image.save(path)
+    data = make(root, image_size=20, resize=20, transductive=True)
+    whole = data.domain("Art", "test")
+    x, y = whole[files(whole).index(path)]
+    assert y == 0
+    assert (x == torch.tensor([0, 0, 255])[:, None, None]).all()
+
+
+def test_normalisation_is_that_of_the_arguments(root: Path) -> None:
+    out = make(root, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 2.0)).transform(torch.full((1, 3, 2, 2), 255).byte())
+    assert out[0, :, 0, 0].tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_broken_image_is_named_in_one_line(root: Path, num_workers: int) -> None:
+    data = make(root, num_workers=num_workers, transductive=True)
+    (root / "Art" / "images" / "mug" / "3.PNG").write_bytes(b"not an image")
+    with pytest.raises(AdaptError) as caught:
+        list(data.test_dataloader()[1])
+    message = str(caught.value)
+    assert message.startswith("Expected an image at") and "3.PNG" in message
+    assert "\n" not in message
+
+
+def test_a_truncated_image_is_named(root: Path) -> None:
+    path = root / "Real World" / "mug" / "0.jpg"
+    path.write_bytes(path.read_bytes()[:-100])
+    whole = ImageFolders("Art", "Real World", root=str(root), transductive=True).domain("Real World", "test")
+    with pytest.raises(AdaptError, match=r"0\.jpg"):
+        whole[files(whole).index(path)]
+
+
+def test_different_classes_are_refused_by_name(root: Path) -> None:
+    write_images(root / "Clipart", ["bike", "lamp"], 3)
+    with pytest.raises(AdaptError, match=r"only 'Clipart' has lamp; only 'Art' has mug"):
+        ImageFolders("Clipart", "Art", root=str(root))
+
+
+def test_an_empty_class_is_refused(root: Path) -> None:
+    for path in (root / "Real World" / "mug").iterdir():
+        path.unlink()
+    with pytest.raises(AdaptError, match="images of class 'mug'"):
+        make(root).domain("Real World", "train")
+
+
+def test_missing_domains_and_folders_are_refused(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="Did you mean 'Art'"):
+        ImageFolders("Real World", "Atr", root=str(root))
+    with pytest.raises(AdaptError, match="found nothing there"):
+        make(root, dataset="PACS")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(AdaptError, match="found none"):
+        make(root, dataset="bare")
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"resize": 8}, {"test_fraction": 1.0}, {"crop_scale": (0.9, 0.1)}, {"std": (1.0, 0.0, 1.0)}]
+)
+def test_arguments_out_of_range_are_refused(root: Path, kwargs: dict[str, Any]) -> None:
+    with pytest.raises(AdaptError, match="Expected"):
+        make(root, **kwargs)
+
+
+def test_setup_and_a_pair_of_batches(root: Path) -> None:
+    data = make(root, num_workers=1, shots=1)
+    data.setup("fit")
+    source, target, few = (next(iter(loader)) for loader in data.train_dataloader())
+    assert source.x.shape == target.x.shape == (4, 3, 16, 16)
+    assert sorted(few.y.tolist()) == [0, 1]
+
+
+ROOT = Path(os.environ.get("ADAPT_DATA", "nowhere"))
+
+
+@pytest.mark.skipif(not (ROOT / "PACS").exists(), reason="needs PACS under ADAPT_DATA")
+def test_real_pacs_has_its_known_counts() -> None:
+    data = ImageFolders("photo", "sketch", dataset="PACS", image_size=32, transductive=True)
+    counts = {"art_painting": 2048, "cartoon": 2344, "photo": 1670, "sketch": 3929}
+    whole = {name: make_count(data, name) for name in data.known_domains}
+    assert whole == counts and data.num_classes == 7
+    assert data.domain("sketch", "test")[0][0].shape == (3, 32, 32)
+
+
+def make_count(data: ImageFolders, name: str) -> int:
+    other = next(n for n in data.known_domains if n != name)
+    return len(ImageFolders(other, name, dataset="PACS", transductive=True, root=str(data.root)).domain(name, "test"))

@@ -1,0 +1,42 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import adapt.data
+from adapt.data import DomainDataModule
+from tests.data.files import write_images
+
+TASKS = sorted((Path(__file__).parents[2] / "configs" / "tasks").glob("*.yaml"))
+
+
+def load(path: Path) -> tuple[type[DomainDataModule], dict[str, Any]]:
+    config = yaml.safe_load(path.read_text())
+    return getattr(adapt.data, config["data"]["class_path"]), config["data"]["init_args"]
+
+
+def build(path: Path, root: Path) -> DomainDataModule:
+    cls, arguments = load(path)
+    if cls is adapt.data.ImageFolders:
+        for name in (arguments["source"], arguments["target"]):
+            write_images(root / arguments["dataset"] / name, ["bike", "mug"], 2)
+    return cls(root=str(root), **arguments)
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_task_builds_and_says_what_it_is(path: Path, tmp_path: Path) -> None:
+    data = build(path, tmp_path)
+    assert data.num_classes >= 2
+    assert path.read_text().startswith("# ")
+    trainer = yaml.safe_load(path.read_text())["trainer"]
+    assert trainer["max_steps"] > 0 and trainer["max_epochs"] == -1
+
+
+@pytest.mark.parametrize("name", ["optdigits_photo", "optdigits_inverted", "moons"])
+def test_tasks_without_files_are_ready_to_train(name: str, tmp_path: Path) -> None:
+    data = build(next(path for path in TASKS if path.stem == name), tmp_path)
+    data.prepare_data()
+    data.setup("fit")
+    source, target = (next(iter(loader)) for loader in data.train_dataloader())
+    assert source.x.shape == target.x.shape == (64, *data.input_shape)
