@@ -109,7 +109,7 @@ def describe(result: CellResult) -> str:
     """One line: `ok optdigits → photo / DANN / seed 0: target 0.912 (12 s)`."""
     if result.status != "ok":
         reason = (result.error or "").strip().splitlines() or ["no reason known"]
-        return f"{result.status} {result.name}: {reason[0]:.200}"
+        return f"{result.status} {result.name}: {reason[0]:.400}"
     accuracy = result.accuracy("last")
     if accuracy is None:
         accuracy = result.rows[0]["target_accuracy"]

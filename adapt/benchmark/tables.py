@@ -179,11 +179,12 @@ def terminal_table(summary: Summary) -> Group:
     rows = [[Text("Method"), Text("Target labels"), *map(Text, layout.columns)]]
     rows += [[Text(method), Text(labels), *map(cell, entries)] for method, labels, entries in layout.rows]
     # Many tasks fit a screen only below one another.
-    if len(layout.columns) > max(_MOST_TERMINAL_COLUMNS, len(layout.rows)):
+    transposed = len(layout.columns) > max(_MOST_TERMINAL_COLUMNS, len(layout.rows))
+    if transposed:
         rows = [list(column) for column in zip(*rows, strict=True)]
     table = Table()
     for position, head in enumerate(rows[0]):
-        table.add_column(head, justify="left" if position == 0 else "right")
+        table.add_column(head, justify="left" if position == 0 or (position == 1 and not transposed) else "right")
     for row in rows[1:]:
         table.add_row(*row)
     return Group(Text(caption(summary)), table, *(Text(note, style="dim") for note in notes(summary)))

@@ -101,7 +101,8 @@ def test_pictures_leave_the_training_random_numbers_alone(tmp_path: Path) -> Non
 
 
 def test_wandb_receives_both_pictures(tmp_path: Path) -> None:
-    logger = WandbLogger(project="adapt", offline=True, save_dir=tmp_path)
+    # `offline=True` sets an environment variable, which W&B no longer reads once another test has started it.
+    logger = WandbLogger(project="adapt", save_dir=tmp_path, mode="offline")
     run(tmp_path, Data((8, 8)), Pictures(), logger)
     logger.experiment.finish()
     media = {path.name.split("_")[0] for path in tmp_path.rglob("media/images/*.png")}
