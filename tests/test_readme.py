@@ -1,0 +1,81 @@
+"""The README's files work exactly as printed, and its paths exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from adapt.cli import main
+from tests.toy import CLASSES, target_accuracy, train
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+QUIET = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
+
+
+def printed(name: str) -> str:
+    return next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if block.startswith(f"# {name}\n"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("my_method.py", "my_data.py"):
+        (tmp_path / name).write_text(printed(name))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_the_own_method_runs_from_the_command_line_as_printed(folder: Path) -> None:
+    command = re.search(r"`adapt (fit [^`]*my_method\.MeanAlignment)`", README)
+    assert command is not None
+    args = command[1].replace("configs/", f"{ROOT}/configs/").split()
+    assert main([*args, *QUIET, "--trainer.max_steps", "5", "--run_dir", "run"]) == 0
+    assert (folder / "run" / "checkpoints" / "last.ckpt").exists()
+    assert len(printed("my_method.py").splitlines()) <= 40
+
+
+def test_the_own_method_learns(folder: Path) -> None:
+    from my_method import MeanAlignment
+
+    from adapt.methods import SourceOnly
+
+    ours = target_accuracy(*train(MeanAlignment, folder / "a"))
+    assert ours > target_accuracy(*train(SourceOnly, folder / "b")) + 0.05
+    assert CLASSES == 4
+
+
+def test_the_own_dataset_runs_as_printed(folder: Path) -> None:
+    command = re.search(r"`adapt (fit --data my_data\.Rings[^`]*)`", README)
+    assert command is not None
+    assert main([*command[1].split(), *QUIET, "--trainer.max_epochs", "2", "--run_dir", "run"]) == 0
+    saved = torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["adapt"]["num_classes"] == 2
+
+
+def test_the_paths_in_the_readme_exist() -> None:
+    named = set(re.findall(r"(?:configs|benchmarks)/[\w./-]*\w", README))
+    assert len(named) > 5
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_the_methods_of_the_table_are_the_methods_there_are() -> None:
+    import adapt.methods
+    from adapt.methods import Method
+
+    classes = {name for name in adapt.methods.__all__ if isinstance(getattr(adapt.methods, name), type)}
+    methods = {n for n in classes if issubclass(getattr(adapt.methods, n), Method)} - {"Method"}
+    section = README.split("## Methods")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.M)) == methods
+
+
+def test_the_sweep_calls_adapt_fit_as_it_would_be_typed(folder: Path) -> None:
+    sweep = yaml.safe_load((ROOT / "configs/sweeps/dann_optdigits.yaml").read_text())
+    assert sweep["command"][0] == "adapt"
+    chosen = [f"--{key}={value.get('min', value.get('values', [0])[0])}" for key, value in sweep["parameters"].items()]
+    args = [word.replace("configs/", f"{ROOT}/configs/") for word in sweep["command"][1:-1]] + chosen
+    assert main([*args, *QUIET, "--trainer.max_steps", "2", "--run_dir", "run"]) == 0
+    saved = yaml.safe_load((folder / "run" / "config.yaml").read_text())
+    assert saved["model"]["init_args"]["weight"] == sweep["parameters"]["model.weight"]["min"]
