@@ -123,9 +123,12 @@ class DomainDataModule(LightningDataModule):
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
         if self.shots is None:
             return Pair(pair[0], pair[1])
-        labelled = LabelledView(self._train["target"] if self.shots == "all" else self._few_shots(self.shots))
-        few: Any = self._cycled(labelled, batches, 2)
-        return FewShotPair(pair[0], pair[1], few)
+        labelled = LabelledView(self._train["target"])
+        if self.shots != "all":
+            few = self._few_shots(self.shots)
+            labelled = LabelledView(few, few.indices)
+        third: Any = self._cycled(labelled, batches, 2)
+        return FewShotPair(pair[0], pair[1], third)
 
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`."""
@@ -202,7 +205,7 @@ class DomainDataModule(LightningDataModule):
         """Class names of one domain; datasets whose domains could differ override this."""
         return self.class_names
 
-    def _few_shots(self, shots: int) -> Dataset[Any]:
+    def _few_shots(self, shots: int) -> Subset[Any]:
         labels = labels_of(self._train["target"])
         generator = torch.Generator().manual_seed(self.order_seed)
         chosen: list[int] = []

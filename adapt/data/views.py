@@ -68,17 +68,24 @@ def in_memory(dataset: Dataset[Any]) -> tuple[Tensor, Tensor] | None:
 
 
 class LabelledView(Dataset[Labelled]):
-    """Batches of `Labelled` from a dataset of `(x, y)`."""
+    """Batches of `Labelled` from a dataset of `(x, y)`.
 
-    def __init__(self, dataset: Dataset[Any]) -> None:
+    Args:
+        dataset: The samples.
+        positions: Where each of them stands in its training set, if it is a part of one.
+    """
+
+    def __init__(self, dataset: Dataset[Any], positions: Sequence[int] | None = None) -> None:
         self.dataset = dataset
+        self.positions = None if positions is None else torch.as_tensor(positions)
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
 
     def __getitems__(self, indices: Sequence[int]) -> Labelled:
         x, y = fetch(self.dataset, indices)
-        return Labelled(x, y, torch.as_tensor(indices))
+        at = torch.as_tensor(indices)
+        return Labelled(x, y, at if self.positions is None else self.positions[at])
 
 
 class UnlabelledView(LabelledView):

@@ -44,7 +44,8 @@ def test_a_cell_is_fit_and_test_on_its_saved_configuration(grid: Path, tmp_path:
     assert main([*again, "--run_dir", str(tmp_path / "again")]) == 0
     assert main(["test", "--config", str(tmp_path / "again" / "config.yaml")]) == 0
     one, two = (
-        torch.load(path / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for path in (cell, tmp_path / "again")
+        torch.load(path / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for path in (cell, tmp_path / "again")
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
     accuracies = json.loads((tmp_path / "again" / "test.json").read_text())

@@ -9,7 +9,7 @@ from torch.utils.data import ConcatDataset
 
 from adapt.data import TensorDomain
 from adapt.data.loaders import CycledSampler, DomainLoader
-from adapt.data.views import LabelledView, UnlabelledView, pool
+from adapt.data.views import LabelledView, UnlabelledView, fetch, pool
 from tests.toy import CLASSES, SAMPLES, Shifted
 
 
@@ -94,9 +94,11 @@ def test_training_validation_and_test_sets_are_disjoint() -> None:
 def test_shots_are_that_many_of_every_class_and_follow_the_seed() -> None:
     def chosen(seed: int) -> list[int]:
         torch.manual_seed(seed)
-        triple = prepared(shots=3, batch_size=12).train_dataloader()
+        data = prepared(shots=3, batch_size=12)
+        triple = data.train_dataloader()
         batch = next(iter(triple.target_labelled))
         assert torch.bincount(batch.y).tolist() == [3] * CLASSES
+        assert torch.equal(fetch(data._train["target"], batch.index.tolist())[0], batch.x)
         return sorted(batch.x[:, 0].tolist())
 
     assert chosen(0) == chosen(0)
