@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,18 @@ _BLOCK, _FILE_HEADER, _HEADER = 32768, 7, struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
-def read_records(path: Path) -> list[Record]:
-    """All records of a `.wandb` file."""
-    return [Record.FromString(payload) for payload in _payloads(path.read_bytes())]
+def read_records(path: Path, patience_seconds: float = 10.0) -> list[Record]:
+    """All records of a finished run's `.wandb` file.
+
+    `finish` returns some milliseconds before the background process has flushed the file, whose last record is `exit`.
+    """
+    end = time.monotonic() + patience_seconds
+    while True:
+        data = path.read_bytes()
+        records = [Record.FromString(payload) for payload in _payloads(data)] if data else []
+        if any(record.HasField("exit") for record in records) or time.monotonic() > end:
+            return records
+        time.sleep(0.02)
 
 
 def run_files(directory: Path) -> list[Path]:
