@@ -51,7 +51,9 @@ def wandb_logger(
             "group": group,
             "job_type": job_type,
             "tags": list(tags),
+            # `offline` alone sets an environment variable, which W&B ignores once it has started in this process.
             "offline": is_offline(mode),
+            "mode": "offline" if is_offline(mode) else "online",
         },
     }
 

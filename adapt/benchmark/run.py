@@ -5,7 +5,6 @@ import os
 from typing import Any
 
 import wandb
-import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch.loggers import Logger, WandbLogger
 
@@ -35,7 +34,6 @@ def run_cell(cell: Cell) -> list[Row]:
     from adapt.cli import AdaptCLI  # the command line itself imports the benchmark command
 
     path = cell.directory / "cell.yaml"
-    path.write_text(yaml.safe_dump(cell.config, sort_keys=False))
     # W&B's lines about every run would push the grid's own away.
     os.environ.setdefault("WANDB_SILENT", "true")
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
