@@ -24,11 +24,16 @@ def wandb_key_is_configured() -> bool:
     return urlparse(str(wandb.Settings().base_url)).hostname in file.hosts
 
 
+def is_disabled(mode: WandbMode = "auto") -> bool:
+    """Whether W&B should write nothing at all."""
+    return mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled")
+
+
 def is_offline(mode: WandbMode = "auto") -> bool:
     """Whether W&B should write to disk only: asked for, or no key is configured."""
     asked = os.environ.get("WANDB_MODE") if mode == "auto" else mode
-    if asked in ("online", "offline", "disabled"):
-        return asked != "online"
+    if asked in ("online", "offline"):
+        return asked == "offline"
     return not wandb_key_is_configured()
 
 
@@ -70,7 +75,7 @@ def loggers_for(chosen: Any, run_dir: Path, task: str, method: str, seed: int) -
     """
     csv = CSVLogger(save_dir=run_dir, name="", version="")
     if chosen in (None, True):
-        if os.environ.get("WANDB_MODE") == "disabled":
+        if is_disabled():
             return [csv]
         entry = wandb_logger(run_dir, f"{task}/{method}/{seed}", method, [task, f"seed {seed}"], group=task)
         return [csv, WandbLogger(**entry["init_args"])]

@@ -1,7 +1,6 @@
 """`adapt benchmark` and `adapt report`."""
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.tables import terminal_table
-from adapt.tracking import WandbMode, is_offline
+from adapt.tracking import WandbMode, is_disabled, is_offline
 
 _INTERRUPTED = 130
 
@@ -98,7 +97,7 @@ def _benchmark_parser() -> argparse.ArgumentParser:
 
 
 def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, console: Console) -> None:
-    if mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
+    if is_disabled(mode):
         return
     try:
         log_comparison(out, project, group, is_offline(mode), out, report)

@@ -15,7 +15,7 @@ from adapt.errors import AdaptError
 from adapt.explain import explain
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.selection import RULES, checkpoint_path
-from adapt.tracking import wandb_logger
+from adapt.tracking import is_disabled, wandb_logger
 
 
 def run_cell(cell: Cell) -> list[Row]:
@@ -52,7 +52,7 @@ def run_cell(cell: Cell) -> list[Row]:
 
 
 def _logger(cell: Cell) -> list[str]:
-    if cell.wandb_mode == "disabled":
+    if is_disabled(cell.wandb_mode):
         return ["--trainer.logger=false"]
     tags = [cell.task, f"seed {cell.seed}"]
     entry = wandb_logger(cell.directory, cell.name, cell.method, tags, cell.benchmark, cell.project, cell.wandb_mode)
