@@ -21,7 +21,8 @@ def wandb_key_is_configured() -> bool:
         file = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
         return False
-    return urlparse(str(wandb.Settings().base_url)).hostname in file.hosts
+    # W&B accepts a key of the name that its service had before, too.
+    return bool({urlparse(str(wandb.Settings().base_url)).hostname, "api.wandb.ai"} & file.hosts.keys())
 
 
 def is_disabled(mode: WandbMode = "auto") -> bool:
