@@ -52,7 +52,8 @@ def wandb_logger(
         "class_path": "lightning.pytorch.loggers.WandbLogger",
         "init_args": {
             "name": name,
-            "save_dir": str(run_dir),
+            # W&B's service resolves a relative path in the folder that it was started in.
+            "save_dir": str(run_dir.resolve()),
             "project": project,
             "group": group,
             "job_type": job_type,

@@ -39,7 +39,8 @@ def log_comparison(
         group=group,
         job_type=JOB_TYPE,
         name=f"{group} comparison",
-        dir=str(save_dir),
+        # W&B's service would resolve a relative path in the folder that it was started in.
+        dir=str(save_dir.resolve()),
         mode="offline" if offline else "online",
         config={"benchmark": group, "rules": {s.rule: rule_name(s.rule) for s in report.summaries}},
         # A run that some earlier code left open must not receive this table.
