@@ -18,7 +18,6 @@ SETTINGS: dict[str, tuple[type[Method], dict[str, Any]]] = {
     "fine-tuning": (FineTuning, {"data": {"shots": 5}}),
     "fine-tuning, gradual": (FineTuning, {"data": {"shots": 5}, "tune": "gradual"}),
     "DANN": (DANN, {"discriminator_hidden": 64}),
-    "DANN, TLlib's ramp": (DANN, {"discriminator_hidden": 64, "schedule": "tllib", "max_lambda": 4.0}),
     "MMD": (MMD, {}),
     "MMD, both layers": (MMD, {"layers": ["features", "logits"]}),
     "MMD, TLlib's kernel": (MMD, {"kernel": "tllib"}),

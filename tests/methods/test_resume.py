@@ -82,3 +82,14 @@ def test_the_schedules_of_a_whole_run_are_the_closed_forms(tmp_path: Path) -> No
     # The scheduler steps after the batch: what is left behind is the next step's rate, scaled for the backbone.
     after = torch.tensor(step).double() / STEPS
     torch.testing.assert_close(torch.tensor(rate).double(), 0.5 * 0.05 * (1 + 10 * after) ** -0.75)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "closed_form"),
+    [("tllib", lambda i: 0.5 * (2 / (1 + torch.exp(-i / 1000)) - 1)), ("constant", lambda i: 0.5 * torch.ones_like(i))],
+)
+def test_the_other_schedules_of_dann_are_their_closed_forms(schedule: str, closed_form: Any, tmp_path: Path) -> None:
+    record = Record()
+    run(DANN, tmp_path, [record], schedule=schedule, max_lambda=0.5)
+    found = torch.tensor([reversal for _, reversal, _ in record.seen]).double()
+    torch.testing.assert_close(found, closed_form(torch.arange(STEPS).double()), atol=1e-6, rtol=0)
