@@ -44,6 +44,12 @@ def samples(seed: int, shifted: bool) -> tuple[Tensor, Tensor]:
     return ((x * stretch) @ turn + offset if shifted else x), y
 
 
+def build(method: type[Method], dropout: float = 0.0, **kwargs: Any) -> Method:
+    """The method with the toy's network."""
+    optimizer = {"optimizer": lambda p: torch.optim.Adam(p, lr=2e-3)}
+    return method(num_classes=CLASSES, backbone=MLP((WIDTH,), (32, 32), dropout=dropout), **optimizer | kwargs)
+
+
 def train(
     method: type[Method],
     directory: Path,
@@ -60,11 +66,7 @@ def train(
     """Train a method on the toy in a real Trainer, and return what was trained."""
     seed_everything(seed, verbose=False)
     datamodule = module("source", "target", **{"batch_size": 64} | (data or {}))
-    built = method(
-        num_classes=CLASSES,
-        backbone=MLP((WIDTH,), (32, 32), dropout=dropout),
-        **{"optimizer": lambda p: torch.optim.Adam(p, lr=2e-3)} | kwargs,
-    )
+    built = build(method, dropout, **kwargs)
     options: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "logger": False} | (trainer or {})
     fit = Trainer(
         accelerator="cpu",

@@ -1,8 +1,9 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -13,31 +14,14 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from adapt.backbones import Backbone
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.encoding import Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
 from adapt.methods.randomness import random_state, set_random_state
+from adapt.penalties import Penalty
 
 DOMAINS = ("source", "target")
-
-
-class Encoding(NamedTuple):
-    """What the network makes of a batch.
-
-    Attributes:
-        features: Input of the classifier `(N, num_features)`.
-        logits: Output of the classifier `(N, num_classes)`.
-    """
-
-    features: Tensor
-    logits: Tensor
-
-
-class Encodings(NamedTuple):
-    """The encodings of one batch of each domain."""
-
-    source: Encoding
-    target: Encoding
 
 
 class Method(LightningModule):
@@ -54,9 +38,19 @@ class Method(LightningModule):
         lr_scheduler: Makes the learning-rate schedule, stepped once per batch; None for a constant rate.
         backbone_lr_scale: Factor on the backbone's learning rate (0.1 in the field's fine-tuning protocols).
         label_smoothing: Smoothing of the cross-entropy on labels.
+        joint_forward: Encode both domains in one pass, so that batch norm sees their mixture (TLlib's convention);
+            False encodes them one after the other.
+        penalties: Terms that add to the method's own, such as `MCC` or `BSP`, so that the papers' combinations need
+            no class.
         init_from: Checkpoint of another run whose backbone, bottleneck and classifier are the start.
     """
 
+    family: ClassVar[str] = "other"
+    """What the method's table is grouped by: matching, adversarial, self-training, ..."""
+    needs: ClassVar[str] = ""
+    """What it needs beside the two domains, as the method's table says it."""
+    source_free: ClassVar[bool] = False
+    """Whether it adapts without source samples."""
     setting: ClassVar[str] = "unsupervised"
     """What labels training may see, as tables say it."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
@@ -71,6 +65,8 @@ class Method(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         backbone_lr_scale: float = 1.0,
         label_smoothing: float = 0.0,
+        joint_forward: bool = True,
+        penalties: Sequence[Penalty] = (),
         init_from: str | None = None,
     ) -> None:
         super().__init__()
@@ -82,6 +78,8 @@ class Method(LightningModule):
         self.classifier = nn.Linear(self.num_features, num_classes)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
+        self.joint_forward, self.penalties = joint_forward, tuple(penalties)
+        self._encodings: Encodings | None = None
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
         if init_from is not None:
@@ -97,10 +95,15 @@ class Method(LightningModule):
         raise AdaptError(f"{type(self).__name__} has to define losses(batch), which returns a dict of named scalars.")
 
     def encode(self, batch: Pair) -> Encodings:
-        """Encode both domains in one joint forward pass, so that batch norm sees the mixture (TLlib's convention)."""
-        joint = self(torch.cat([batch.source.x, batch.target.x]))
-        at = len(batch.source.x)
-        return Encodings(Encoding(joint[0][:at], joint[1][:at]), Encoding(joint[0][at:], joint[1][at:]))
+        """Encode both domains, in one pass or two as `joint_forward` says; the penalties see the same encodings."""
+        if self.joint_forward:
+            features, logits = self(torch.cat([batch.source.x, batch.target.x]))
+            at = len(batch.source.x)
+            source, target = Encoding(features[:at], logits[:at]), Encoding(features[at:], logits[at:])
+        else:
+            source, target = self(batch.source.x), self(batch.target.x)
+        self._encodings = Encodings(source, target)
+        return self._encodings
 
     def forward(self, x: Tensor) -> Encoding:
         """Features and logits of inputs `(N, ...)`."""
@@ -128,16 +131,37 @@ class Method(LightningModule):
         steps = self.trainer.estimated_stepping_batches
         return 0 if steps == float("inf") else int(steps) * self.trainer.accumulate_grad_batches
 
-    def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
+        self._encodings = None
         terms = self.losses(batch)
+        if self.penalties:
+            terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
+        total = self.checked_sum(terms, batch)
+        self.log_terms(terms, total, batch)
+        return total
+
+    def penalty_terms(self, encodings: Encodings) -> dict[str, Tensor]:
+        """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong."""
+        return {f"penalty_{type(p).__name__.lower()}": p(encodings.source, encodings.target) for p in self.penalties}
+
+    def checked_sum(self, terms: dict[str, Tensor], batch: Pair) -> Tensor:
+        """Sum of the terms.
+
+        Raises:
+            DivergedError: It is not finite.
+            AdaptError: It is not, because the inputs are not.
+        """
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             self._refuse(terms, batch)
+        return total
+
+    def log_terms(self, terms: dict[str, Tensor], total: Tensor, batch: Pair) -> None:
+        """Log every term as `train/<name>`, and their sum."""
         logged = {f"train/{name}": value.detach() for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.source.x))
         self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch.source.x))
-        return total
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy on each domain; the target's is named oracle, because it uses target labels."""
@@ -156,10 +180,14 @@ class Method(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and the schedule stepped every batch."""
         optimizer = self.optimizer(self.parameter_groups())
+        return self.with_schedule(optimizer)
+
+    def with_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """An optimizer with its groups' rates scaled, and its schedule."""
         for group in optimizer.param_groups:
             group["lr"] = group["lr"] * group.pop("lr_scale")
         if self.lr_scheduler is None:
-            return optimizer
+            return {"optimizer": optimizer}
         scheduler = self.lr_scheduler(optimizer)
         if getattr(scheduler, "total_steps", 0) is None:
             scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[attr-defined]  # checked above
@@ -167,9 +195,14 @@ class Method(LightningModule):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups of trainable parameters, each with `lr_scale`, the factor on the optimizer's learning rate."""
-        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
+        return self.groups_of(self)
+
+    def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
+        """The groups of some modules' trainable parameters: the backbone's apart from the others'."""
         known = {id(p) for p in self.backbone.parameters()}
-        others = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        trained = [p for module in modules for p in module.parameters() if p.requires_grad]
+        backbone = [p for p in trained if id(p) in known]
+        others = [p for p in trained if id(p) not in known]
         groups = [{"params": backbone, "lr_scale": self.backbone_lr_scale}, {"params": others, "lr_scale": 1.0}]
         return [group for group in groups if group["params"]]
 
@@ -193,7 +226,7 @@ class Method(LightningModule):
             warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")
             self.save_hyperparameters(logger=False)
         # From the command line these are class paths; from Python they are objects, which weights_only refuses.
-        for name in [k for k, v in self.hparams.items() if isinstance(v, nn.Module) or callable(v)]:
+        for name in [k for k, v in self.hparams.items() if _is_object(v)]:
             del self.hparams[name]
 
     def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
@@ -218,6 +251,12 @@ class Method(LightningModule):
             f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(self).__name__} is not finite at step "
             f"{self.global_step}. Lower the learning rate, or the term's weight."
         )
+
+
+def _is_object(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_is_object(v) for v in value)
+    return isinstance(value, nn.Module) or callable(value)
 
 
 def few_shot(method: Method, batch: Pair | FewShotPair) -> Labelled:

@@ -1,7 +1,7 @@
 """Correlation alignment of deep features."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -32,6 +32,8 @@ class CORAL(Method):
             (DomainBed, TLlib).
         **kwargs: Arguments of `Method`.
     """
+
+    family: ClassVar[str] = "matching"
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Domain-adversarial training of neural networks."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -40,6 +40,8 @@ class DANN(Method):
         discriminator_batch_norm: Batch norm in the discriminator, as TLlib has it.
         **kwargs: Arguments of `Method`.
     """
+
+    family: ClassVar[str] = "adversarial"
 
     def __init__(
         self,

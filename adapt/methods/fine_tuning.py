@@ -34,6 +34,8 @@ class FineTuning(Method):
         AdaptError: The arguments are out of range, or training meets a batch without labelled target samples.
     """
 
+    family: ClassVar[str] = "fine-tuning"
+    needs: ClassVar[str] = "a few target labels (`--data.shots 5`)"
     setting: ClassVar[str] = "few-shot"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "few"
 

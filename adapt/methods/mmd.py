@@ -1,7 +1,7 @@
 """Maximum mean discrepancy between features: DDC with one layer, DAN with several."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ class MMD(Method):
         ramp: Grow the weight over training, from 0.
         **kwargs: Arguments of `Method`.
     """
+
+    family: ClassVar[str] = "matching"
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ class SourceOnly(Method):
     (https://www.wiley.com/en-us/Statistical+Learning+Theory-p-9780471030034).
     """
 
+    family: ClassVar[str] = "bounds"
     setting: ClassVar[str] = "source-only"
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:

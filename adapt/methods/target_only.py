@@ -19,6 +19,7 @@ class TargetOnly(Method):
     (https://jmlr.org/papers/v17/15-239.html).
     """
 
+    family: ClassVar[str] = "bounds"
     setting: ClassVar[str] = "target labels"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "all"
 

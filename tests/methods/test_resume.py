@@ -7,9 +7,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adapt.methods import CORAL, DANN, MMD, FineTuning, Method, SourceOnly
+from adapt.methods import Method
 from adapt.schedules import InverseDecay
-from tests.toy import train
+from tests.zoo import CASES
 
 OPTIONS: dict[str, Any] = {
     "optimizer": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
@@ -18,7 +18,8 @@ OPTIONS: dict[str, Any] = {
     "backbone_lr_scale": 0.5,
 }
 # 810 training samples make epochs of 12 batches, so 30 steps end in the middle of the third one.
-STEPS, INTERRUPTED = 60, (24, 30)
+STEPS = 60
+RESUMED = [name for name, case in CASES.items() if case.resume]
 
 
 class Record(Callback):
@@ -44,38 +45,48 @@ class StopAt(Callback):
             trainer.should_stop = True
 
 
-def run(method: type[Method], path: Path, callbacks: list[Callback], **kwargs: Any) -> Method:
-    options = OPTIONS | kwargs
+def run(name: str, path: Path, callbacks: list[Callback], **kwargs: Any) -> Method:
     trainer = {"val_check_interval": 10, "check_val_every_n_epoch": None}
-    trained, _, _ = train(method, path, steps=STEPS, trainer=trainer, callbacks=callbacks, **options)
+    case = CASES[name]
+    trained, _, _ = case.train(path, steps=STEPS, trainer=trainer, callbacks=callbacks, **OPTIONS | kwargs)
     return trained
 
 
-@pytest.mark.parametrize("method", [SourceOnly, DANN, MMD, CORAL])
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(method: type[Method], tmp_path: Path) -> None:
-    one, two, other = (run(method, tmp_path / str(k), [], seed=seed).state_dict() for k, seed in enumerate((3, 3, 4)))
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert any(not torch.equal(one[name], other[name]) for name in one)
+@pytest.mark.parametrize("name", RESUMED)
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(name: str, tmp_path: Path) -> None:
+    one, two, other = (run(name, tmp_path / str(k), [], seed=seed).state_dict() for k, seed in enumerate((3, 3, 4)))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize("interrupted", INTERRUPTED)
-@pytest.mark.parametrize("method", [DANN, MMD, FineTuning])
-def test_a_continued_run_equals_the_uninterrupted_one(method: type[Method], interrupted: int, tmp_path: Path) -> None:
-    data = {"shots": 5} if method is FineTuning else {}
+@pytest.mark.parametrize(("name", "interrupted"), [("DANN", 24), *((name, 30) for name in RESUMED)])
+def test_a_continued_run_equals_the_uninterrupted_one(name: str, interrupted: int, tmp_path: Path) -> None:
     whole_record, first_record, second_record = Record(), Record(), Record()
-    whole = run(method, tmp_path / "whole", [whole_record], data=data)
+    whole = run(name, tmp_path / "whole", [whole_record])
     stop = tmp_path / "stop.ckpt"
-    run(method, tmp_path / "first", [first_record, StopAt(interrupted, stop)], data=data)
-    continued = run(method, tmp_path / "second", [second_record], data=data, ckpt_path=stop, seed=77)
+    run(name, tmp_path / "first", [first_record, StopAt(interrupted, stop)])
+    continued = run(name, tmp_path / "second", [second_record], ckpt_path=stop, seed=77)
     assert len(first_record.seen) == interrupted
     assert first_record.seen + second_record.seen == whole_record.seen
+    assert [step for step, _, _ in whole_record.seen] == list(range(1, STEPS + 1))
     expected, found = whole.state_dict(), continued.state_dict()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_loaded_checkpoint_predicts_what_the_trained_method_predicts(name: str, tmp_path: Path) -> None:
+    trained, data, trainer = CASES[name].train(tmp_path, steps=5, **OPTIONS)
+    expected = trainer.predict(trained, datamodule=data)
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    fresh = CASES[name].build(seed=9, dropout=OPTIONS["dropout"])
+    found = trainer.predict(fresh, datamodule=data, ckpt_path=tmp_path / "end.ckpt", weights_only=True)
+    for a, b in zip(expected, found, strict=True):
+        assert all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_the_schedules_of_a_whole_run_are_the_closed_forms(tmp_path: Path) -> None:
     record = Record()
-    run(DANN, tmp_path, [record])
+    run("DANN", tmp_path, [record])
     step, reversal, rate = zip(*record.seen, strict=True)
     p = (torch.arange(STEPS) / STEPS).double()
     torch.testing.assert_close(torch.tensor(reversal).double(), 2 / (1 + torch.exp(-10 * p)) - 1, atol=1e-6, rtol=0)
@@ -90,6 +101,6 @@ def test_the_schedules_of_a_whole_run_are_the_closed_forms(tmp_path: Path) -> No
 )
 def test_the_other_schedules_of_dann_are_their_closed_forms(schedule: str, closed_form: Any, tmp_path: Path) -> None:
     record = Record()
-    run(DANN, tmp_path, [record], schedule=schedule, max_lambda=0.5)
+    run("DANN", tmp_path, [record], schedule=schedule, max_lambda=0.5)
     found = torch.tensor([reversal for _, reversal, _ in record.seen]).double()
     torch.testing.assert_close(found, closed_form(torch.arange(STEPS).double()), atol=1e-6, rtol=0)

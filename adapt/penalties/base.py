@@ -1,0 +1,35 @@
+"""The contract of a penalty: one weighted term of the encodings that the method itself trains on."""
+
+from torch import Tensor
+
+from adapt.encoding import Encoding
+from adapt.errors import AdaptError
+
+
+class Penalty:
+    """Base of every penalty: write `value`.
+
+    Args:
+        weight: Factor on the value.
+
+    Raises:
+        AdaptError: The weight is negative.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        if weight < 0:
+            raise AdaptError(f"{type(self).__name__} expects a weight of at least 0, found {weight}.")
+        self.weight = weight
+
+    def value(self, source: Encoding, target: Encoding) -> Tensor:
+        """The scalar that is to become small.
+
+        Args:
+            source: Encoding of N source samples.
+            target: Encoding of M target samples.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define value(source, target), which returns a scalar.")
+
+    def __call__(self, source: Encoding, target: Encoding) -> Tensor:
+        """The weighted value."""
+        return self.weight * self.value(source, target)
