@@ -7,8 +7,12 @@ import pytest
 import torch
 import yaml
 
+from adapt import overview
 from adapt.cli import main
+from adapt.errors import AdaptError
+from adapt.methods import MMD, Method
 from tests.toy import CLASSES, target_accuracy, train
+from tests.zoo import CASES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,14 +65,27 @@ def test_the_paths_in_the_readme_exist() -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
-def test_the_methods_of_the_table_are_the_methods_there_are() -> None:
-    import adapt.methods
-    from adapt.methods import Method
+def test_the_tables_of_methods_and_penalties_are_what_the_classes_say(tmp_path: Path) -> None:
+    copy = tmp_path / "README.md"
+    copy.write_text(README.replace("| `DANN` |", "| `NADD` |"))
+    overview.write(copy)
+    assert copy.read_text() == README, "run `python -m adapt.overview README.md`"
 
-    classes = {name for name in adapt.methods.__all__ if isinstance(getattr(adapt.methods, name), type)}
-    methods = {n for n in classes if issubclass(getattr(adapt.methods, n), Method)} - {"Method"}
-    section = README.split("## Methods")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.M)) == methods
+
+def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
+    files = {path.stem for path in (ROOT / "adapt" / "methods").glob("*.py")}
+    classes = overview.methods()
+    own = {method.__module__.rsplit(".", 1)[1] for method in classes}
+    assert files - own == {"__init__", "alternating", "base", "checkpoints", "randomness"}
+    assert {case.method for case in CASES.values()} == set(classes)
+
+
+def test_a_reference_is_read_from_the_docstring_and_its_lack_is_refused() -> None:
+    assert overview.papers(MMD).startswith(
+        "[Tzeng et al., Deep Domain Confusion, 2014](https://arxiv.org/abs/1412.3474); [Long"
+    )
+    with pytest.raises(AdaptError, match="Paper: authors"):
+        overview.papers(type("Unread", (Method,), {"__doc__": "No reference."}))
 
 
 def test_the_sweep_calls_adapt_fit_as_it_would_be_typed(folder: Path) -> None:

@@ -14,8 +14,8 @@ class FineTuning(Method):
     """Train on the source (or start from a run that did), then on the labelled target samples alone.
 
     Papers: Yosinski et al., How Transferable Are Features in Deep Neural Networks?, NeurIPS 2014
-    (https://arxiv.org/abs/1411.1792); gradual unfreezing: Howard and Ruder, ULMFiT, ACL 2018
-    (https://arxiv.org/abs/1801.06146).
+    (https://arxiv.org/abs/1411.1792); Howard and Ruder, Universal Language Model Fine-tuning for Text Classification,
+    ACL 2018 (https://arxiv.org/abs/1801.06146), for gradual unfreezing.
 
     Formula: `L = CE(f(x_s), y_s)` for the first `source_fraction` of the batches, then `L = CE(f(x_l), y_l)` with the
     labelled target samples x_l `(min(N, shots · K), ...)`.
@@ -35,7 +35,6 @@ class FineTuning(Method):
     """
 
     family: ClassVar[str] = "fine-tuning"
-    needs: ClassVar[str] = "a few target labels (`--data.shots 5`)"
     setting: ClassVar[str] = "few-shot"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "few"
 

@@ -15,9 +15,9 @@ from adapt.schedules import ganin_ramp
 class MMD(Method):
     """Multi-kernel maximum mean discrepancy between the domains' features and logits.
 
-    Papers: Tzeng et al., Deep Domain Confusion, 2014 (https://arxiv.org/abs/1412.3474), is `layers: [features]`;
-    Long et al., Learning Transferable Features with Deep Adaptation Networks, ICML 2015
-    (https://arxiv.org/abs/1502.02791), is `layers: [features, logits]`.
+    Papers: Tzeng et al., Deep Domain Confusion, 2014 (https://arxiv.org/abs/1412.3474); Long et al., Learning
+    Transferable Features with Deep Adaptation Networks, ICML 2015 (https://arxiv.org/abs/1502.02791).
+    The first is `layers: [features]`, the second, DAN, `layers: [features, logits]`.
 
     Formula: `L = CE(f(x_s), y_s) + w · r(p) · Σ_l MMD²(h_l(x_s), h_l(x_t))`, where MMD² is the unbiased estimate with a
     sum of five Gaussian kernels around the mean squared distance, and r(p) the ramp 2 / (1 + e^{−10p}) − 1 or 1.

@@ -13,8 +13,8 @@ class SourceOnly(Method):
 
     Formula: `L = CE(f(x_s), y_s)`, with x_s `(N, ...)` and y_s `(N,)`.
 
-    Paper: empirical risk minimisation, Vapnik, Statistical Learning Theory, 1998
-    (https://www.wiley.com/en-us/Statistical+Learning+Theory-p-9780471030034).
+    Paper: Vapnik, Statistical Learning Theory, 1998
+    (https://www.wiley.com/en-us/Statistical+Learning+Theory-p-9780471030034), as empirical risk minimisation.
     """
 
     family: ClassVar[str] = "bounds"

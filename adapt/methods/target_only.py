@@ -15,8 +15,8 @@ class TargetOnly(Method):
 
     Formula: `L = CE(f(x_t), y_t)`, with x_t `(N, ...)` and y_t `(N,)`.
 
-    Paper: "train on target" of Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016
-    (https://jmlr.org/papers/v17/15-239.html).
+    Paper: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016
+    (https://jmlr.org/papers/v17/15-239.html), where this row is called "train on target".
     """
 
     family: ClassVar[str] = "bounds"
