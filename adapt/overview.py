@@ -1,0 +1,96 @@
+"""The tables of methods and penalties, made from the classes themselves: `python -m adapt.overview README.md`."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import adapt.methods
+import adapt.penalties
+from adapt.errors import AdaptError
+from adapt.methods import AlternatingMethod, Method
+from adapt.penalties import Penalty
+
+T = TypeVar("T")
+FAMILIES = ("bounds", "fine-tuning", "matching", "adversarial", "self-training")
+_LABELS = {"none": "", "few": "a few target labels (`--data.shots 5`)", "all": "all target labels"}
+_REFERENCE = re.compile(r"(.+?) ?\((https?://[^)]+)\)")
+
+
+def methods_table() -> str:
+    """Markdown rows of family, class, papers, whether it is source-free, and what it needs."""
+    rows = ["| family | class | papers | source-free | needs |", "|---|---|---|---|---|"]
+    for method in methods():
+        needs = "; ".join(filter(None, (_LABELS[method.target_labels], method.needs)))
+        free = "yes" if method.source_free else "no"
+        rows.append(f"| {method.family} | `{method.__name__}` | {papers(method)} | {free} | {needs} |")
+    return "\n".join(rows) + "\n"
+
+
+def penalties_table() -> str:
+    """Markdown rows of class, what it is, and its papers."""
+    rows = ["| penalty | term | papers |", "|---|---|---|"]
+    for penalty in penalties():
+        line = inspect.getdoc(penalty) or ""
+        rows.append(f"| `{penalty.__name__}` | {line.splitlines()[0].rstrip('.')} | {papers(penalty)} |")
+    return "\n".join(rows) + "\n"
+
+
+def methods() -> list[type[Method]]:
+    """All methods, by family and then by name, the lower bound first and the upper one last."""
+    found = _classes(adapt.methods, Method, (Method, AlternatingMethod))
+
+    def place(method: type[Method]) -> tuple[int, str]:
+        if method.target_labels == "all":
+            return len(FAMILIES) + 1, method.__name__
+        family = FAMILIES.index(method.family) if method.family in FAMILIES else len(FAMILIES)
+        return family, method.__name__.lower()
+
+    return sorted(found, key=place)
+
+
+def penalties() -> list[type[Penalty]]:
+    """All penalties by name."""
+    return sorted(_classes(adapt.penalties, Penalty, (Penalty,)), key=lambda c: c.__name__.lower())
+
+
+def papers(cls: type) -> str:
+    """The papers that a docstring names, each as a Markdown link of authors, title, venue and year.
+
+    Raises:
+        AdaptError: It names none.
+    """
+    paragraphs = (" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n"))
+    named = next((p for p in paragraphs if re.match(r"Papers?: ", p)), "").partition(": ")[2]
+    # Every reference ends with its link in parentheses; what joins two of them is no part of the second.
+    found = [(re.sub(r"^\W+|^and ", "", text).strip(), link) for text, link in _REFERENCE.findall(named)]
+    if not found:
+        raise AdaptError(f"Expected a paragraph 'Paper: authors, title, venue (link)' in the docstring of {cls}.")
+    return "; ".join(f"[{text}]({link})" for text, link in found)
+
+
+def write(path: Path) -> None:
+    """Put both tables between their markers in a Markdown file.
+
+    Raises:
+        AdaptError: A marker is missing.
+    """
+    text = path.read_text()
+    for name, table in (("methods", methods_table()), ("penalties", penalties_table())):
+        start, end = f"<!-- {name}: python -m adapt.overview README.md -->\n", f"<!-- /{name} -->"
+        if start not in text or end not in text:
+            raise AdaptError(f"Expected the markers {start.strip()} and {end} in {path}, found no such pair.")
+        before, _, rest = text.partition(start)
+        text = before + start + table + end + rest.partition(end)[2]
+    path.write_text(text)
+
+
+def _classes(module: ModuleType, base: type[T], without: tuple[type, ...]) -> list[type[T]]:
+    named = (getattr(module, name) for name in module.__all__)
+    return [c for c in named if inspect.isclass(c) and issubclass(c, base) and c not in without]
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
