@@ -70,7 +70,7 @@ class AlternatingMethod(Method):
             seen |= {name: value.detach() for name, value in phase.terms.items()}
         for scheduler in self._schedulers():
             scheduler.step()
-        self.log_terms(seen, torch.stack(list(seen.values())).sum(), batch)
+        self.log_terms(seen, torch.stack(list(seen.values())).sum())
 
     def configure_optimizers(self) -> Any:
         """One optimizer and one schedule for each part."""

@@ -138,7 +138,7 @@ class Method(LightningModule):
         if self.penalties:
             terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
         total = self.checked_sum(terms, batch)
-        self.log_terms(terms, total, batch)
+        self.log_terms(terms, total)
         return total
 
     def penalty_terms(self, encodings: Encodings) -> dict[str, Tensor]:
@@ -157,11 +157,18 @@ class Method(LightningModule):
             self._refuse(terms, batch)
         return total
 
-    def log_terms(self, terms: dict[str, Tensor], total: Tensor, batch: Pair) -> None:
-        """Log every term as `train/<name>`, and their sum."""
-        logged = {f"train/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.source.x))
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch.source.x))
+    @property
+    def logs_now(self) -> bool:
+        """Whether the loggers write at this batch; what a method logs at others costs time and is seen by nobody."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # a part of the trainer sets it
+        step = self.batches_seen // self.trainer.accumulate_grad_batches
+        return every > 0 and (step == 0 or (step + 1) % every == 0)
+
+    def log_terms(self, terms: dict[str, Tensor], total: Tensor) -> None:
+        """Log every term as `train/<name>`, and their sum, at the batches that the loggers write."""
+        if self.logs_now:
+            self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+            self.log("train/loss", total.detach(), prog_bar=True)
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy on each domain; the target's is named oracle, because it uses target labels."""

@@ -66,7 +66,8 @@ class DANN(Method):
         features = torch.cat([source.features, target.features])
         logits = self.discriminator(reverse_gradient(features, self.reversal))
         source_domain, target_domain = logits.split([len(source.features), len(target.features)])
-        self._log_discriminator(source_domain.detach(), target_domain.detach())
+        if self.logs_now:
+            self._log_discriminator(source_domain.detach(), target_domain.detach())
         return {
             "source": self.cross_entropy(source.logits, batch.source.y),
             "domain": self.weight * domain_adversarial(source_domain, target_domain),
@@ -83,4 +84,4 @@ class DANN(Method):
 
     def _log_discriminator(self, source: Tensor, target: Tensor) -> None:
         accuracy = ((source > 0).float().mean() + (target < 0).float().mean()) / 2
-        self.log_dict({"train/domain_accuracy": accuracy, "train/lambda": self.reversal}, batch_size=len(source))
+        self.log_dict({"train/domain_accuracy": accuracy, "train/lambda": self.reversal})

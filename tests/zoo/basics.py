@@ -5,7 +5,7 @@ from tests.zoo.case import Case
 
 CASES = {
     "SourceOnly": Case(SourceOnly, learns=False),
-    "TargetOnly": Case(TargetOnly, {"data": {"shots": "all"}}),
+    "TargetOnly": Case(TargetOnly, {"data": {"shots": "all"}}, learns=False),
     "FineTuning": Case(FineTuning, {"data": {"shots": 5}}),
     "FineTuning, gradual": Case(FineTuning, {"data": {"shots": 5}, "tune": "gradual"}, resume=False),
     "DANN": Case(DANN, {"discriminator_hidden": 64}),
