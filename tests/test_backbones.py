@@ -34,6 +34,8 @@ def weights(name: str) -> str:
         (SmallCNN((3, 16, 16)), (3, 16, 16), 256),
         (SmallCNN((1, 8, 15), width=4, dropout=0.5), (1, 8, 15), 32),
         (SmallCNN((3, 64, 63), width=8), (3, 64, 63), 64),
+        (SmallCNN((3, 16, 19), width=8, grid=4), (3, 16, 19), 256),
+        (SmallCNN((3, 16, 19), width=8, grid=3), (3, 16, 19), 144),
         (MLP(), (2,), 100),
         (MLP((3, 4), hidden=(7, 5), dropout=0.1), (3, 4), 5),
         (Identity((3, 4)), (3, 4), 12),
@@ -63,6 +65,11 @@ def test_identity_flattens_and_has_nothing_to_train() -> None:
     assert torch.equal(Identity((2, 3))(x), x.flatten(1))
     assert Identity((2, 3)).blocks == []
     assert list(Identity((2, 3)).parameters()) == []
+
+
+def test_an_image_below_the_grid_is_named() -> None:
+    with pytest.raises(AdaptError, match="16"):
+        SmallCNN((3, 15, 16), grid=4)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [(LeNet, (1, 15, 28)), (SmallCNN, (3, 7, 16)), (LeNet, (784,))])
