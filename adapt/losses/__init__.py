@@ -1,8 +1,9 @@
 """Pure functions of tensors, each a paper's formula: no Lightning, no logging, no state."""
 
+from adapt.losses.cmd import cmd
 from adapt.losses.coral import coral
 from adapt.losses.domain_adversarial import domain_adversarial
 from adapt.losses.entropy import entropy
 from adapt.losses.mmd import mmd
 
-__all__ = ["coral", "domain_adversarial", "entropy", "mmd"]
+__all__ = ["cmd", "coral", "domain_adversarial", "entropy", "mmd"]

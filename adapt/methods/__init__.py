@@ -3,6 +3,7 @@
 from adapt.encoding import Encoding, Encodings
 from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.base import Method
+from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.fine_tuning import FineTuning
@@ -11,6 +12,7 @@ from adapt.methods.source_only import SourceOnly
 from adapt.methods.target_only import TargetOnly
 
 __all__ = [
+    "CMD",
     "CORAL",
     "DANN",
     "MMD",

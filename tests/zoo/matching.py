@@ -1,0 +1,9 @@
+"""The methods that match statistics of the two domains."""
+
+from adapt.methods import CMD
+from tests.zoo.case import Case
+
+CASES = {
+    "CMD": Case(CMD),
+    "CMD, tanh on both layers": Case(CMD, {"squash": "tanh", "layers": ["features", "logits"]}, resume=False),
+}
