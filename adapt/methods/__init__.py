@@ -7,6 +7,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.fine_tuning import FineTuning
+from adapt.methods.jan import JAN
 from adapt.methods.mmd import MMD
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.target_only import TargetOnly
@@ -15,6 +16,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "JAN",
     "MMD",
     "AlternatingMethod",
     "Encoding",
