@@ -7,6 +7,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.fine_tuning import FineTuning
+from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
 from adapt.methods.mmd import MMD
 from adapt.methods.source_only import SourceOnly
@@ -22,6 +23,7 @@ __all__ = [
     "Encoding",
     "Encodings",
     "FineTuning",
+    "HoMM",
     "Method",
     "Phase",
     "SourceOnly",
