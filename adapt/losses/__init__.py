@@ -2,10 +2,11 @@
 
 from adapt.losses.cmd import cmd
 from adapt.losses.coral import coral
+from adapt.losses.deepjdot import deepjdot
 from adapt.losses.domain_adversarial import domain_adversarial
 from adapt.losses.entropy import entropy
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.mmd import mmd
 
-__all__ = ["cmd", "coral", "domain_adversarial", "entropy", "homm", "jmmd", "mmd"]
+__all__ = ["cmd", "coral", "deepjdot", "domain_adversarial", "entropy", "homm", "jmmd", "mmd"]

@@ -6,6 +6,7 @@ from adapt.methods.base import Method
 from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
+from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
@@ -20,6 +21,7 @@ __all__ = [
     "JAN",
     "MMD",
     "AlternatingMethod",
+    "DeepJDOT",
     "Encoding",
     "Encodings",
     "FineTuning",

@@ -1,6 +1,6 @@
 """The methods that match statistics of the two domains."""
 
-from adapt.methods import CMD, JAN, HoMM
+from adapt.methods import CMD, JAN, DeepJDOT, HoMM
 from tests.zoo.case import Case
 
 CASES = {
@@ -14,4 +14,5 @@ CASES = {
     "HoMM, order 1": Case(HoMM, {"order": 1, "weight": 10.0}, resume=False),
     "HoMM, order 2": Case(HoMM, {"order": 2, "weight": 100.0}, resume=False),
     "HoMM, order 4": Case(HoMM, {"order": 4}, resume=False),
+    "DeepJDOT": Case(DeepJDOT),
 }
