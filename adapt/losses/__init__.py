@@ -8,5 +8,6 @@ from adapt.losses.entropy import entropy
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.mmd import mmd
+from adapt.losses.sliced_wasserstein import sliced_wasserstein
 
-__all__ = ["cmd", "coral", "deepjdot", "domain_adversarial", "entropy", "homm", "jmmd", "mmd"]
+__all__ = ["cmd", "coral", "deepjdot", "domain_adversarial", "entropy", "homm", "jmmd", "mmd", "sliced_wasserstein"]

@@ -12,6 +12,7 @@ from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
 from adapt.methods.mmd import MMD
 from adapt.methods.source_only import SourceOnly
+from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DANN",
     "JAN",
     "MMD",
+    "SWD",
     "AlternatingMethod",
     "DeepJDOT",
     "Encoding",

@@ -1,6 +1,6 @@
 """The methods that match statistics of the two domains."""
 
-from adapt.methods import CMD, JAN, DeepJDOT, HoMM
+from adapt.methods import CMD, JAN, SWD, DeepJDOT, HoMM
 from tests.zoo.case import Case
 
 CASES = {
@@ -15,4 +15,5 @@ CASES = {
     "HoMM, order 2": Case(HoMM, {"order": 2, "weight": 100.0}, resume=False),
     "HoMM, order 4": Case(HoMM, {"order": 4}, resume=False),
     "DeepJDOT": Case(DeepJDOT),
+    "SWD": Case(SWD),
 }
