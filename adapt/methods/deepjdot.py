@@ -1,0 +1,63 @@
+"""Deep joint distribution optimal transport."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from adapt.data.batches import Pair
+from adapt.losses import deepjdot
+from adapt.losses.deepjdot import pot
+from adapt.methods.base import Method
+
+
+class DeepJDOT(Method):
+    """Optimal transport from labelled source samples to target samples and their predictions.
+
+    Paper: Damodaran et al., DeepJDOT: Deep Joint Distribution Optimal Transport for Unsupervised Domain Adaptation,
+    ECCV 2018 (https://arxiv.org/abs/1803.10081).
+
+    Formula: `L = CE(f(x_s), y_s) + w · Σ_ij γ_ij [α ‖g(x_s^i) − g(x_t^j)‖² + λ_t CE(y_s^i, f(x_t^j))]`, with γ
+    `(N, M)` the plan that minimises the sum for the current network, between uniform weights 1/N and 1/M. Features g
+    `(N, d)` and `(M, d)`, target predictions f `(M, K)`. A target sample so takes over the labels of the source samples
+    that it is assigned to.
+
+    As in the paper: exact plan on each batch, cost, α = 0.001 and λ_t = 0.0001. The paper's start from a source-trained
+    network is `init_from`. Departures: the authors' code finds γ with squared distances of one-hot labels and
+    softmax in place of the cross-entropy, which is then minimised; here it is one cost. Its source batches hold as
+    many samples of every class; ours are drawn at random, and the plan must carry all mass: where the batches' class
+    shares differ, some target samples are assigned to wrong classes, and large batches (the paper's have 500) help.
+    α weighs a sum over d features: a wider layer wants a smaller one.
+
+    Published, source only → DeepJDOT: MNIST→USPS 94.8 → 95.7, USPS→MNIST 59.6 → 96.4, SVHN→MNIST 60.7 → 96.7,
+    MNIST→MNIST-M 60.8 → 92.4 % (paper, Table 1).
+
+    Args:
+        weight: Weight w of the transport cost, for α and λ_t together.
+        alpha: Weight α of the squared feature distances.
+        label_weight: Weight λ_t of the cross-entropies.
+        **kwargs: Arguments of `Method`.
+
+    Raises:
+        AdaptError: POT is not installed.
+    """
+
+    family: ClassVar[str] = "matching"
+    needs: ClassVar[str] = "POT (`pip install -e '.[ot]'`)"
+
+    def __init__(self, weight: float = 1.0, alpha: float = 0.001, label_weight: float = 1e-4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        pot()
+        self.weight, self.alpha, self.label_weight = weight, alpha, label_weight
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy and the cost of the optimal plan."""
+        source, target = self.encode(batch)
+        cost = deepjdot(
+            source.features,
+            target.features,
+            batch.source.y,
+            target.logits,
+            alpha=self.alpha,
+            label_weight=self.label_weight,
+        )
+        return {"source": self.cross_entropy(source.logits, batch.source.y), "transport": self.weight * cost}
