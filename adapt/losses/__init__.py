@@ -1,8 +1,20 @@
 """Pure functions of tensors, each a paper's formula: no Lightning, no logging, no state."""
 
+from adapt.losses.afn import hafn, safn
+from adapt.losses.bnm import bnm
 from adapt.losses.coral import coral
 from adapt.losses.domain_adversarial import domain_adversarial
 from adapt.losses.entropy import entropy
+from adapt.losses.mcc import mcc
 from adapt.losses.mmd import mmd
 
-__all__ = ["coral", "domain_adversarial", "entropy", "mmd"]
+__all__ = [
+    "bnm",
+    "coral",
+    "domain_adversarial",
+    "entropy",
+    "hafn",
+    "mcc",
+    "mmd",
+    "safn",
+]

@@ -1,24 +1,32 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.base import Method
+from adapt.methods.bnm import BNM
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.fine_tuning import FineTuning
+from adapt.methods.mcc import MCC
+from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.target_only import TargetOnly
 
 __all__ = [
+    "AFN",
+    "BNM",
     "CORAL",
     "DANN",
+    "MCC",
     "MMD",
     "AlternatingMethod",
     "Encoding",
     "Encodings",
     "FineTuning",
     "Method",
+    "MinEnt",
     "Phase",
     "SourceOnly",
     "TargetOnly",
