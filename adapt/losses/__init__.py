@@ -5,14 +5,20 @@ from adapt.losses.bnm import bnm
 from adapt.losses.coral import coral
 from adapt.losses.domain_adversarial import domain_adversarial
 from adapt.losses.entropy import entropy
+from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.mcc import mcc
 from adapt.losses.mmd import mmd
+from adapt.losses.self_ensembling import class_balance, consistency
 
 __all__ = [
     "bnm",
+    "class_balance",
+    "confident",
+    "consistency",
     "coral",
     "domain_adversarial",
     "entropy",
+    "fixmatch",
     "hafn",
     "mcc",
     "mmd",

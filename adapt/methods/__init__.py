@@ -8,9 +8,11 @@ from adapt.methods.bnm import BNM
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.fine_tuning import FineTuning
+from adapt.methods.fixmatch import FixMatch
 from adapt.methods.mcc import MCC
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
+from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.target_only import TargetOnly
 
@@ -25,9 +27,11 @@ __all__ = [
     "Encoding",
     "Encodings",
     "FineTuning",
+    "FixMatch",
     "Method",
     "MinEnt",
     "Phase",
+    "SelfEnsembling",
     "SourceOnly",
     "TargetOnly",
 ]

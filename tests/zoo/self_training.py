@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
-from adapt.methods import AFN, BNM, DANN, MCC, MinEnt
+from adapt.layers import WeakAugmentation
+from adapt.methods import AFN, BNM, DANN, MCC, FixMatch, MinEnt, SelfEnsembling
 from adapt.penalties import MCC as ConfusionPenalty
 from tests.toy import CLASSES, SAMPLES, WIDTH
 from tests.zoo.case import Case
@@ -53,6 +54,8 @@ def corners(seed: int, degrees: float) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+# The teacher lags by a hundred steps, so that both need more of them than the other methods.
+ENSEMBLING = {"augmentation": WeakAugmentation(noise=0.3), "steps": 600}
 CASES = {
     "MCC": Case(MCC, module=Turned),
     # On the toy that alignment mends: both papers' terms act, and the pair beats either alone.
@@ -61,4 +64,10 @@ CASES = {
     "AFN": Case(AFN, {"bottleneck": 32}, module=Shrunk),
     "AFN, hard": Case(AFN, {"bottleneck": 32, "variant": "hard"}, module=Shrunk, resume=False),
     "MinEnt": Case(MinEnt, module=Turned),
+    "FixMatch": Case(FixMatch, module=Turned),
+    "FixMatch, two passes": Case(FixMatch, {"joint_forward": False}, module=Turned, resume=False),
+    "SelfEnsembling": Case(SelfEnsembling, ENSEMBLING, module=Turned),
+    "SelfEnsembling, ramp": Case(SelfEnsembling, ENSEMBLING | {"confidence": "ramp"}, module=Turned, resume=False),
+    # Batch norm gives the teacher running statistics of its own, which have to be saved too.
+    "SelfEnsembling, batch norm": Case(SelfEnsembling, {"bottleneck": 16}, module=Turned, learns=False),
 }
