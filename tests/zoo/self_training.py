@@ -58,7 +58,7 @@ def corners(seed: int, degrees: float) -> tuple[Tensor, Tensor]:
 ENSEMBLING = {"augmentation": WeakAugmentation(noise=0.3), "steps": 600}
 CASES = {
     "MCC": Case(MCC, module=Turned),
-    # On the toy that alignment mends: both papers' terms act, and the pair beats either alone.
+    # On a toy that DANN does not misalign: the penalty lifts it from 0.90 to 0.96, where MCC alone reaches 0.97.
     "DANN with MCC": Case(DANN, {"discriminator_hidden": 64, "penalties": [ConfusionPenalty()]}, resume=False),
     "BNM": Case(BNM, module=Turned),
     "AFN": Case(AFN, {"bottleneck": 32}, module=Shrunk),
