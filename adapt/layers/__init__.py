@@ -1,7 +1,16 @@
 """Modules that are not whole networks."""
 
+from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 
-__all__ = ["Bottleneck", "DomainDiscriminator", "GradientReversal", "reverse_gradient"]
+__all__ = [
+    "Augmentation",
+    "Bottleneck",
+    "DomainDiscriminator",
+    "GradientReversal",
+    "StrongAugmentation",
+    "WeakAugmentation",
+    "reverse_gradient",
+]

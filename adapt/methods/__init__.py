@@ -1,25 +1,34 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.base import Method
+from adapt.methods.bnm import BNM
 from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.fine_tuning import FineTuning
+from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
+from adapt.methods.mcc import MCC
+from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
+from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 
 __all__ = [
+    "AFN",
+    "BNM",
     "CMD",
     "CORAL",
     "DANN",
     "JAN",
+    "MCC",
     "MMD",
     "SWD",
     "AlternatingMethod",
@@ -27,9 +36,12 @@ __all__ = [
     "Encoding",
     "Encodings",
     "FineTuning",
+    "FixMatch",
     "HoMM",
     "Method",
+    "MinEnt",
     "Phase",
+    "SelfEnsembling",
     "SourceOnly",
     "TargetOnly",
 ]

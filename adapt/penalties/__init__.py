@@ -1,6 +1,9 @@
 """Stateless terms that add to any method, so that the combinations of papers need no class of their own."""
 
+from adapt.penalties.afn import AFN
 from adapt.penalties.base import Penalty
+from adapt.penalties.bnm import BNM
+from adapt.penalties.mcc import MCC
 from adapt.penalties.min_ent import MinEnt
 
-__all__ = ["MinEnt", "Penalty"]
+__all__ = ["AFN", "BNM", "MCC", "MinEnt", "Penalty"]

@@ -1,0 +1,53 @@
+"""Adaptive feature norm."""
+
+import torch
+from torch import Tensor
+
+from adapt.losses.inputs import feature_pair
+
+
+def safn(source: Tensor, target: Tensor, *, step: float = 1.0) -> Tensor:
+    """Stepwise adaptive feature norm, (1/N) Σ_i (‖f_i‖ − r_i)² of each domain, with r_i = ‖f_i‖ + step detached.
+
+    Larger Norm More Transferable, Xu et al. 2019, https://arxiv.org/abs/1811.07456. Every norm is asked to
+    grow by one step. The value is always 2 · step²; the gradient −2 · step · f_i / (N ‖f_i‖) is what matters.
+
+    Args:
+        source: Features `(N, d)`.
+        target: Features `(M, d)`; N ≠ M is allowed.
+        step: Growth that is asked for, in feature units.
+
+    Returns:
+        Scalar, in feature units squared: the sum of both domains' terms. Features of 0 get no gradient.
+
+    Raises:
+        AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+    """
+    source, target = feature_pair("safn", source, target, minimum=1)
+    within_source, within_target = ((n - (n.detach() + step)).square().mean() for n in _norms(source, target))
+    return within_source + within_target
+
+
+def hafn(source: Tensor, target: Tensor, *, radius: float = 25.0) -> Tensor:
+    """Hard adaptive feature norm, ((1/N) Σ_i ‖f_i‖ − R)² of each domain.
+
+    Larger Norm More Transferable, Xu et al. 2019, https://arxiv.org/abs/1811.07456.
+
+    Args:
+        source: Features `(N, d)`.
+        target: Features `(M, d)`; N ≠ M is allowed.
+        radius: R, which both mean norms are drawn to, in feature units.
+
+    Returns:
+        Scalar, nonnegative, in feature units squared: the sum of both domains' terms.
+
+    Raises:
+        AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+    """
+    source, target = feature_pair("hafn", source, target, minimum=1)
+    within_source, within_target = ((n.mean() - radius).square() for n in _norms(source, target))
+    return within_source + within_target
+
+
+def _norms(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.linalg.vector_norm(source, dim=1), torch.linalg.vector_norm(target, dim=1)

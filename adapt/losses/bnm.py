@@ -1,0 +1,30 @@
+"""Batch nuclear-norm maximisation."""
+
+import torch
+from torch import Tensor
+
+from adapt.losses.predictions import class_logits
+
+
+def bnm(logits: Tensor) -> Tensor:
+    """Negative nuclear norm of the batch's predictions, −‖P‖_* / B, with P the softmax.
+
+    Batch Nuclear-norm Maximization, Cui et al. 2020, https://arxiv.org/abs/2003.12237. The nuclear norm is
+    the sum of singular values: large where predictions are certain and all classes occur.
+
+    The authors' code divides by min(B, K), the number of singular values, and not by B.
+
+    Args:
+        logits: Class logits of the target `(B, K)`.
+
+    Returns:
+        Scalar without unit, in [−√(min(B, K) / B), −1/√(K B)].
+
+    Raises:
+        AdaptError: `logits` is no matrix or is empty.
+    """
+    p = class_logits("bnm", logits).softmax(1)
+    # No half precision: it has no singular values.
+    with torch.autocast(p.device.type, enabled=False):
+        singular: Tensor = torch.linalg.svdvals(p)
+    return -singular.sum() / len(p)

@@ -1,0 +1,50 @@
+"""Consistency with a teacher, and balance between the classes."""
+
+from torch import Tensor
+
+from adapt.losses.fixmatch import confident
+from adapt.losses.predictions import class_logits, view_logits
+
+_EPSILON = 1e-6
+
+
+def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> Tensor:
+    """Squared difference of predictions, (1/N) Σ_i 1[max_k t_ik ≥ τ] (1/K) Σ_k (s_ik − t_ik)², with s, t the softmaxes.
+
+    Self-ensembling, French et al. 2018, https://arxiv.org/abs/1706.05208, after Mean teachers, Tarvainen & Valpola
+    2017, https://arxiv.org/abs/1703.01780. The mean is over all N samples; no gradient passes through the teacher.
+
+    Args:
+        student: Class logits `(N, K)`, which learn.
+        teacher: The teacher's class logits of the same samples `(N, K)`.
+        threshold: Probability τ from which the teacher is believed; 0 believes it always.
+
+    Returns:
+        Scalar without unit, in [0, 2/K].
+
+    Raises:
+        AdaptError: A tensor is no matrix or is empty, the shapes differ, or τ is out of range.
+    """
+    student, teacher = view_logits("consistency", student, teacher)
+    differences = (student.softmax(1) - teacher.softmax(1)).square().mean(1)
+    return (differences * confident(teacher, threshold)).mean()
+
+
+def class_balance(logits: Tensor) -> Tensor:
+    """Binary cross-entropy of the batch's mean prediction p̄ against uniform, −Σ_k [u log p̄_k + (1 − u) log(1 − p̄_k)].
+
+    Self-ensembling, French et al. 2018, https://arxiv.org/abs/1706.05208, with u = 1/K. Summed over the classes, and
+    with 10⁻⁶ in both logarithms, as in the authors' code; TLlib averages over the classes.
+
+    Args:
+        logits: Class logits `(N, K)`.
+
+    Returns:
+        Scalar in nats; least where p̄ is uniform.
+
+    Raises:
+        AdaptError: `logits` is no matrix or is empty.
+    """
+    mean = class_logits("class_balance", logits).softmax(1).mean(0)
+    uniform = 1 / len(mean)
+    return -(uniform * (mean + _EPSILON).log() + (1 - uniform) * (1 - mean + _EPSILON).log()).sum()

@@ -1,0 +1,44 @@
+"""Batch nuclear-norm maximisation."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from adapt.data.batches import Pair
+from adapt.losses import bnm
+from adapt.methods.base import Method
+
+
+class BNM(Method):
+    """Target predictions with a large nuclear norm: certain ones, spread over the classes.
+
+    Paper: Cui et al., Towards Discriminability and Diversity: Batch Nuclear-norm Maximization under Label Insufficient
+    Situations, CVPR 2020 (https://arxiv.org/abs/2003.12237).
+
+    Formula: `L = CE(f(x_s), y_s) − w · ‖P‖_* / M`, with P the softmax of the target logits `(M, K)` and ‖·‖_* the sum
+    of singular values.
+
+    Unlike the entropy's, this term's minimum has all classes in it, so it works against the collapse of rare ones. The
+    authors' code divides by min(M, K) instead of M: `weight` is theirs times M / min(M, K). Departure: the two domains
+    are encoded in one pass (TLlib).
+
+    Published, Office-31 mean, ResNet-50: BNM 87.1 % (paper).
+
+    Args:
+        weight: Weight w of the nuclear norm.
+        **kwargs: Arguments of `Method`.
+    """
+
+    family: ClassVar[str] = "self-training"
+
+    def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy and the target's negative nuclear norm."""
+        source, target = self.encode(batch)
+        return {
+            "source": self.cross_entropy(source.logits, batch.source.y),
+            "bnm": self.weight * bnm(target.logits),
+        }

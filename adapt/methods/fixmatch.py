@@ -1,0 +1,68 @@
+"""FixMatch, with the source in the place of its labelled samples."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from adapt.data.batches import Pair
+from adapt.layers import StrongAugmentation, WeakAugmentation
+from adapt.losses import confident, fixmatch
+from adapt.methods.base import Method
+
+
+class FixMatch(Method):
+    """Certain predictions on weakly augmented target samples are labels for the strongly augmented ones.
+
+    Paper: Sohn et al., FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020
+    (https://arxiv.org/abs/2001.07685).
+
+    Formula: `L = CE(f(α(x_s)), y_s) + w · (1/M) Σ_j 1[max q_j ≥ τ] CE(f(A(x_t,j)), argmax q_j)`, with α the weak and A
+    the strong augmentation and q_j the detached softmax of f(α(x_t,j)). Inputs `(N, ...)` and `(M, ...)`.
+
+    As in the paper, the source is weakly augmented, and all three batches go through the network in one pass
+    (`joint_forward: false` passes the source, then both views of the target). The strong augmentation is not
+    RandAugment but a batched chain on the device, see `adapt.layers.StrongAugmentation`; nothing is flipped; weights
+    have no moving average. TLlib encodes each of the three alone and takes τ = 0.9.
+
+    `train/confident` is the share of the target that teaches: near 0 for long, τ is too high for this network; near 1
+    from the start, the network is certain of its errors too. Penalties see both views of the target.
+
+    Published: not on a task here (the paper's are semi-supervised).
+
+    Args:
+        weight: Weight w of the pseudo-label loss.
+        threshold: Probability τ from which a prediction is a label.
+        weak: Module from inputs to inputs; None is `WeakAugmentation`.
+        strong: Module from inputs to inputs; None is `StrongAugmentation`.
+        **kwargs: Arguments of `Method`.
+    """
+
+    family: ClassVar[str] = "self-training"
+    needs: ClassVar[str] = "augmentations (weak, strong)"
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        threshold: float = 0.95,
+        weak: nn.Module | None = None,
+        strong: nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.weight, self.threshold = weight, threshold
+        self.weak = WeakAugmentation() if weak is None else weak
+        self.strong = StrongAugmentation() if strong is None else strong
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy and the pseudo-label loss of the target."""
+        source = batch.source._replace(x=self.weak(batch.source.x))
+        views = torch.cat([self.weak(batch.target.x), self.strong(batch.target.x)])
+        encoded = self.encode(Pair(source, batch.target._replace(x=views)))
+        weak, strong = encoded.target.logits.chunk(2)
+        share = confident(weak.detach(), self.threshold).float().mean()
+        self.log("train/confident", share, batch_size=len(weak))
+        return {
+            "source": self.cross_entropy(encoded.source.logits, batch.source.y),
+            "pseudo_label": self.weight * fixmatch(strong, weak, threshold=self.threshold),
+        }

@@ -1,0 +1,46 @@
+"""Minimum class confusion."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from adapt.data.batches import Pair
+from adapt.losses import mcc
+from adapt.methods.base import Method
+
+
+class MCC(Method):
+    """Less confusion between classes in the target predictions, without any alignment of the domains.
+
+    Paper: Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020
+    (https://arxiv.org/abs/1912.03699).
+
+    Formula: `L = CE(f(x_s), y_s) + w · (Σ_jk C̃_jk − tr C̃) / K`. With p_i the softmax of target logits `(M, K)` over T
+    and H_i its entropy, C = Σ_i w_i p_i p_iᵀ, w_i = M (1 + e^{−H_i}) / Σ_j (1 + e^{−H_j}) detached, and C̃ is C with
+    each class's row divided by its sum.
+
+    As in the paper, and the same as TLlib's, which divides the columns instead: C is symmetric. Departure: the two
+    domains are encoded in one pass (TLlib). As every method that trusts its own predictions, it sharpens classes that
+    are mostly right and cannot mend a shift that moved most samples into a wrong one.
+
+    Published, Office-31 mean, ResNet-50: MCC 89.6 against source only 79.5 % (TLlib, oracle).
+
+    Args:
+        weight: Weight w of the confusion.
+        temperature: Temperature T of the softmax.
+        **kwargs: Arguments of `Method`.
+    """
+
+    family: ClassVar[str] = "self-training"
+
+    def __init__(self, weight: float = 1.0, temperature: float = 2.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weight, self.temperature = weight, temperature
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy and the target's class confusion."""
+        source, target = self.encode(batch)
+        return {
+            "source": self.cross_entropy(source.logits, batch.source.y),
+            "mcc": self.weight * mcc(target.logits, temperature=self.temperature),
+        }

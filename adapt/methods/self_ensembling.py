@@ -1,0 +1,144 @@
+"""Self-ensembling: a mean teacher for domain adaptation."""
+
+import copy
+import math
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from adapt.data.batches import Pair
+from adapt.encoding import Encoding
+from adapt.errors import AdaptError
+from adapt.layers import Augmentation
+from adapt.losses import class_balance, confident, consistency
+from adapt.methods.base import Method
+
+
+class SelfEnsembling(Method):
+    """A student that agrees on the target with a teacher, the moving average of its own weights.
+
+    Papers: French, Mackiewicz and Fisher, Self-ensembling for Visual Domain Adaptation, ICLR 2018
+    (https://arxiv.org/abs/1706.05208); Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017
+    (https://arxiv.org/abs/1703.01780).
+
+    Formula: `L = CE(s(a(x_s)), y_s) + w · [ (1/M) Σ_j m_j (1/K) Σ_k (s_jk − t_jk)² + b · m̄ · B(s̄) ]`, where s_j and t_j
+    are the softmaxes of student and teacher on two different augmentations of x_t,j, m_j = 1[max_k t_jk ≥ τ], m̄ their
+    mean, and B the binary cross-entropy of the student's mean prediction s̄ against uniform. After each optimizer step
+    the teacher's parameters become θ' ← d θ' + (1 − d) θ. Inputs `(N, ...)` and `(M, ...)`.
+
+    As in the paper and its code: the student encodes source and target in two passes, so that batch norm never mixes
+    them (`joint_forward: true` does); the teacher is in training mode on the target's batches, so that its running
+    statistics are the target's, and no average of the student's; the teacher validates, tests and predicts, for the
+    source too. The magnitudes of the default augmentation are the code's, drawn uniformly; nothing is flipped. TLlib
+    averages the class balance over the classes.
+
+    Departure: with `init_from` the teacher starts as a copy of that network, as it otherwise does of the random one.
+    `train/confident` is m̄: where it stays near 0 only the source is learned.
+
+    Published: not on a task here with this network.
+
+    Args:
+        weight: Weight w of the target's terms.
+        decay: Decay d of the teacher.
+        confidence: `threshold` as above, or `ramp`: every sample counts, and both terms grow by e^{−5 (1 − p/r)²} over
+            the first share r of the training.
+        threshold: Probability τ from which the teacher is believed.
+        ramp: Share r of the training over which the terms grow, for `confidence: ramp`.
+        balance: Weight b of the class balance.
+        augmentation: Module from inputs to inputs, drawn anew for source, student and teacher; None is affine jitter
+            and noise of 0.1. For vectors, whose only change is the noise, 0.3 is a better start: the student learns
+            nothing from two views that it cannot tell apart.
+        predict_with: Whose predictions are validated, tested and given out: the `teacher`'s or the `student`'s.
+        joint_forward: See `Method`.
+        **kwargs: Arguments of `Method`.
+
+    Raises:
+        AdaptError: An argument is out of range.
+    """
+
+    family: ClassVar[str] = "self-training"
+    needs: ClassVar[str] = "augmentations"
+
+    def __init__(
+        self,
+        weight: float = 3.0,
+        decay: float = 0.99,
+        confidence: Literal["threshold", "ramp"] = "threshold",
+        threshold: float = 0.968,
+        ramp: float = 0.4,
+        balance: float = 0.005,
+        augmentation: nn.Module | None = None,
+        predict_with: Literal["teacher", "student"] = "teacher",
+        joint_forward: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(joint_forward=joint_forward, **kwargs)
+        if not 0 <= decay < 1 or not 0 < ramp <= 1:
+            raise AdaptError(
+                f"SelfEnsembling expects a decay in [0, 1) and a ramp in (0, 1], found {decay} and {ramp}."
+            )
+        self.weight, self.decay, self.balance = weight, decay, balance
+        self.confidence, self.threshold, self.ramp = confidence, threshold, ramp
+        self.predict_with = predict_with
+        self.augmentation = affine_jitter() if augmentation is None else augmentation
+        parts = {name: getattr(self, name) for name in ("backbone", "bottleneck", "classifier")}
+        self.teacher = copy.deepcopy(nn.ModuleDict(parts)).requires_grad_(False)
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Source cross-entropy, consistency with the teacher, and balance between the classes."""
+        taught = self.augmentation(batch.target.x)
+        source = batch.source._replace(x=self.augmentation(batch.source.x))
+        encoded = self.encode(Pair(source, batch.target._replace(x=self.augmentation(batch.target.x))))
+        with torch.no_grad():
+            teacher = self.taught(taught).logits
+        threshold = self.threshold if self.confidence == "threshold" else 0.0
+        share = confident(teacher, threshold).float().mean()
+        self.log("train/confident", share, batch_size=len(teacher))
+        weight = self.weight * self.growth
+        student = encoded.target.logits
+        return {
+            "source": self.cross_entropy(encoded.source.logits, batch.source.y),
+            "consistency": weight * consistency(student, teacher, threshold=threshold),
+            "balance": weight * self.balance * share * class_balance(student),
+        }
+
+    @property
+    def growth(self) -> float:
+        """Factor on the target's terms at this batch."""
+        return gaussian_ramp(self.progress, self.ramp) if self.confidence == "ramp" else 1.0
+
+    def taught(self, x: Tensor) -> Encoding:
+        """The teacher's features and logits of inputs `(N, ...)`."""
+        features = self.teacher["bottleneck"](self.teacher["backbone"](x))
+        return Encoding(features, self.teacher["classifier"](features))
+
+    def forward(self, x: Tensor) -> Encoding:
+        """Features and logits of inputs `(N, ...)`: the student's in training, otherwise those of who predicts."""
+        return super().forward(x) if self.training or self.predict_with == "student" else self.taught(x)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take the student's step, then let the teacher follow."""
+        super().optimizer_step(*args, **kwargs)
+        with torch.no_grad():
+            for name, module in self.teacher.items():
+                for kept, new in zip(module.parameters(), getattr(self, name).parameters(), strict=True):
+                    kept.lerp_(new, 1 - self.decay)
+
+
+def affine_jitter() -> Augmentation:
+    """The paper's augmentation of digits: affine jitter of standard deviation 0.1, moves by 2 in 32 pixels, noise."""
+    # A uniform draw from ±a has the standard deviation a/√3.
+    return Augmentation(rotation=10.0, scale=0.17, shear=0.17, translation=0.0625, noise=0.1)
+
+
+def gaussian_ramp(progress: float, share: float) -> float:
+    """Ramp e^{−5 (1 − p/r)²} from 0.007 to 1 over the first share r of the training, and 1 after it.
+
+    Laine and Aila 2017, https://arxiv.org/abs/1610.02242.
+
+    Args:
+        progress: Share p of the training that is done, in [0, 1].
+        share: r, above 0.
+    """
+    return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2)
