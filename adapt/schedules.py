@@ -42,6 +42,18 @@ def tllib_ramp(step: int, alpha: float = 1.0, total: int = 1000) -> float:
     return ganin_ramp(step / total, gamma=alpha)
 
 
+def gaussian_ramp(progress: float, share: float) -> float:
+    """Ramp e^{−5 (1 − p/r)²} from 0.007 to 1 over the first share r of the training, and 1 after it.
+
+    Laine and Aila 2017, https://arxiv.org/abs/1610.02242.
+
+    Args:
+        progress: Share p of the training that is done, in [0, 1].
+        share: r, above 0.
+    """
+    return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2)
+
+
 class InverseDecay(LRScheduler):
     """Learning rate lr₀ (1 + γt)^{−power}, stepped once per training batch.
 

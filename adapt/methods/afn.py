@@ -61,7 +61,7 @@ class AFN(Method):
 
     def _log_norms(self, encodings: Encodings) -> None:
         norms = {
-            f"train/{domain}_norm": encoding.features.detach().float().norm(dim=1).mean()
+            f"{domain}_norm": encoding.features.detach().float().norm(dim=1).mean()
             for domain, encoding in encodings._asdict().items()
         }
-        self.log_dict(norms, batch_size=len(encodings.source.features))
+        self.log_values(norms)

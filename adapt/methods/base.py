@@ -1,7 +1,7 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -166,9 +166,14 @@ class Method(LightningModule):
 
     def log_terms(self, terms: dict[str, Tensor], total: Tensor) -> None:
         """Log every term as `train/<name>`, and their sum, at the batches that the loggers write."""
+        self.log_values({name: value.detach() for name, value in terms.items()})
         if self.logs_now:
-            self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
             self.log("train/loss", total.detach(), prog_bar=True)
+
+    def log_values(self, values: Mapping[str, Tensor | float]) -> None:
+        """Log values as `train/<name>`, at the batches that the loggers write."""
+        if self.logs_now:
+            self.log_dict({f"train/{name}": value for name, value in values.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy on each domain; the target's is named oracle, because it uses target labels."""

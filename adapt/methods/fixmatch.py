@@ -61,7 +61,7 @@ class FixMatch(Method):
         encoded = self.encode(Pair(source, batch.target._replace(x=views)))
         weak, strong = encoded.target.logits.chunk(2)
         share = confident(weak.detach(), self.threshold).float().mean()
-        self.log("train/confident", share, batch_size=len(weak))
+        self.log_values({"confident": share})
         return {
             "source": self.cross_entropy(encoded.source.logits, batch.source.y),
             "pseudo_label": self.weight * fixmatch(strong, weak, threshold=self.threshold),

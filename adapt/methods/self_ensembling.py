@@ -1,7 +1,6 @@
 """Self-ensembling: a mean teacher for domain adaptation."""
 
 import copy
-import math
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,6 +12,7 @@ from adapt.errors import AdaptError
 from adapt.layers import Augmentation
 from adapt.losses import class_balance, confident, consistency
 from adapt.methods.base import Method
+from adapt.schedules import gaussian_ramp
 
 
 class SelfEnsembling(Method):
@@ -94,7 +94,7 @@ class SelfEnsembling(Method):
             teacher = self.taught(taught).logits
         threshold = self.threshold if self.confidence == "threshold" else 0.0
         share = confident(teacher, threshold).float().mean()
-        self.log("train/confident", share, batch_size=len(teacher))
+        self.log_values({"confident": share})
         weight = self.weight * self.growth
         student = encoded.target.logits
         return {
@@ -130,15 +130,3 @@ def affine_jitter() -> Augmentation:
     """The paper's augmentation of digits: affine jitter of standard deviation 0.1, moves by 2 in 32 pixels, noise."""
     # A uniform draw from ±a has the standard deviation a/√3.
     return Augmentation(rotation=10.0, scale=0.17, shear=0.17, translation=0.0625, noise=0.1)
-
-
-def gaussian_ramp(progress: float, share: float) -> float:
-    """Ramp e^{−5 (1 − p/r)²} from 0.007 to 1 over the first share r of the training, and 1 after it.
-
-    Laine and Aila 2017, https://arxiv.org/abs/1610.02242.
-
-    Args:
-        progress: Share p of the training that is done, in [0, 1].
-        share: r, above 0.
-    """
-    return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2)
