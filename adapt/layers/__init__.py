@@ -3,5 +3,6 @@
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
+from adapt.layers.head import ClassifierHead
 
-__all__ = ["Bottleneck", "DomainDiscriminator", "GradientReversal", "reverse_gradient"]
+__all__ = ["Bottleneck", "ClassifierHead", "DomainDiscriminator", "GradientReversal", "reverse_gradient"]

@@ -1,6 +1,7 @@
 """Stateless terms that add to any method, so that the combinations of papers need no class of their own."""
 
 from adapt.penalties.base import Penalty
+from adapt.penalties.bsp import BSP
 from adapt.penalties.min_ent import MinEnt
 
-__all__ = ["MinEnt", "Penalty"]
+__all__ = ["BSP", "MinEnt", "Penalty"]
