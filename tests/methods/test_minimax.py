@@ -12,7 +12,9 @@ from adapt.data.batches import Labelled, Unlabelled
 from adapt.errors import AdaptError
 from adapt.losses import classifier_discrepancy, critic_gap, domain_adversarial
 from adapt.methods import ADDA, CDAN, DANN, MCD, MDD, WDGRL, Method, SourceOnly
+from adapt.schedules import reversal_ramp
 from tests.toy import build, samples, train
+from tests.zoo import CASES, adversarial
 
 
 @pytest.fixture
@@ -179,3 +181,17 @@ def test_cdan_takes_the_random_map_above_4096_entries_only_and_keeps_it_in_the_c
     assert many.discriminator.network[0].in_features == 1024
     assert many.state_dict()["random_map"].shape == (1025, 1024)
     assert many.state_dict()["random_class_map"].shape == (4, 1024)
+
+
+def test_an_unknown_schedule_of_the_reversal_is_refused() -> None:
+    with pytest.raises(AdaptError, match="'linear'"):
+        reversal_ramp("linear", 0.5, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name, case in adversarial.CASES.items() if case.resume])
+def test_bfloat16_training_takes_finite_steps(name: str, tmp_path: Path) -> None:
+    trained, _, _ = CASES[name].train(tmp_path, steps=8, trainer={"precision": "bf16-mixed"})
+    before = CASES[name].build().state_dict()["backbone.layers.0.weight"]
+    after = trained.state_dict()["backbone.layers.0.weight"]
+    assert after.isfinite().all()
+    assert not torch.equal(after, before)
