@@ -9,6 +9,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from adapt.errors import AdaptError
 
+Reversal = Literal["ganin", "tllib", "constant"]
+
 
 def ganin_ramp(progress: float, gamma: float = 10.0) -> float:
     """Ramp λ(p) = 2/(1 + e^{−γp}) − 1 from 0 towards 1.
@@ -50,8 +52,35 @@ def gaussian_ramp(progress: float, share: float) -> float:
     Args:
         progress: Share p of the training that is done, in [0, 1].
         share: r, above 0.
+
+    Returns:
+        The weight, in [0.007, 1].
     """
     return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2)
+
+
+def reversal_ramp(schedule: Reversal, progress: float, step: int, gamma: float = 10.0) -> float:
+    """The ramp that a gradient-reversal method names, from 0 towards 1.
+
+    Args:
+        schedule: `ganin` counts the training's progress, `tllib` its batches, `constant` is 1.
+        progress: Share of the training that is done, in [0, 1].
+        step: Training batches done.
+        gamma: Steepness of `ganin`.
+
+    Returns:
+        The weight, in [0, 1].
+
+    Raises:
+        AdaptError: The schedule is unknown.
+    """
+    if schedule == "ganin":
+        return ganin_ramp(progress, gamma)
+    if schedule == "tllib":
+        return tllib_ramp(step)
+    if schedule == "constant":
+        return 1.0
+    raise AdaptError(f"schedule expects 'ganin', 'tllib' or 'constant', found {schedule!r}.")
 
 
 class InverseDecay(LRScheduler):

@@ -4,10 +4,12 @@ from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugm
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
+from adapt.layers.head import ClassifierHead
 
 __all__ = [
     "Augmentation",
     "Bottleneck",
+    "ClassifierHead",
     "DomainDiscriminator",
     "GradientReversal",
     "StrongAugmentation",

@@ -7,7 +7,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from adapt.errors import AdaptError
 
 
-def domain_adversarial(source_logits: Tensor, target_logits: Tensor) -> Tensor:
+def domain_adversarial(
+    source_logits: Tensor, target_logits: Tensor, *, weights: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """Binary cross-entropy of the domain, ½ mean log(1 + e^{−s}) + ½ mean log(1 + e^{t}); source is label 1.
 
     DANN, Ganin et al. 2016, https://arxiv.org/abs/1505.07818. Each domain has weight ½ whatever its batch size.
@@ -16,16 +18,25 @@ def domain_adversarial(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     Args:
         source_logits: Discriminator's logits `(N,)` or `(N, 1)`.
         target_logits: Discriminator's logits `(M,)` or `(M, 1)`; N ≠ M is allowed.
+        weights: Factors on the samples' terms, `(N,)` and `(M,)`, such as `entropy_weights`; the means stay those over
+            N and M. None is 1 for each.
 
     Returns:
-        Scalar in nats, nonnegative; log 2 where the discriminator is undecided.
+        Scalar in nats, nonnegative; log 2 where the discriminator is undecided and no weights are given.
 
     Raises:
-        AdaptError: A tensor is empty or has more than one logit per sample.
+        AdaptError: A tensor is empty or has more than one logit per sample, or there is not one weight for each.
     """
     source, target = _one_logit("source", source_logits), _one_logit("target", target_logits)
-    source_loss = binary_cross_entropy_with_logits(source, torch.ones_like(source))
-    target_loss = binary_cross_entropy_with_logits(target, torch.zeros_like(target))
+    of_source, of_target = (None, None) if weights is None else weights
+    for domain, logits, weight in (("source", source, of_source), ("target", target, of_target)):
+        if weight is not None and weight.shape != logits.shape:
+            raise AdaptError(
+                f"domain_adversarial expects one weight per {domain} sample, {tuple(logits.shape)}, "
+                f"found {tuple(weight.shape)}."
+            )
+    source_loss = binary_cross_entropy_with_logits(source, torch.ones_like(source), of_source)
+    target_loss = binary_cross_entropy_with_logits(target, torch.zeros_like(target), of_target)
     return (source_loss + target_loss) / 2
 
 

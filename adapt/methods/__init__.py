@@ -1,10 +1,12 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
+from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
@@ -14,23 +16,31 @@ from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
 from adapt.methods.mcc import MCC
+from adapt.methods.mcd import MCD
+from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
+from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
+    "ADDA",
     "AFN",
     "BNM",
+    "CDAN",
     "CMD",
     "CORAL",
     "DANN",
     "JAN",
     "MCC",
+    "MCD",
+    "MDD",
     "MMD",
     "SWD",
+    "WDGRL",
     "AlternatingMethod",
     "DeepJDOT",
     "Encoding",

@@ -1,15 +1,16 @@
 """Domain-adversarial training of neural networks."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from adapt.data.batches import Pair
+from adapt.encoding import Encoding
 from adapt.layers import DomainDiscriminator, reverse_gradient
 from adapt.losses import domain_adversarial
 from adapt.methods.base import Method
-from adapt.schedules import ganin_ramp, tllib_ramp
+from adapt.schedules import Reversal, reversal_ramp
 
 
 class DANN(Method):
@@ -46,7 +47,7 @@ class DANN(Method):
     def __init__(
         self,
         weight: float = 1.0,
-        schedule: Literal["ganin", "tllib", "constant"] = "ganin",
+        schedule: Reversal = "ganin",
         gamma: float = 10.0,
         max_lambda: float = 1.0,
         discriminator_hidden: int = 1024,
@@ -56,32 +57,40 @@ class DANN(Method):
     ) -> None:
         super().__init__(**kwargs)
         self.weight, self.schedule, self.gamma, self.max_lambda = weight, schedule, gamma, max_lambda
-        self.discriminator = DomainDiscriminator(
-            self.num_features, discriminator_hidden, discriminator_layers, batch_norm=discriminator_batch_norm
-        )
+        self._shape = (discriminator_hidden, discriminator_layers, discriminator_batch_norm)
+        self.discriminator = self.new_discriminator(self.num_features)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the adversarial domain loss."""
         source, target = self.encode(batch)
-        features = torch.cat([source.features, target.features])
-        logits = self.discriminator(reverse_gradient(features, self.reversal))
+        seen = torch.cat([self.discriminated(source), self.discriminated(target)])
+        logits = self.discriminator(reverse_gradient(seen, self.reversal))
         source_domain, target_domain = logits.split([len(source.features), len(target.features)])
-        if self.logs_now:
-            self._log_discriminator(source_domain.detach(), target_domain.detach())
+        self._log_discriminator(source_domain.detach(), target_domain.detach())
+        weights = self.sample_weights(source, target)
         return {
             "source": self.cross_entropy(source.logits, batch.source.y),
-            "domain": self.weight * domain_adversarial(source_domain, target_domain),
+            "domain": self.weight * domain_adversarial(source_domain, target_domain, weights=weights),
         }
+
+    def discriminated(self, encoding: Encoding) -> Tensor:
+        """What the discriminator sees of a domain, `(N, d)`: here the features."""
+        return encoding.features
+
+    def sample_weights(self, source: Encoding, target: Encoding) -> tuple[Tensor, Tensor] | None:
+        """Weights of the samples in the domain loss, `(N,)` and `(M,)`: here none."""
+        return None
+
+    def new_discriminator(self, in_features: int) -> DomainDiscriminator:
+        """A discriminator of the chosen shape."""
+        hidden, layers, batch_norm = self._shape
+        return DomainDiscriminator(in_features, hidden, layers, batch_norm=batch_norm)
 
     @property
     def reversal(self) -> float:
         """The gradient reversal's λ at this batch."""
-        if self.schedule == "ganin":
-            return self.max_lambda * ganin_ramp(self.progress, self.gamma)
-        if self.schedule == "tllib":
-            return self.max_lambda * tllib_ramp(self.batches_seen)
-        return self.max_lambda
+        return self.max_lambda * reversal_ramp(self.schedule, self.progress, self.batches_seen, self.gamma)
 
     def _log_discriminator(self, source: Tensor, target: Tensor) -> None:
         accuracy = ((source > 0).float().mean() + (target < 0).float().mean()) / 2
-        self.log_dict({"train/domain_accuracy": accuracy, "train/lambda": self.reversal})
+        self.log_values({"domain_accuracy": accuracy, "lambda": self.reversal})

@@ -3,7 +3,8 @@
 from adapt.penalties.afn import AFN
 from adapt.penalties.base import Penalty
 from adapt.penalties.bnm import BNM
+from adapt.penalties.bsp import BSP
 from adapt.penalties.mcc import MCC
 from adapt.penalties.min_ent import MinEnt
 
-__all__ = ["AFN", "BNM", "MCC", "MinEnt", "Penalty"]
+__all__ = ["AFN", "BNM", "BSP", "MCC", "MinEnt", "Penalty"]

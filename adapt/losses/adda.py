@@ -1,0 +1,29 @@
+"""What the target encoder of ADDA minimises."""
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from adapt.errors import AdaptError
+
+
+def adda(target_logits: Tensor) -> Tensor:
+    """Cross-entropy of the target against the source's domain label, mean log(1 + e^{−t}).
+
+    ADDA, Tzeng et al. 2017, https://arxiv.org/abs/1702.05464: the "GAN loss" with inverted labels. Where the
+    discriminator is sure of itself its gradient is at full strength; that of the reversed discriminator's loss is not.
+
+    Args:
+        target_logits: Discriminator's logits of the target features, `(M,)` or `(M, 1)`; source is label 1.
+
+    Returns:
+        Scalar in nats, nonnegative; log 2 where the discriminator is undecided.
+
+    Raises:
+        AdaptError: The tensor is empty or has more than one logit per sample.
+    """
+    if target_logits.numel() == 0 or target_logits.numel() != len(target_logits) or target_logits.ndim > 2:
+        raise AdaptError(
+            f"adda expects one logit per target sample, (M,) or (M, 1), found {tuple(target_logits.shape)}: "
+            "use a discriminator with one output."
+        )
+    return softplus(-target_logits).mean()

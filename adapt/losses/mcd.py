@@ -1,0 +1,56 @@
+"""How much two classifiers disagree."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError
+from adapt.losses.inputs import full_precision
+
+
+def classifier_discrepancy(
+    first: Tensor,
+    second: Tensor,
+    *,
+    kind: Literal["l1", "sliced_wasserstein"] = "l1",
+    projections: int = 128,
+) -> Tensor:
+    """Disagreement of two classifiers on the same samples.
+
+    Args:
+        first: Logits of the first classifier `(N, K)`; the formulas compare the softmaxes p and q.
+        second: Logits of the second one `(N, K)`.
+        kind: `"l1"` is the mean of |p_ik − q_ik| over samples and classes, MCD, Saito et al. 2018,
+            https://arxiv.org/abs/1712.02560. `"sliced_wasserstein"` is SWD, Lee et al. 2019,
+            https://arxiv.org/abs/1903.04064: the mean over random directions θ of the squared Wasserstein-2 distance
+            between the batch's values ⟨θ, p_i⟩ and ⟨θ, q_i⟩. It compares the two clouds, not sample with sample.
+        projections: Number of directions, drawn uniformly from the sphere at every call.
+
+    Returns:
+        Scalar without unit, nonnegative; `"l1"` is at most 2/K, `"sliced_wasserstein"` at most 2.
+
+    Raises:
+        AdaptError: The shapes differ or are no matrix's, or an option does not fit.
+    """
+    if first.shape != second.shape or first.ndim != 2 or first.numel() == 0:
+        raise AdaptError(
+            "classifier_discrepancy expects two tensors of logits (N, K) on the same samples, "
+            f"found {tuple(first.shape)} and {tuple(second.shape)}."
+        )
+    p, q = full_precision(first).softmax(1), full_precision(second).softmax(1)
+    if kind == "l1":
+        return (p - q).abs().mean()
+    if kind == "sliced_wasserstein":
+        return _sliced_wasserstein(p, q, projections)
+    raise AdaptError(f"kind expects 'l1' or 'sliced_wasserstein', found {kind!r}.")
+
+
+def _sliced_wasserstein(p: Tensor, q: Tensor, projections: int) -> Tensor:
+    if projections < 1:
+        raise AdaptError(f"classifier_discrepancy expects at least 1 projection, found {projections}.")
+    directions = torch.randn(p.shape[1], projections, dtype=p.dtype, device=p.device)
+    directions /= torch.linalg.vector_norm(directions, dim=0)
+    with torch.autocast(p.device.type, enabled=False):
+        gaps = (p @ directions).sort(0).values - (q @ directions).sort(0).values
+    return gaps.square().mean()

@@ -1,0 +1,67 @@
+"""Conditional adversarial domain adaptation."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from adapt.encoding import Encoding
+from adapt.errors import AdaptError
+from adapt.losses import entropy_weights, multilinear
+from adapt.methods.dann import DANN
+
+
+class CDAN(DANN):
+    """DANN whose discriminator sees which class the classifier believes in.
+
+    Paper: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018 (https://arxiv.org/abs/1705.10667).
+
+    Formula: `L = CE(f(x_s), y_s) + w · ½ [mean v_s BCE(d(R_λ(g_s ⊗ p_s)), 1) + mean v_t BCE(d(R_λ(g_t ⊗ p_t)), 0)]`,
+    with features g `(N, d)`, softmax p `(N, K)`, their outer product `(N, d · K)`, and the reversal R_λ of DANN. Above
+    `max_product` entries the product becomes (R_gᵀ g) ⊙ (R_pᵀ p) / √D `(N, D)`, with fixed standard normal matrices
+    that the checkpoint keeps. v is 1, or, with `entropy` (CDAN+E), 1 + e^{−H(p)} divided by its mean over both domains.
+
+    No gradient passes through p or v, as in the authors' code and TLlib: only the features are adversarial.
+    Departures: the two domains are encoded in one pass, and v is normalised over both domains jointly (TLlib; the
+    authors' code normalises each apart). TLlib takes the random map only when told to.
+
+    Published, Office-31 mean, ResNet-50: CDAN 86.6, CDAN+E 87.7 against source only 76.1 % (paper, Table 1).
+
+    Args:
+        entropy: Weigh samples by the certainty of their prediction: CDAN+E.
+        max_product: Largest d · K at which the discriminator sees the whole outer product.
+        random_features: Width D of the random map above it.
+        **kwargs: Arguments of `DANN` and of `Method`.
+
+    Raises:
+        AdaptError: A width is below 1.
+    """
+
+    family: ClassVar[str] = "adversarial"
+    random_map: Tensor | None
+    random_class_map: Tensor | None
+
+    def __init__(
+        self, entropy: bool = False, max_product: int = 4096, random_features: int = 1024, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if min(max_product, random_features) < 1:
+            raise AdaptError(
+                f"Expected max_product and random_features of at least 1, found {max_product} and {random_features}."
+            )
+        self.entropy = entropy
+        width = self.num_features * self.num_classes
+        product = width <= max_product
+        for name, rows in (("random_map", self.num_features), ("random_class_map", self.num_classes)):
+            self.register_buffer(name, None if product else torch.randn(rows, random_features))
+        self.discriminator = self.new_discriminator(width if product else random_features)
+
+    def discriminated(self, encoding: Encoding) -> Tensor:
+        """Features and class probabilities together, `(N, d · K)` or `(N, D)`."""
+        if self.random_map is None or self.random_class_map is None:
+            return multilinear(encoding.features, encoding.logits)
+        return multilinear(encoding.features, encoding.logits, maps=(self.random_map, self.random_class_map))
+
+    def sample_weights(self, source: Encoding, target: Encoding) -> tuple[Tensor, Tensor] | None:
+        """The certainty of each prediction, for CDAN+E."""
+        return entropy_weights(source.logits, target.logits) if self.entropy else None

@@ -1,0 +1,33 @@
+"""Batch spectral penalization, as a term beside an adversarial method's."""
+
+from torch import Tensor
+
+from adapt.encoding import Encoding
+from adapt.losses import bsp
+from adapt.penalties.base import Penalty
+
+
+class BSP(Penalty):
+    """Squared largest singular values of each domain's features.
+
+    Paper: Chen et al., Transferability vs. Discriminability: Batch Spectral Penalization for Adversarial Domain
+    Adaptation, ICML 2019 (http://proceedings.mlr.press/v97/chen19i.html).
+
+    Formula: `w · Σ_{i≤k} (σ²_s,i + σ²_t,i)`, with σ the singular values of a domain's features `(N, d)` and `(M, d)` in
+    descending order. Adversarial training lets the leading ones grow until the others, which tell classes apart, no
+    longer matter. The value grows with the batch size, as the paper's does: a larger batch wants a smaller weight.
+
+    Published, Office-31 mean, ResNet-50: DANN + BSP 87.7, CDAN + BSP 88.5 % (paper, Table 1).
+
+    Args:
+        weight: Weight w.
+        k: Number of singular values of each domain.
+    """
+
+    def __init__(self, weight: float = 1e-4, k: int = 1) -> None:
+        super().__init__(weight)
+        self.k = k
+
+    def value(self, source: Encoding, target: Encoding) -> Tensor:
+        """Sum over both domains, in squared feature units."""
+        return bsp(source.features, target.features, k=self.k)
