@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from adapt.data.views import LabelledView
+from adapt.errors import AdaptError
 
 
 class CycledSampler(DistributedSampler[Any]):
@@ -23,6 +24,9 @@ class CycledSampler(DistributedSampler[Any]):
         seed: Seed of the order; two domains of a pair take different ones.
         rank: This process among the `world_size` that share a batch.
         world_size: Number of processes.
+
+    Raises:
+        AdaptError: The domain has fewer samples than one batch of all processes.
     """
 
     def __init__(
@@ -31,6 +35,11 @@ class CycledSampler(DistributedSampler[Any]):
         super().__init__(range(size), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]  # only its length is used
         self.size, self.batch_size, self.num_batches = size, batch_size, num_batches
         self.first_batch = 0
+        if size < batch_size * world_size:
+            raise AdaptError(
+                f"Expected at least {batch_size * world_size} samples, a batch of {batch_size} for each of {world_size} "
+                f"processes, found {size}. Lower --data.batch_size, raise --data.shots, or take fewer devices."
+            )
 
     def __len__(self) -> int:
         return self.num_batches * self.batch_size

@@ -10,6 +10,7 @@ from torch.utils.data import ConcatDataset
 from adapt.data import TensorDomain
 from adapt.data.loaders import CycledSampler, DomainLoader
 from adapt.data.views import LabelledView, UnlabelledView, fetch, pool
+from adapt.errors import AdaptError
 from tests.toy import CLASSES, SAMPLES, Shifted
 
 
@@ -161,3 +162,8 @@ def test_iterating_leaves_the_global_generator_alone(workers: int) -> None:
     view = LabelledView(TensorDomain(torch.arange(40.0)[:, None], torch.zeros(40)))
     list(DomainLoader(view, CycledSampler(40, 4, 10, seed=1), workers, pin_memory=False))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_fewer_samples_than_all_processes_need_are_named() -> None:
+    with pytest.raises(AdaptError, match="at least 24 samples.* found 20"):
+        CycledSampler(size=20, batch_size=8, num_batches=2, seed=0, world_size=3)
