@@ -37,8 +37,8 @@ class CycledSampler(DistributedSampler[Any]):
         self.first_batch = 0
         if size < batch_size * world_size:
             raise AdaptError(
-                f"Expected at least {batch_size * world_size} samples, a batch of {batch_size} for each of {world_size} "
-                f"processes, found {size}. Lower --data.batch_size, raise --data.shots, or take fewer devices."
+                f"Expected at least {batch_size * world_size} samples, a batch of {batch_size} for each of {world_size}"
+                f" processes, found {size}. Lower --data.batch_size, raise --data.shots, or take fewer devices."
             )
 
     def __len__(self) -> int:

@@ -165,5 +165,5 @@ def test_iterating_leaves_the_global_generator_alone(workers: int) -> None:
 
 
 def test_fewer_samples_than_all_processes_need_are_named() -> None:
-    with pytest.raises(AdaptError, match="at least 24 samples.* found 20"):
+    with pytest.raises(AdaptError, match=r"at least 24 samples.* found 20"):
         CycledSampler(size=20, batch_size=8, num_batches=2, seed=0, world_size=3)
