@@ -122,12 +122,17 @@ def test_wdgrl_s_critic_widens_the_gap_and_the_network_closes_it(batch: Pair) ->
     assert moved(network.terms["wasserstein"], [method.backbone], gap) < 0
 
 
-@pytest.mark.parametrize(("method", "scale"), [(WDGRL, "critic_lr_scale"), (ADDA, "discriminator_lr_scale")])
-def test_the_adversary_has_a_learning_rate_of_its_own(method: type[Method], scale: str) -> None:
-    built = build(method, **{scale: 0.25, "backbone_lr_scale": 0.5})
+@pytest.mark.parametrize(
+    ("method", "options", "adversarys", "backbones"),
+    [(WDGRL, {"critic_lr_scale": 0.25}, 0.25, 0.5), (ADDA, {"encoder_lr_scale": 0.25}, 1.0, 0.5 * 0.25)],
+)
+def test_adversary_and_network_have_learning_rates_of_their_own(
+    method: type[Method], options: dict[str, float], adversarys: float, backbones: float
+) -> None:
+    built = build(method, backbone_lr_scale=0.5, **options)
     adversary, network = (optimizer["optimizer"] for optimizer in built.configure_optimizers())
-    assert [group["lr"] for group in adversary.param_groups] == [0.25 * 2e-3]
-    assert next(group["lr"] for group in network.param_groups) == 0.5 * 2e-3
+    assert [group["lr"] for group in adversary.param_groups] == [adversarys * 2e-3]
+    assert network.param_groups[0]["lr"] == backbones * 2e-3
 
 
 def test_adda_trains_its_encoder_alone_and_keeps_the_source_s(tmp_path: Path) -> None:
