@@ -14,7 +14,10 @@ from tests.toy import Shifted
 from tests.zoo import CASES, Case
 
 SEEDS = (0, 1, 2)
-LEARN = [name for name, case in CASES.items() if case.learns]
+# A method's further settings take as long as its first one, and rest on the same code.
+LEARN = [
+    pytest.param(name, marks=[] if case.resume else [pytest.mark.slow]) for name, case in CASES.items() if case.learns
+]
 
 
 @cache
