@@ -54,7 +54,6 @@ class AlternatingMethod(Method):
         optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
         seen: dict[str, Tensor] = {}
         counted = False
-        self._encodings = None
         for phase in self.phases(batch):
             total = self.checked_sum(phase.terms, batch)
             for optimizer in optimizers.values():
@@ -68,6 +67,7 @@ class AlternatingMethod(Method):
                     optimizers[name].step()
                     counted = True
             seen |= {name: value.detach() for name, value in phase.terms.items()}
+        self._encodings = None
         for scheduler in self._schedulers():
             scheduler.step()
         self.log_terms(seen, torch.stack(list(seen.values())).sum())

@@ -79,6 +79,9 @@ class Method(LightningModule):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
+        if len({type(penalty) for penalty in penalties}) < len(penalties):
+            names = ", ".join(type(penalty).__name__ for penalty in penalties)
+            raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
         self._encodings: Encodings | None = None
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
@@ -133,10 +136,10 @@ class Method(LightningModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
-        self._encodings = None
         terms = self.losses(batch)
         if self.penalties:
             terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
+        self._encodings = None
         total = self.checked_sum(terms, batch)
         self.log_terms(terms, total)
         return total

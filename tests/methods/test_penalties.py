@@ -72,3 +72,8 @@ def test_penalties_are_chosen_on_the_command_line_by_their_short_names(tmp_path:
 def test_a_negative_weight_is_refused() -> None:
     with pytest.raises(AdaptError, match="at least 0"):
         MinEnt(-1.0)
+
+
+def test_a_penalty_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="each penalty once, found MinEnt, MinEnt"):
+        train(SourceOnly, tmp_path, steps=1, penalties=[MinEnt(0.1), MinEnt(0.2)])
