@@ -65,7 +65,7 @@ def papers(cls: type) -> str:
     paragraphs = (" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n"))
     named = next((p for p in paragraphs if re.match(r"Papers?: ", p)), "").partition(": ")[2]
     # Every reference ends with its link in parentheses; what joins two of them is no part of the second.
-    found = [(re.sub(r"^\W+|^and ", "", text).strip(), link) for text, link in _REFERENCE.findall(named)]
+    found = [(re.sub(r"^\W*(?:and )?", "", text).strip(), link) for text, link in _REFERENCE.findall(named)]
     if not found:
         raise AdaptError(f"Expected a paragraph 'Paper: authors, title, venue (link)' in the docstring of {cls}.")
     return "; ".join(f"[{text}]({link})" for text, link in found)
