@@ -163,6 +163,8 @@ class Method(LightningModule):
     @property
     def logs_now(self) -> bool:
         """Whether the loggers write at this batch; what a method logs at others costs time and is seen by nobody."""
+        if self._trainer is None:  # losses can be looked at without one
+            return False
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # a part of the trainer sets it
         step = self.batches_seen // self.trainer.accumulate_grad_batches
         return every > 0 and (step == 0 or (step + 1) % every == 0)
