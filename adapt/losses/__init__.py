@@ -8,7 +8,7 @@ from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.cmd import cmd
 from adapt.losses.coral import coral
 from adapt.losses.deepjdot import deepjdot
-from adapt.losses.domain_adversarial import domain_adversarial
+from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
@@ -33,6 +33,7 @@ __all__ = [
     "coral",
     "critic_gap",
     "deepjdot",
+    "domain_accuracy",
     "domain_adversarial",
     "entropy",
     "entropy_weights",

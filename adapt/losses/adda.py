@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from adapt.errors import AdaptError
+from adapt.losses.domain_adversarial import one_logit
 
 
 def adda(target_logits: Tensor) -> Tensor:
@@ -21,9 +21,4 @@ def adda(target_logits: Tensor) -> Tensor:
     Raises:
         AdaptError: The tensor is empty or has more than one logit per sample.
     """
-    if target_logits.numel() == 0 or target_logits.numel() != len(target_logits) or target_logits.ndim > 2:
-        raise AdaptError(
-            f"adda expects one logit per target sample, (M,) or (M, 1), found {tuple(target_logits.shape)}: "
-            "use a discriminator with one output."
-        )
-    return softplus(-target_logits).mean()
+    return softplus(-one_logit("adda", "target", target_logits)).mean()

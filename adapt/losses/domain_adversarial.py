@@ -27,7 +27,10 @@ def domain_adversarial(
     Raises:
         AdaptError: A tensor is empty or has more than one logit per sample, or there is not one weight for each.
     """
-    source, target = _one_logit("source", source_logits), _one_logit("target", target_logits)
+    source, target = (
+        one_logit("domain_adversarial", domain, logits)
+        for domain, logits in (("source", source_logits), ("target", target_logits))
+    )
     of_source, of_target = (None, None) if weights is None else weights
     for domain, logits, weight in (("source", source, of_source), ("target", target, of_target)):
         if weight is not None and weight.shape != logits.shape:
@@ -40,10 +43,33 @@ def domain_adversarial(
     return (source_loss + target_loss) / 2
 
 
-def _one_logit(domain: str, logits: Tensor) -> Tensor:
+def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
+    """Share of the samples whose domain is recognised, the mean of the two domains' shares.
+
+    Args:
+        source_logits: Discriminator's logits `(N,)`; source is the positive class.
+        target_logits: Discriminator's logits `(M,)`.
+
+    Returns:
+        Scalar in [0, 1] without gradient.
+    """
+    return ((source_logits > 0).float().mean() + (target_logits < 0).float().mean()) / 2
+
+
+def one_logit(loss: str, domain: str, logits: Tensor) -> Tensor:
+    """The logits `(N,)` of one domain, once their shape is right.
+
+    Args:
+        loss: Name of the loss, for the message.
+        domain: Name of the domain, for the message.
+        logits: Discriminator's logits `(N,)` or `(N, 1)`.
+
+    Raises:
+        AdaptError: The tensor is empty or has more than one logit per sample.
+    """
     if logits.numel() == 0 or logits.ndim not in (1, 2) or logits.numel() != len(logits):
         raise AdaptError(
-            f"domain_adversarial expects one logit per {domain} sample, (N,) or (N, 1), found {tuple(logits.shape)}: "
+            f"{loss} expects one logit per {domain} sample, (N,) or (N, 1), found {tuple(logits.shape)}: "
             "use a discriminator with one output."
         )
     return logits.flatten()

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from adapt.errors import AdaptError
+from adapt.losses.predictions import class_logits
 
 
 def entropy(logits: Tensor) -> Tensor:
@@ -20,7 +20,5 @@ def entropy(logits: Tensor) -> Tensor:
     Raises:
         AdaptError: `logits` is no matrix or is empty.
     """
-    if logits.ndim != 2 or logits.numel() == 0:
-        raise AdaptError(f"entropy expects logits (N, K) of at least one sample, found {tuple(logits.shape)}.")
-    log_p = log_softmax(logits, dim=1)
+    log_p = log_softmax(class_logits("entropy", logits), dim=1)
     return -(log_p.exp() * log_p).sum(1).mean()

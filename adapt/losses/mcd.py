@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.losses.inputs import full_precision
+from adapt.losses.sliced_wasserstein import sliced_wasserstein
 
 
 def classifier_discrepancy(
@@ -42,15 +42,5 @@ def classifier_discrepancy(
     if kind == "l1":
         return (p - q).abs().mean()
     if kind == "sliced_wasserstein":
-        return _sliced_wasserstein(p, q, projections)
+        return sliced_wasserstein(p, q, projections=projections)
     raise AdaptError(f"kind expects 'l1' or 'sliced_wasserstein', found {kind!r}.")
-
-
-def _sliced_wasserstein(p: Tensor, q: Tensor, projections: int) -> Tensor:
-    if projections < 1:
-        raise AdaptError(f"classifier_discrepancy expects at least 1 projection, found {projections}.")
-    directions = torch.randn(p.shape[1], projections, dtype=p.dtype, device=p.device)
-    directions /= torch.linalg.vector_norm(directions, dim=0)
-    with torch.autocast(p.device.type, enabled=False):
-        gaps = (p @ directions).sort(0).values - (q @ directions).sort(0).values
-    return gaps.square().mean()

@@ -12,7 +12,7 @@ from adapt.data.batches import Pair
 from adapt.encoding import Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import DomainDiscriminator
-from adapt.losses import adda, domain_adversarial
+from adapt.losses import adda, domain_accuracy, domain_adversarial
 from adapt.methods.alternating import AlternatingMethod, Phase
 
 
@@ -105,20 +105,17 @@ class ADDA(AlternatingMethod):
         """The discriminator and the target encoder."""
         return {"discriminator": [self.discriminator], "encoder": [self.backbone, self.bottleneck]}
 
-    def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
-        """The groups of some modules' parameters, with the target encoder's own learning rate."""
-        groups = super().groups_of(*modules)
-        if self.backbone in modules:
-            groups = [group | {"lr_scale": self.encoder_lr_scale * group["lr_scale"]} for group in groups]
-        return groups
+    def lr_scales(self) -> dict[str, float]:
+        """The target encoder's own learning rate."""
+        return {"encoder": self.encoder_lr_scale}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
         """Teach the discriminator, then fool it."""
         encodings = self.encode(batch)
         source, target = encodings.source.features, encodings.target.features
         source_domain, target_domain = self.discriminator(source), self.discriminator(target.detach())
-        accuracy = ((source_domain > 0).float().mean() + (target_domain < 0).float().mean()) / 2
-        self.log_values({"domain_accuracy": accuracy})
+        if self.logs_now:
+            self.log_values({"domain_accuracy": domain_accuracy(source_domain, target_domain)})
         yield Phase(["discriminator"], {"domain": domain_adversarial(source_domain, target_domain)})
         terms = {"fool": self.weight * adda(self.discriminator(target))}
         yield Phase(["encoder"], terms | self.penalty_terms(encodings))

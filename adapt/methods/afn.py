@@ -51,7 +51,8 @@ class AFN(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the norms' term."""
         encodings = self.encode(batch)
-        self._log_norms(encodings)
+        if self.logs_now:
+            self._log_norms(encodings)
         source, target = encodings
         if self.variant == "hard":
             norms = hafn(source.features, target.features, radius=self.radius)

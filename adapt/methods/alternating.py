@@ -41,6 +41,10 @@ class AlternatingMethod(Method):
         """The modules that each optimizer trains, by the part's name. Every alternating method writes this."""
         raise AdaptError(f"{type(self).__name__} has to define parts(), the modules that each optimizer trains.")
 
+    def lr_scales(self) -> dict[str, float]:
+        """Factors on the learning rates of some parts, by the part's name; 1 where there is none."""
+        return {}
+
     def phases(self, batch: Pair) -> Iterator[Phase]:
         """The steps of one batch, in order. Every alternating method writes this.
 
@@ -74,7 +78,13 @@ class AlternatingMethod(Method):
 
     def configure_optimizers(self) -> Any:
         """One optimizer and one schedule for each part."""
-        return tuple(self.with_schedule(self.optimizer(self.groups_of(*modules))) for modules in self.parts().values())
+        scales, made = self.lr_scales(), []
+        for name, modules in self.parts().items():
+            groups = self.groups_of(*modules)
+            for group in groups:
+                group["lr_scale"] *= scales.get(name, 1.0)
+            made.append(self.with_schedule(self.optimizer(groups)))
+        return tuple(made)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         found: Any = self.optimizers()

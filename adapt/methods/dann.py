@@ -8,7 +8,7 @@ from torch import Tensor
 from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.layers import DomainDiscriminator, reverse_gradient
-from adapt.losses import domain_adversarial
+from adapt.losses import domain_accuracy, domain_adversarial
 from adapt.methods.base import Method
 from adapt.schedules import Reversal, reversal_ramp
 
@@ -66,7 +66,9 @@ class DANN(Method):
         seen = torch.cat([self.discriminated(source), self.discriminated(target)])
         logits = self.discriminator(reverse_gradient(seen, self.reversal))
         source_domain, target_domain = logits.split([len(source.features), len(target.features)])
-        self._log_discriminator(source_domain.detach(), target_domain.detach())
+        if self.logs_now:
+            accuracy = domain_accuracy(source_domain, target_domain)
+            self.log_values({"domain_accuracy": accuracy, "lambda": self.reversal})
         weights = self.sample_weights(source, target)
         return {
             "source": self.cross_entropy(source.logits, batch.source.y),
@@ -90,7 +92,3 @@ class DANN(Method):
     def reversal(self) -> float:
         """The gradient reversal's λ at this batch."""
         return self.max_lambda * reversal_ramp(self.schedule, self.progress, self.batches_seen, self.gamma)
-
-    def _log_discriminator(self, source: Tensor, target: Tensor) -> None:
-        accuracy = ((source > 0).float().mean() + (target < 0).float().mean()) / 2
-        self.log_values({"domain_accuracy": accuracy, "lambda": self.reversal})

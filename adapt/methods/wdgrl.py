@@ -68,12 +68,9 @@ class WDGRL(AlternatingMethod):
         """The critic, and the network that it judges."""
         return {"critic": [self.critic], "network": [self.backbone, self.bottleneck, self.classifier]}
 
-    def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
-        """The groups of some modules' parameters, with the critic's own learning rate."""
-        groups = super().groups_of(*modules)
-        if self.critic in modules:
-            groups = [group | {"lr_scale": self.critic_lr_scale} for group in groups]
-        return groups
+    def lr_scales(self) -> dict[str, float]:
+        """The critic's own learning rate."""
+        return {"critic": self.critic_lr_scale}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
         """Sharpen the critic, then take one step of the network against it."""
