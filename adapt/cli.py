@@ -103,6 +103,8 @@ class AdaptCLI(LightningCLI):
                 )
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
+        if imported(config.model.class_path).source_free:
+            config.data.init_args.source_free = True
         if command != "fit" and config.ckpt_path is None:
             if config.run_dir is None:
                 raise AdaptError(
@@ -133,7 +135,7 @@ class AdaptCLI(LightningCLI):
         if self.subcommand == "fit":
             make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
-            callbacks += selection_callbacks(self.run_dir)
+            callbacks += selection_callbacks(self.run_dir, self.model.source_free)
         else:
             kwargs["logger"] = False
         if given.deterministic is None and torch.cuda.is_available():

@@ -17,6 +17,20 @@ class Encoding(NamedTuple):
     logits: Tensor
 
 
+class DomainEncoding(NamedTuple):
+    """What the network makes of a whole domain's training inputs, in their order.
+
+    Attributes:
+        features: Inputs of the classifier `(N, num_features)`.
+        logits: Outputs of the classifier `(N, num_classes)`.
+        y: Class indices `(N,)` of the source; None for the target, whose labels nobody sees.
+    """
+
+    features: Tensor
+    logits: Tensor
+    y: Tensor | None
+
+
 class Encodings(NamedTuple):
     """The encodings of one batch of each domain."""
 

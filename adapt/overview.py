@@ -14,7 +14,18 @@ from adapt.methods import AlternatingMethod, Method
 from adapt.penalties import Penalty
 
 T = TypeVar("T")
-FAMILIES = ("bounds", "fine-tuning", "matching", "adversarial", "self-training")
+FAMILIES = (
+    "bounds",
+    "fine-tuning",
+    "matching",
+    "adversarial",
+    "self-training",
+    "source-free",
+    "reweighting",
+    "pixel",
+    "mapping",
+    "relation",
+)
 _LABELS = {"none": "", "few": "a few target labels (`--data.shots 5`)", "all": "all target labels"}
 _REFERENCE = re.compile(r"(.+?) ?\((https?://[^)]+)\)")
 
@@ -23,7 +34,8 @@ def methods_table() -> str:
     """Markdown rows of family, class, papers, whether it is source-free, and what it needs."""
     rows = ["| family | class | papers | source-free | needs |", "|---|---|---|---|---|"]
     for method in methods():
-        needs = "; ".join(filter(None, (_LABELS[method.target_labels], method.needs)))
+        start = "a source run (`init_from`)" if method.starts_from_source else ""
+        needs = "; ".join(filter(None, (_LABELS[method.target_labels], start, method.needs)))
         free = "yes" if method.source_free else "no"
         rows.append(f"| {method.family} | `{method.__name__}` | {papers(method)} | {free} | {needs} |")
     return "\n".join(rows) + "\n"

@@ -65,14 +65,14 @@ def train(
 ) -> tuple[Method, DomainDataModule, Trainer]:
     """Train a method on the toy in a real Trainer, and return what was trained."""
     seed_everything(seed, verbose=False)
-    datamodule = module("source", "target", **{"batch_size": 64} | (data or {}))
+    datamodule = module("source", "target", **{"batch_size": 64, "source_free": method.source_free} | (data or {}))
     built = build(method, dropout, **kwargs)
     options: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "logger": False} | (trainer or {})
     fit = Trainer(
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[*callbacks, *selection_callbacks(directory)],
+        callbacks=[*callbacks, *selection_callbacks(directory, method.source_free)],
         **options,
     )
     fit.fit(built, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)

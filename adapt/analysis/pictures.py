@@ -23,7 +23,8 @@ _DOMAINS = ("source", "target")
 class Pictures(Callback):
     """During `test`, writes an embedding of both domains and the target's confusion matrix.
 
-    Expects `test_step` to return `features (N, d)` and `logits (N, K)`, and test loaders `[source, target]`. Leaves
+    Expects `test_step` to return `features (N, d)` and `logits (N, K)`, and test loaders `[source, target]`, or
+    `[target]` of a method that is `source_free`. Leaves
     `embedding.npz` (`xy_2d (N, 2)`, `y`, `domain` with 0 = source and 1 = target), `confusion.npz` (`matrix (K, K)` of
     counts with rows of true classes, `class_names`) and a PNG of each, and logs both to Weights & Biases if it is on.
 
@@ -57,10 +58,12 @@ class Pictures(Callback):
         if not isinstance(outputs, Mapping) or not {"features", "logits"} <= outputs.keys():
             return
         y, logits = batch.y.detach().cpu(), outputs["logits"].detach().float().cpu()
-        self._keep(dataloader_idx, outputs["features"].detach().float().cpu().flatten(1), y)
+        # Without the source there is but one loader, the target's.
+        domain = dataloader_idx + getattr(pl_module, "source_free", False)
+        self._keep(domain, outputs["features"].detach().float().cpu().flatten(1), y)
         count = logits.shape[1]
         counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).numpy(), count)
-        self._confusion[dataloader_idx] = self._confusion.get(dataloader_idx, np.zeros_like(counted)) + counted
+        self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files and log the pictures."""

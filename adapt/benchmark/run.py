@@ -73,7 +73,7 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
             found = {name: float(value) for result in results for name, value in result.items()}
             row = Row(
                 rule=rule,
-                source_accuracy=found["test/source_accuracy"],
+                source_accuracy=found.get("test/source_accuracy"),
                 target_accuracy=found["test/target_accuracy"],
                 step=step,
             )

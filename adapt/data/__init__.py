@@ -2,7 +2,7 @@
 
 from adapt.data.amazon import AmazonReviews
 from adapt.data.base import DomainDataModule
-from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.digits import Digits
 from adapt.data.folders import ImageFolders
 from adapt.data.moons import Moons
@@ -17,6 +17,7 @@ __all__ = [
     "Labelled",
     "Moons",
     "Pair",
+    "TargetBatch",
     "TensorDomain",
     "Unlabelled",
 ]

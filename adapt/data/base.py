@@ -11,13 +11,14 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
+from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_finite_and_comparable, labels_of
 from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 
 Split = Literal["train", "val", "test"]
+Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
 
 
@@ -39,6 +40,8 @@ class DomainDataModule(LightningDataModule):
             for none. They are drawn with the experiment's seed.
         val_fraction: Share of a training set that `holdout` keeps for validation.
         split_seed: Seed of the held-out share, the same for all of an experiment's seeds.
+        source_free: Leave the source out of training, validation and test: not one of its samples is read. Methods
+            that adapt without it ask for this themselves on the command line.
     """
 
     known_domains: Sequence[str] = ()
@@ -56,6 +59,7 @@ class DomainDataModule(LightningDataModule):
         shots: int | Literal["all"] | None = None,
         val_fraction: float = 0.1,
         split_seed: int = 0,
+        source_free: bool = False,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -63,6 +67,7 @@ class DomainDataModule(LightningDataModule):
         self.root = Path(root or os.environ.get("ADAPT_DATA", "data"))
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
+        self.source_free = source_free
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
@@ -102,9 +107,10 @@ class DomainDataModule(LightningDataModule):
         """Build what the stage needs, and refuse pairs that would train without a word of complaint."""
         if stage != "fit" or self._train:
             return
-        source = pool([self.domain(name, "train") for name in self.sources])
-        self._train = {"source": source, "target": self.domain(self.target, "train")}
         names = {"source": "+".join(self.sources), "target": self.target}
+        if not self.source_free:
+            self._train["source"] = pool([self.domain(name, "train") for name in self.sources])
+        self._train["target"] = self.domain(self.target, "train")
         for role, dataset in self._train.items():
             size, needed = len(dataset), self.batch_size * self._world()[1]  # type: ignore[arg-type]
             if size < needed:
@@ -114,10 +120,14 @@ class DomainDataModule(LightningDataModule):
                 )
         check_finite_and_comparable({names[role]: d for role, d in self._train.items()}, self.transform)
 
-    def train_dataloader(self) -> Pair | FewShotPair:
+    def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
-        source, target = LabelledView(self._train["source"]), UnlabelledView(self._train["target"])
+        target = UnlabelledView(self._train["target"])
         joint = self.batch_size * self._world()[1]
+        if self.source_free:
+            alone: Any = self._cycled(target, len(target) // joint, 1)
+            return TargetBatch(alone)
+        source = LabelledView(self._train["source"])
         batches = max(len(source), len(target)) // joint
         # Typed as batches: a combined loader takes the NamedTuple's shape for what it yields.
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
@@ -130,12 +140,31 @@ class DomainDataModule(LightningDataModule):
         third: Any = self._cycled(labelled, batches, 2)
         return FewShotPair(pair[0], pair[1], third)
 
+    def domain_dataloader(self, role: Role) -> DataLoader[Any]:
+        """One pass over the training inputs of a role, in order and as evaluation sees them; labels only of the source.
+
+        Args:
+            role: `source` or `target`.
+
+        Raises:
+            AdaptError: The source is asked for, and left out.
+        """
+        if role == "target":
+            return self._ordered(UnlabelledView(self.unaugmented(self.target)))
+        if self.source_free:
+            raise AdaptError("Expected no pass over the source, which source_free leaves out, found one.")
+        return self._ordered(LabelledView(pool([self.unaugmented(name) for name in self.sources])))
+
+    def unaugmented(self, name: str) -> Dataset[tuple[Any, Any]]:
+        """The training samples of a domain as evaluation sees them; datasets that augment override this."""
+        return self.domain(name, "train")
+
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
-        """Validation loaders `[source, target]`."""
+        """Validation loaders `[source, target]`, or `[target]` without the source."""
         return self._evaluation("val")
 
     def test_dataloader(self) -> list[DataLoader[Labelled]]:
-        """Test loaders `[source, target]`."""
+        """Test loaders `[source, target]`, or `[target]` without the source."""
         return self._evaluation("test")
 
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
@@ -185,6 +214,8 @@ class DomainDataModule(LightningDataModule):
             raise AdaptError("Expected at least one source domain, found an empty list.")
         if self.batch_size < 1:
             raise AdaptError(f"Expected a batch size of at least 1, found {self.batch_size}.")
+        if self.source_free and self.shots is not None:
+            raise AdaptError(f"Expected no labelled target samples beside source_free, found shots {self.shots!r}.")
         if not 0 < self.val_fraction < 1:
             raise AdaptError(f"Expected a validation fraction between 0 and 1, found {self.val_fraction}.")
         if isinstance(self.shots, int) and self.shots < 1:
@@ -229,8 +260,10 @@ class DomainDataModule(LightningDataModule):
         return DomainLoader(view, sampler, self.num_workers, pin_memory=torch.cuda.is_available())
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
-        source = pool([self.domain(name, split) for name in self.sources])
-        return [self._ordered(LabelledView(source)), self._ordered(LabelledView(self.domain(self.target, split)))]
+        target = self._ordered(LabelledView(self.domain(self.target, split)))
+        if self.source_free:
+            return [target]
+        return [self._ordered(LabelledView(pool([self.domain(name, split) for name in self.sources]))), target]
 
     def _ordered(self, view: LabelledView) -> DataLoader[Any]:
         return DataLoader(

@@ -38,6 +38,12 @@ class Pair(NamedTuple):
     target: Unlabelled
 
 
+class TargetBatch(NamedTuple):
+    """One batch of the target alone: the source-free setting."""
+
+    target: Unlabelled
+
+
 class FewShotPair(NamedTuple):
     """One batch of each domain and one of the few (or all) labelled target samples."""
 

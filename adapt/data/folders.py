@@ -136,8 +136,15 @@ class ImageFolders(DomainDataModule):
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
+        return self._split(name, split, augmented=self.augment and split == "train")
+
+    def unaugmented(self, name: str) -> Dataset[tuple[Any, Any]]:
+        """The training images of one domain, cut as in evaluation."""
+        return self._split(name, "train", augmented=False)
+
+    def _split(self, name: str, split: Split, augmented: bool) -> Dataset[tuple[Any, Any]]:
         files, targets = self._listing(name)
-        transform = self._pipeline(augmented=self.augment and split == "train")
+        transform = self._pipeline(augmented)
         if self.transductive:
             whole = ImageDomain(files, targets, transform)
             return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +9,6 @@ from torch import nn
 
 from adapt.data.batches import Pair
 from adapt.encoding import Encoding, Encodings
-from adapt.errors import AdaptError
 from adapt.layers import DomainDiscriminator
 from adapt.losses import adda, domain_accuracy, domain_adversarial
 from adapt.methods.alternating import AlternatingMethod, Phase
@@ -44,7 +42,6 @@ class ADDA(AlternatingMethod):
         discriminator_hidden: Width of the discriminator's hidden layers.
         discriminator_layers: Number of hidden layers.
         encoder_lr_scale: Factor on the target encoder's learning rate, on top of `backbone_lr_scale`.
-        init_from: Checkpoint of the source run.
         **kwargs: Arguments of `Method`.
 
     Raises:
@@ -52,7 +49,7 @@ class ADDA(AlternatingMethod):
     """
 
     family: ClassVar[str] = "adversarial"
-    needs: ClassVar[str] = "a source run (`init_from`)"
+    starts_from_source: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -60,15 +57,10 @@ class ADDA(AlternatingMethod):
         discriminator_hidden: int = 500,
         discriminator_layers: int = 2,
         encoder_lr_scale: float = 1.0,
-        init_from: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # A missing file is refused when training starts: a trained ADDA's own checkpoint needs it no more.
-        found = init_from is not None and Path(init_from).is_file()
-        super().__init__(init_from=init_from if found else None, **kwargs)
+        super().__init__(**kwargs)
         self.weight, self.encoder_lr_scale = weight, encoder_lr_scale
-        self.init_from = init_from
-        self.started = found
         self.source_encoder = deepcopy(nn.Sequential(self.backbone, self.bottleneck)).requires_grad_(False).eval()
         self.classifier.requires_grad_(False)
         self.discriminator = DomainDiscriminator(self.num_features, discriminator_hidden, discriminator_layers)
@@ -78,20 +70,6 @@ class ADDA(AlternatingMethod):
         super().train(mode)
         self.source_encoder.eval()
         return self
-
-    def on_fit_start(self) -> None:
-        """Refuse to train from a network that has seen no source.
-
-        Raises:
-            AdaptError: There is neither a source run nor a checkpoint to continue from.
-        """
-        if self.started or self.trainer.ckpt_path is not None:
-            return
-        found = "none" if self.init_from is None else f"no file at {self.init_from}"
-        raise AdaptError(
-            f"ADDA starts from a source run, found {found}. "
-            "Give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
-        )
 
     def encode(self, batch: Pair) -> Encodings:
         """Encode each domain with its own encoder."""

@@ -14,11 +14,13 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from adapt.backbones import Backbone
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
-from adapt.encoding import Encoding, Encodings
-from adapt.errors import AdaptError, DivergedError
+from adapt.encoding import DomainEncoding, Encoding, Encodings
+from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
 from adapt.methods.randomness import random_state, set_random_state
+from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch
+from adapt.methods.whole_domain import encode_domain
 from adapt.penalties import Penalty
 
 DOMAINS = ("source", "target")
@@ -50,7 +52,9 @@ class Method(LightningModule):
     needs: ClassVar[str] = ""
     """What it needs beside the two domains, as the method's table says it."""
     source_free: ClassVar[bool] = False
-    """Whether it adapts without source samples."""
+    """Whether it adapts without source samples; its `losses` then receive a `TargetBatch`."""
+    starts_from_source: ClassVar[bool] = False
+    """Whether training starts from a source run, and is refused without `init_from`."""
     setting: ClassVar[str] = "unsupervised"
     """What labels training may see, as tables say it."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
@@ -85,8 +89,20 @@ class Method(LightningModule):
         self._encodings: Encodings | None = None
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
-        if init_from is not None:
-            load_network(self, Path(init_from))
+        # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
+        # continued from it, it needs the source run no more.
+        self.init_from = init_from
+        self.started = init_from is not None and (not self.starts_from_source or Path(init_from).is_file())
+        if self.started:
+            load_network(self, Path(str(init_from)))
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that does not fit the method."""
+        refuse_source_free_mismatch(self)
+
+    def on_fit_start(self) -> None:
+        """Refuse to train without the source run that the method starts from."""
+        refuse_missing_start(self)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Named scalar terms of one step; their sum is minimised. Every method writes this.
@@ -107,6 +123,14 @@ class Method(LightningModule):
             source, target = self(batch.source.x), self(batch.target.x)
         self._encodings = Encodings(source, target)
         return self._encodings
+
+    def encode_domain(self, role: Literal["source", "target"]) -> DomainEncoding:
+        """One pass in evaluation mode over a domain's training inputs, in order, without augmentation or gradient.
+
+        Raises:
+            AdaptError: The trainer has no `DomainDataModule`, or it leaves this domain out.
+        """
+        return encode_domain(self, role)
 
     def forward(self, x: Tensor) -> Encoding:
         """Features and logits of inputs `(N, ...)`."""
@@ -157,7 +181,7 @@ class Method(LightningModule):
         """
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
-            self._refuse(terms, batch)
+            refuse_loss(self, terms, batch)
         return total
 
     @property
@@ -182,12 +206,13 @@ class Method(LightningModule):
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy on each domain; the target's is named oracle, because it uses target labels."""
-        name = "val/source_accuracy" if dataloader_idx == 0 else "oracle/target_accuracy"
-        self._evaluate(name, batch, dataloader_idx)
+        domain = dataloader_idx + self.source_free
+        self._evaluate(("val/source_accuracy", "oracle/target_accuracy")[domain], batch, domain)
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Accuracy on each domain, and the encodings for whoever draws them."""
-        return self._evaluate(f"test/{DOMAINS[dataloader_idx]}_accuracy", batch, dataloader_idx)._asdict()
+        domain = dataloader_idx + self.source_free
+        return self._evaluate(f"test/{DOMAINS[domain]}_accuracy", batch, domain)._asdict()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index, predicted class and its probability for each sample."""
@@ -252,22 +277,6 @@ class Method(LightningModule):
         metric(encoding.logits, batch.y)
         self.log(name, metric, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.x))
         return encoding
-
-    def _refuse(self, terms: dict[str, Tensor], batch: Pair) -> None:
-        for domain in DOMAINS:
-            part = getattr(batch, domain)
-            bad = (~torch.isfinite(part.x)).flatten(1).any(1)
-            if bad.any():
-                where = part.index[bad][:3].tolist()
-                raise AdaptError(
-                    f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {domain} samples at step "
-                    f"{self.global_step}, at positions {where} of the training set. Repair or drop them."
-                )
-        names = [name for name, value in terms.items() if not torch.isfinite(value)]
-        raise DivergedError(
-            f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(self).__name__} is not finite at step "
-            f"{self.global_step}. Lower the learning rate, or the term's weight."
-        )
 
 
 def _is_object(value: Any) -> bool:

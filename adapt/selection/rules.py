@@ -13,6 +13,9 @@ RULES: dict[str, str | None] = {
 }
 """Rule by name: the metric whose highest value it picks, None for the end of training."""
 
+SOURCE_METRICS = ("val/source_accuracy",)
+"""Metrics that only a run with source samples has."""
+
 ORACLE_RULES = ("oracle",)
 """Rules that use target labels, and so cannot be used by anyone who has none."""
 
@@ -22,8 +25,13 @@ def checkpoint_path(run_dir: Path, rule: str) -> Path:
     return run_dir / "checkpoints" / f"{rule}.ckpt"
 
 
-def selection_callbacks(run_dir: Path) -> list[Callback]:
-    """Callbacks that keep one checkpoint per rule of `RULES`; ties go to the earlier one."""
+def selection_callbacks(run_dir: Path, source_free: bool = False) -> list[Callback]:
+    """Callbacks that keep one checkpoint per rule of `RULES`; ties go to the earlier one.
+
+    Args:
+        run_dir: The run's folder.
+        source_free: Whether the run has no source, by which no rule can then choose.
+    """
     kept = [
         ModelCheckpoint(
             dirpath=run_dir / "checkpoints",
@@ -34,6 +42,7 @@ def selection_callbacks(run_dir: Path) -> list[Callback]:
             enable_version_counter=False,
         )
         for rule, metric in RULES.items()
+        if not (source_free and metric in SOURCE_METRICS)
     ]
     return [ValidateAtEnd(), *kept]
 

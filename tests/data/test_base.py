@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adapt.data import FewShotPair, Labelled, Pair, TensorDomain, Unlabelled
+from adapt.data import FewShotPair, Labelled, Pair, TargetBatch, TensorDomain, Unlabelled
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
 from tests.data.numbered import Numbered, ready
@@ -99,6 +99,34 @@ def test_evaluation_is_source_then_target_in_order_and_complete() -> None:
     predicted = list(data.predict_dataloader())
     assert all(isinstance(batch, Unlabelled) for batch in predicted)
     assert torch.cat([batch.x for batch in predicted])[:, 0].tolist() == list(range(1501, 1541))
+
+
+def test_a_pass_over_a_domain_is_in_order_complete_and_without_target_labels() -> None:
+    data = ready(["b", "c"], "a", eval_batch_size=7)
+    source, target = (list(data.domain_dataloader(role)) for role in ("source", "target"))
+    trained = [in_memory(data.domain(name, "train")) for name in ("b", "c", "a")]
+    xs = [part[0] for part in trained if part is not None]
+    assert torch.equal(torch.cat([batch.x for batch in source]), torch.cat(xs[:2]))
+    assert torch.equal(torch.cat([batch.x for batch in target]), xs[2])
+    assert torch.cat([batch.index for batch in target]).tolist() == list(range(90))
+    assert all(isinstance(batch, Labelled) for batch in source)
+    assert all(isinstance(batch, Unlabelled) for batch in target)
+
+
+def test_without_the_source_not_one_of_its_samples_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    domain = Numbered.domain
+    monkeypatch.setattr(Numbered, "domain", lambda self, name, split: asked.append(name) or domain(self, name, split))
+    data = ready("a", "b", source_free=True)
+    loader = data.train_dataloader()
+    assert isinstance(loader, TargetBatch)
+    assert len(list(loader.target)) == 36 // 8
+    for evaluation in (data.val_dataloader(), data.test_dataloader()):
+        assert [int(batch.x.min()) // 1000 for (one,) in [evaluation] for batch in one] == [1]
+    list(data.domain_dataloader("target"))
+    with pytest.raises(AdaptError, match="source_free leaves out"):
+        data.domain_dataloader("source")
+    assert set(asked) == {"b"}
 
 
 def test_transform_reaches_every_part_of_a_batch_once() -> None:

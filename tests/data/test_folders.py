@@ -78,6 +78,14 @@ def test_augmentation_differs_between_samples_and_draws_from_torch(root: Path) -
         assert torch.equal(plain[0][0], plain[0][0])
 
 
+def test_a_pass_over_a_domain_sees_the_training_images_unaugmented(root: Path) -> None:
+    data = make(root)
+    plain = data.unaugmented("Art")
+    assert files(plain) == files(data.domain("Art", "train"))
+    assert torch.equal(plain[0][0], plain[0][0])
+    assert torch.equal(plain[0][0], make(root, augment=False).domain("Art", "train")[0][0])
+
+
 def test_evaluation_resizes_the_shorter_side_and_cuts_the_centre(root: Path) -> None:
     path = root / "Art" / "images" / "bike" / "0.PNG"
     image = Image.new("RGB", (60, 20), "red")

@@ -1,0 +1,68 @@
+"""What a method refuses to train on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError, DivergedError
+
+if TYPE_CHECKING:
+    from adapt.data.batches import Pair
+    from adapt.methods.base import Method
+
+
+def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
+    """Say why a sum of losses is not finite.
+
+    Raises:
+        AdaptError: Because the inputs are not.
+        DivergedError: Because training diverged.
+    """
+    for domain, part in batch._asdict().items():
+        bad = (~torch.isfinite(part.x)).flatten(1).any(1)
+        if bad.any():
+            where = part.index[bad][:3].tolist()
+            raise AdaptError(
+                f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {domain} samples at step "
+                f"{method.global_step}, at positions {where} of the training set. Repair or drop them."
+            )
+    names = [name for name, value in terms.items() if not torch.isfinite(value)]
+    raise DivergedError(
+        f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(method).__name__} is not finite at step "
+        f"{method.global_step}. Lower the learning rate, or the term's weight."
+    )
+
+
+def refuse_source_free_mismatch(method: Method) -> None:
+    """Refuse data without a source for a method that needs it, and the other way round.
+
+    Raises:
+        AdaptError: They do not fit.
+    """
+    found = getattr(getattr(method.trainer, "datamodule", None), "source_free", method.source_free)
+    if found == method.source_free:
+        return
+    name = type(method).__name__
+    if found:
+        raise AdaptError(
+            f"{name} trains on source samples, found a datamodule with source_free. Leave source_free out."
+        )
+    raise AdaptError(f"{name} adapts without the source, found a datamodule that reads it. Give it source_free=True.")
+
+
+def refuse_missing_start(method: Method) -> None:
+    """Refuse to train from a network that has seen no source, where the method starts from one that has.
+
+    Raises:
+        AdaptError: There is neither a source run nor a checkpoint to continue from.
+    """
+    if not method.starts_from_source or method.started or method.trainer.ckpt_path is not None:
+        return
+    found = "none" if method.init_from is None else f"no file at {method.init_from}"
+    raise AdaptError(
+        f"{type(method).__name__} starts from a source run, found {found}. "
+        "Give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
+    )
