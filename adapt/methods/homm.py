@@ -19,8 +19,8 @@ class HoMM(Method):
 
     Formula: `L = CE(f(x_s), y_s) + w · Σ_l ‖(1/N) Σ_i h_i^⊗p − (1/M) Σ_j h_j^⊗p‖²_F / d^p`, with h the tanh of a
     layer's outputs `(N, d)` and `(M, d)`. It is the mean of the d^p squared differences, which shrinks with every
-    order: w = 10⁴ is the one in the authors' code for p = 3, with Adam; lower orders want less, and so does SGD, whose steps
-    grow with w: at lr 0.05 a bottleneck's ReLUs fall silent for good within the first steps, at w = 100 they do not.
+    order: w = 10⁴ is the one in the authors' code for p = 3, with Adam; lower orders want less, and so does SGD, whose
+    steps grow with w: at lr 0.05 a bottleneck's ReLUs fall silent for good in the first steps; at w = 100 they do not.
 
     As in the paper: tensor, scaling, order 3. Departures: the whole tensor is matched at every width, exactly, through
     inner products; `samples: 1000` draws entries, as the paper does where d^p is large. The adapted layer is a tanh
