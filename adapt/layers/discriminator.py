@@ -16,13 +16,21 @@ class DomainDiscriminator(nn.Module):
         layers: Number of hidden layers; 0 is a logistic regression.
         batch_norm: Normalise before each ReLU. In a joint pass the statistics then mix both domains.
         dropout: Probability of dropping a hidden unit.
+        negative_slope: Slope of the hidden units below zero; 0 is ReLU. A critic whose features learn to keep all of
+            its ReLUs silent has no gradient by which to recover.
 
     Raises:
         AdaptError: A width is below 1 or the number of layers below 0.
     """
 
     def __init__(
-        self, in_features: int, hidden: int = 1024, layers: int = 2, batch_norm: bool = False, dropout: float = 0.0
+        self,
+        in_features: int,
+        hidden: int = 1024,
+        layers: int = 2,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         if in_features < 1 or hidden < 1 or layers < 0:
@@ -36,7 +44,7 @@ class DomainDiscriminator(nn.Module):
             modules.append(nn.Linear(width, hidden))
             if batch_norm:
                 modules.append(nn.BatchNorm1d(hidden))
-            modules.append(nn.ReLU())
+            modules.append(nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU())
             if dropout > 0:
                 modules.append(nn.Dropout(dropout))
             width = hidden
