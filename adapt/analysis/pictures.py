@@ -32,13 +32,14 @@ class Pictures(Callback):
         samples: Largest number of samples per domain in the embedding, drawn at random from the whole test set.
         directory: Where the files go; by default the trainer's root directory.
         seed: Seeds the draw and the projection, apart from the training's random numbers.
+        embedding: Whether to draw the embedding, the slower of the two.
     """
 
-    def __init__(self, samples: int = 250, directory: str | None = None, seed: int = 0) -> None:
+    def __init__(self, samples: int = 250, directory: str | None = None, seed: int = 0, embedding: bool = True) -> None:
         super().__init__()
         if samples < 1:
             raise AdaptError(f"Expected Pictures(samples=...) of at least 1, found {samples}.")
-        self.samples, self.directory, self.seed = samples, directory, seed
+        self.samples, self.directory, self.seed, self.embedding = samples, directory, seed, embedding
         self._clear()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -72,10 +73,11 @@ class Pictures(Callback):
         directory = Path(self.directory or trainer.default_root_dir)
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"confusion": self._write_confusion(directory, trainer)}
-        try:
-            figures["embedding"] = self._write_embedding(directory, trainer)
-        except AdaptError as error:
-            warnings.warn(f"No embedding picture: {error}", stacklevel=2)
+        if self.embedding:
+            try:
+                figures["embedding"] = self._write_embedding(directory, trainer)
+            except AdaptError as error:
+                warnings.warn(f"No embedding picture: {error}", stacklevel=2)
         for name, figure in figures.items():
             path = directory / f"{name}.png"
             path.write_bytes(png_bytes(figure))

@@ -36,6 +36,8 @@ class Cell:
         config_hash: Hash of the configuration and of what it starts from; the same in every output directory.
         wandb_mode: How the run logs to Weights & Biases; `auto` is online when a key is configured.
         project: Project in Weights & Biases.
+        embedding: Whether the cell draws its features in the plane. The report shows one seed of each method, and the
+            t-SNE takes as long as a small network's training: a grid draws it for its first seed.
     """
 
     task: str
@@ -49,6 +51,7 @@ class Cell:
     config_hash: str = ""
     wandb_mode: WandbMode = "auto"
     project: str = "adapt"
+    embedding: bool = True
 
     @property
     def name(self) -> str:
@@ -130,6 +133,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     config_hash=config_hash(portable),
                     wandb_mode=wandb_mode,
                     project=project,
+                    embedding=seed == seeds[0],
                 )
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()))
 

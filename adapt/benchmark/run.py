@@ -40,6 +40,9 @@ def run_cell(cell: Cell) -> list[Row]:
     try:
         cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
         loggers = cli.trainer.loggers
+        for callback in cli.trainer.callbacks:
+            if isinstance(callback, Pictures):
+                callback.embedding = cell.embedding
         rows = _test(cli, cell)
         _summarise(loggers, rows)
     except ArgumentError as error:

@@ -85,6 +85,11 @@ def test_features_that_are_not_finite_cost_only_the_embedding(tmp_path: Path) ->
     assert (tmp_path / "confusion.png").exists()
 
 
+def test_the_embedding_can_be_left_out(tmp_path: Path) -> None:
+    run(tmp_path, Data((40, 30)), Pictures(embedding=False))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.npz", "confusion.png"]
+
+
 def test_a_second_test_starts_afresh_and_a_directory_can_be_named(tmp_path: Path) -> None:
     callback = Pictures(directory=str(tmp_path / "elsewhere"))
     for _ in range(2):

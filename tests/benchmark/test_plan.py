@@ -47,6 +47,7 @@ def test_a_method_runs_after_the_one_it_starts_from_and_tables_keep_the_plans_or
     found = plan(tmp_path)
     assert [cell.method for cell in found.cells[:2]] == ["SourceOnly", "FineTuning"]
     assert [cell.seed for cell in found.cells] == [0] * 4 + [1] * 4
+    assert [cell.embedding for cell in found.cells] == [True] * 4 + [False] * 4
     assert found.methods == ("FineTuning", "SourceOnly")
 
 
