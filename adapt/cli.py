@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import adapt.backbones
 import adapt.methods
 import adapt.penalties
+import adapt.regularisers
 import adapt.schedules  # short names on the command line need their classes imported
 from adapt.analysis import Pictures
 from adapt.data import DomainDataModule

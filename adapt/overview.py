@@ -1,17 +1,20 @@
-"""The tables of methods and penalties, made from the classes themselves: `python -m adapt.overview README.md`."""
+"""The tables of methods, penalties and regularisers, made from the classes: `python -m adapt.overview README.md`."""
 
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 import adapt.methods
 import adapt.penalties
+import adapt.regularisers
 from adapt.errors import AdaptError
 from adapt.methods import AlternatingMethod, Method
 from adapt.penalties import Penalty
+from adapt.regularisers import FromStart, Regulariser
 
 T = TypeVar("T")
 FAMILIES = (
@@ -43,11 +46,12 @@ def methods_table() -> str:
 
 def penalties_table() -> str:
     """Markdown rows of class, what it is, and its papers."""
-    rows = ["| penalty | term | papers |", "|---|---|---|"]
-    for penalty in penalties():
-        line = inspect.getdoc(penalty) or ""
-        rows.append(f"| `{penalty.__name__}` | {line.splitlines()[0].rstrip('.')} | {papers(penalty)} |")
-    return "\n".join(rows) + "\n"
+    return _terms_table("penalty", penalties())
+
+
+def regularisers_table() -> str:
+    """Markdown rows of class, what it is, and its papers."""
+    return _terms_table("regulariser", regularisers())
 
 
 def methods() -> list[type[Method]]:
@@ -68,6 +72,12 @@ def penalties() -> list[type[Penalty]]:
     return sorted(_classes(adapt.penalties, Penalty, (Penalty,)), key=lambda c: c.__name__.lower())
 
 
+def regularisers() -> list[type[Regulariser]]:
+    """All regularisers by name."""
+    found = _classes(adapt.regularisers, Regulariser, (Regulariser, FromStart))
+    return sorted(found, key=lambda c: c.__name__.lower())
+
+
 def papers(cls: type) -> str:
     """The papers that a docstring names, each as a Markdown link of authors, title, venue and year.
 
@@ -84,19 +94,28 @@ def papers(cls: type) -> str:
 
 
 def write(path: Path) -> None:
-    """Put both tables between their markers in a Markdown file.
+    """Put the tables between their markers in a Markdown file.
 
     Raises:
         AdaptError: A marker is missing.
     """
     text = path.read_text()
-    for name, table in (("methods", methods_table()), ("penalties", penalties_table())):
+    tables = {"methods": methods_table(), "penalties": penalties_table(), "regularisers": regularisers_table()}
+    for name, table in tables.items():
         start, end = f"<!-- {name}: python -m adapt.overview README.md -->\n", f"<!-- /{name} -->"
         if start not in text or end not in text:
             raise AdaptError(f"Expected the markers {start.strip()} and {end} in {path}, found no such pair.")
         before, _, rest = text.partition(start)
         text = before + start + table + end + rest.partition(end)[2]
     path.write_text(text)
+
+
+def _terms_table(kind: str, classes: Sequence[type]) -> str:
+    rows = [f"| {kind} | term | papers |", "|---|---|---|"]
+    for cls in classes:
+        line = (inspect.getdoc(cls) or "").partition("\n")[0].rstrip(".")
+        rows.append(f"| `{cls.__name__}` | {line} | {papers(cls)} |")
+    return "\n".join(rows) + "\n"
 
 
 def _classes(module: ModuleType, base: type[T], without: tuple[type, ...]) -> list[type[T]]:

@@ -65,9 +65,9 @@ def test_the_paths_in_the_readme_exist() -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
-def test_the_tables_of_methods_and_penalties_are_what_the_classes_say(tmp_path: Path) -> None:
+def test_the_tables_of_methods_penalties_and_regularisers_are_what_the_classes_say(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
-    copy.write_text(README.replace("| `DANN` |", "| `NADD` |"))
+    copy.write_text(README.replace("| `DANN` |", "| `NADD` |").replace("| `L2SP` |", "| `PS2L` |"))
     overview.write(copy)
     assert copy.read_text() == README, "run `python -m adapt.overview README.md`"
 
@@ -78,6 +78,14 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
     own = {method.__module__.rsplit(".", 1)[1] for method in classes}
     assert files - own == {"__init__", "alternating", "base", "checkpoints", "randomness", "refusals", "whole_domain"}
     assert {case.method for case in CASES.values()} == set(classes)
+
+
+def test_every_regulariser_file_stands_in_the_table_and_in_the_zoo() -> None:
+    files = {path.stem for path in (ROOT / "adapt" / "regularisers").glob("*.py")}
+    classes = overview.regularisers()
+    assert files - {cls.__module__.rsplit(".", 1)[1] for cls in classes} == {"__init__", "base"}
+    used = (case.options.get("regulariser") for case in CASES.values())
+    assert {type(regulariser) for regulariser in used if regulariser is not None} == set(classes)
 
 
 def test_a_reference_is_read_from_the_docstring_and_its_lack_is_refused() -> None:

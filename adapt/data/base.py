@@ -133,11 +133,7 @@ class DomainDataModule(LightningDataModule):
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
         if self.shots is None:
             return Pair(pair[0], pair[1])
-        labelled = LabelledView(self._train["target"])
-        if self.shots != "all":
-            few = self._few_shots(self.shots)
-            labelled = LabelledView(few, few.indices)
-        third: Any = self._cycled(labelled, batches, 2)
+        third: Any = self._cycled(self._labelled_target(self._train["target"]), batches, 2)
         return FewShotPair(pair[0], pair[1], third)
 
     def domain_dataloader(self, role: Role) -> DataLoader[Any]:
@@ -154,6 +150,16 @@ class DomainDataModule(LightningDataModule):
         if self.source_free:
             raise AdaptError("Expected no pass over the source, which source_free leaves out, found one.")
         return self._ordered(LabelledView(pool([self.unaugmented(name) for name in self.sources])))
+
+    def labelled_target_dataloader(self) -> DataLoader[Any]:
+        """One pass over the labelled target training samples, in order and as evaluation sees them.
+
+        Raises:
+            AdaptError: There are none.
+        """
+        if self.shots is None:
+            raise AdaptError("Expected labelled target samples, found none. Say how many per class: --data.shots 5.")
+        return self._ordered(self._labelled_target(self.unaugmented(self.target)))
 
     def unaugmented(self, name: str) -> Dataset[tuple[Any, Any]]:
         """The training samples of a domain as evaluation sees them; datasets that augment override this."""
@@ -235,6 +241,12 @@ class DomainDataModule(LightningDataModule):
     def domain_classes(self, name: str) -> Sequence[str]:
         """Class names of one domain; datasets whose domains could differ override this."""
         return self.class_names
+
+    def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
+        if not isinstance(self.shots, int):
+            return LabelledView(training)
+        few = self._few_shots(self.shots)
+        return LabelledView(Subset(training, few.indices), few.indices)
 
     def _few_shots(self, shots: int) -> Subset[Any]:
         labels = labels_of(self._train["target"])

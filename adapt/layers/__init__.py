@@ -3,6 +3,7 @@
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
+from adapt.layers.evaluation import evaluating
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 from adapt.layers.head import ClassifierHead
 
@@ -14,5 +15,6 @@ __all__ = [
     "GradientReversal",
     "StrongAugmentation",
     "WeakAugmentation",
+    "evaluating",
     "reverse_gradient",
 ]

@@ -4,15 +4,19 @@ from adapt.losses.adda import adda
 from adapt.losses.afn import hafn, safn
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
+from adapt.losses.bss import bss
 from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.cmd import cmd
+from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
 from adapt.losses.deepjdot import deepjdot
+from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
+from adapt.losses.l2_sp import l2_sp
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import classifier_discrepancy
 from adapt.losses.mdd import mdd
@@ -25,14 +29,19 @@ __all__ = [
     "adda",
     "bnm",
     "bsp",
+    "bss",
+    "calibration_temperature",
+    "category_relationship",
     "class_balance",
     "classifier_discrepancy",
     "cmd",
+    "co_tuning",
     "confident",
     "consistency",
     "coral",
     "critic_gap",
     "deepjdot",
+    "delta",
     "domain_accuracy",
     "domain_adversarial",
     "entropy",
@@ -42,6 +51,7 @@ __all__ = [
     "hafn",
     "homm",
     "jmmd",
+    "l2_sp",
     "mcc",
     "mdd",
     "mmd",

@@ -1,6 +1,7 @@
 """Fine-tuning a source-trained network on a few labelled target samples."""
 
 import math
+from copy import deepcopy
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from adapt.data.batches import FewShotPair, Pair
 from adapt.errors import AdaptError
 from adapt.methods.base import Method, few_shot
+from adapt.methods.whole_domain import datamodule_of, on_device
+from adapt.regularisers import Network, Regulariser
 
 
 class FineTuning(Method):
@@ -15,19 +18,27 @@ class FineTuning(Method):
 
     Papers: Yosinski et al., How Transferable Are Features in Deep Neural Networks?, NeurIPS 2014
     (https://arxiv.org/abs/1411.1792); Howard and Ruder, Universal Language Model Fine-tuning for Text Classification,
-    ACL 2018 (https://arxiv.org/abs/1801.06146), for gradual unfreezing.
+    ACL 2018 (https://arxiv.org/abs/1801.06146); Kumar et al., Fine-Tuning Can Distort Pretrained Features and
+    Underperform Out-of-Distribution, ICLR 2022 (https://arxiv.org/abs/2202.10054). The second has gradual unfreezing
+    and rates that differ by layer, the third LP-FT, first a linear probe and then all of the network.
 
-    Formula: `L = CE(f(x_s), y_s)` for the first `source_fraction` of the batches, then `L = CE(f(x_l), y_l)` with the
-    labelled target samples x_l `(min(N, shots · K), ...)`.
+    Formula: `L = CE(f(x_s), y_s)` for the first `source_fraction` of the batches, then `L = CE(f(x_l), y_l) + R` with
+    the labelled target samples x_l `(min(N, shots · K), ...)` and the regulariser's term R, which knows the network
+    as it is when this second phase begins. `layer_decay` δ gives the backbone's block that lies k blocks before the
+    classifier δ^k of the learning rate, k = 1 for the last; a parameter in no block has the first one's rate.
 
-    Frozen blocks neither learn nor update their batch-norm statistics. `backbone_lr_scale` acts on both phases, so
-    combine it with `init_from` where the source phase needs the full rate.
+    Frozen blocks neither learn nor update their batch-norm statistics. `backbone_lr_scale` and `layer_decay` act on
+    both phases, so combine them with `init_from` where the source phase needs the full rate. LP-FT has one schedule for
+    probe and tuning, where the paper tunes with a smaller rate of its own.
 
     Args:
         tune: What the target samples change besides bottleneck and classifier: `all` of the backbone, none of it
-            (`head`), its last k blocks (an integer), or `gradual`: one more block, from the output towards the
-            input, after each equal share of the phase.
+            (`head`), its last k blocks (an integer), `gradual`: one more block, from the output towards the input,
+            after each equal share of the phase, or `lp_ft`: none at first, then all.
         source_fraction: Share of the training spent on the source; no time is spent there after `init_from`.
+        probe_fraction: Share of the target phase in which `lp_ft` changes none of the backbone.
+        layer_decay: Factor δ on the learning rate from block to block; 1 for the same rate in all.
+        regulariser: What holds the tuning back, such as `L2SP` or `DELTA`; None for nothing.
         **kwargs: Arguments of `Method`.
 
     Raises:
@@ -40,29 +51,49 @@ class FineTuning(Method):
 
     def __init__(
         self,
-        tune: Literal["all", "head", "gradual"] | int = "all",
+        tune: Literal["all", "head", "gradual", "lp_ft"] | int = "all",
         source_fraction: float = 0.5,
+        probe_fraction: float = 0.5,
+        layer_decay: float = 1.0,
+        regulariser: Regulariser | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         blocks = len(self.backbone.blocks)
         if isinstance(tune, int) and not 0 < tune <= blocks:
             raise AdaptError(f"Expected tune between 1 and the backbone's {blocks} blocks, found {tune}.")
-        if not 0 <= source_fraction < 1:
-            raise AdaptError(f"Expected source_fraction in [0, 1), found {source_fraction}.")
-        self.tune = tune
+        for name, share in (("source_fraction", source_fraction), ("probe_fraction", probe_fraction)):
+            if not 0 <= share < 1:
+                raise AdaptError(f"Expected {name} in [0, 1), found {share}.")
+        if not 0 < layer_decay <= 1:
+            raise AdaptError(f"Expected layer_decay in (0, 1], found {layer_decay}.")
+        self.tune, self.probe_fraction, self.layer_decay = tune, probe_fraction, layer_decay
         self.source_fraction = 0.0 if kwargs.get("init_from") else source_fraction
         self._frozen: int | None = None
+        # A copy, so that runs that are given the same object do not share what it remembers.
+        self.regulariser = deepcopy(regulariser)
+        self._begun = False
+        if self.regulariser is not None:
+            self.regulariser.attach(self.network)
+
+    @property
+    def network(self) -> Network:
+        """Backbone, bottleneck and classifier."""
+        return Network(self.backbone, self.bottleneck, self.classifier)
 
     def losses(self, batch: Pair | FewShotPair) -> dict[str, Tensor]:
-        """Cross-entropy on the source, later on the labelled target samples."""
+        """Cross-entropy on the source, later on the labelled target samples, with the regulariser's term."""
         labelled = few_shot(self, batch)
         if self.progress < self.source_fraction:
             return {"source": self.cross_entropy(self(batch.source.x).logits, batch.source.y)}
-        return {"target": self.cross_entropy(self(labelled.x).logits, labelled.y)}
+        encoding = self(labelled.x)
+        terms = {"target": self.cross_entropy(encoding.logits, labelled.y)}
+        if self.regulariser is not None:
+            terms["regulariser"] = self.regulariser(self.network, labelled, encoding)
+        return terms
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Freeze and unfreeze as the phase wants it."""
+        """Freeze and unfreeze as the phase wants it, and let the regulariser know where the target phase begins."""
         blocks = self.backbone.blocks
         frozen = len(blocks) - self._tuned_blocks(len(blocks))
         if frozen != self._frozen:
@@ -71,6 +102,38 @@ class FineTuning(Method):
             for block in blocks[frozen:]:
                 _set_frozen(block, False)
             self._frozen = frozen
+        if self.regulariser is not None and not self._begun and self.progress >= self.source_fraction:
+            data = datamodule_of(self, "a pass over the labelled target samples")
+            labelled = on_device(self, data.labelled_target_dataloader())
+            self.regulariser.begin(self.network, labelled, on_device(self, data.val_dataloader()[0]))
+            self._begun = True
+
+    def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
+        """The groups of some modules' trainable parameters: with `layer_decay` one for each block."""
+        groups = super().groups_of(*modules)
+        if self.layer_decay == 1:
+            return groups
+        blocks = self.backbone.blocks
+        before_head = {id(p): len(blocks) for p in self.backbone.parameters()}
+        before_head |= {id(p): len(blocks) - k for k, block in enumerate(blocks) for p in block.parameters()}
+        split: list[dict[str, Any]] = []
+        for group in groups:
+            by_distance: dict[int, list[nn.Parameter]] = {}
+            for p in group["params"]:
+                by_distance.setdefault(before_head.get(id(p), 0), []).append(p)
+            for distance, params in by_distance.items():
+                split.append({"params": params, "lr_scale": group["lr_scale"] * self.layer_decay**distance})
+        return split
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add whether the regulariser knows its start."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["adapt"]["regulariser_begun"] = self._begun
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore whether the regulariser knows its start."""
+        super().on_load_checkpoint(checkpoint)
+        self._begun = checkpoint["adapt"].get("regulariser_begun", False)
 
     def _tuned_blocks(self, blocks: int) -> int:
         if self.progress < self.source_fraction or self.tune == "all":
@@ -80,6 +143,8 @@ class FineTuning(Method):
         if self.tune == "head":
             return 0
         phase = (self.progress - self.source_fraction) / (1 - self.source_fraction)
+        if self.tune == "lp_ft":
+            return 0 if phase < self.probe_fraction else blocks
         return min(blocks, math.floor(phase * (blocks + 1)))
 
 

@@ -1,0 +1,35 @@
+"""Batch spectral shrinkage."""
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError
+from adapt.losses.inputs import full_precision
+
+
+def bss(features: Tensor, *, k: int = 1) -> Tensor:
+    """Sum of the squared k smallest singular values of a batch of features, Σ_{i≤k} σ²_{−i}.
+
+    Chen et al. 2019, https://papers.nips.cc/paper/2019/hash/c6bff625bdb0393992c9d4db0c6bbe45-Abstract.html. The matrix
+    is as it comes: not centred, and not divided by its sample count. Of its min(N, d) singular values the smallest
+    count, so that with fewer samples than features none of them is trivially zero.
+
+    Args:
+        features: Features `(N, d)`.
+        k: Number of singular values.
+
+    Returns:
+        Scalar, nonnegative, in squared feature units.
+
+    Raises:
+        AdaptError: `features` is no matrix or is empty, or has fewer than k singular values.
+    """
+    if features.ndim != 2 or features.numel() == 0:
+        raise AdaptError(f"bss expects features (N, d) of at least one sample, found {tuple(features.shape)}.")
+    if not 1 <= k <= min(features.shape):
+        raise AdaptError(
+            f"bss expects k between 1 and the {min(features.shape)} singular values of these features, found {k}."
+        )
+    with torch.autocast(features.device.type, enabled=False):
+        values = torch.linalg.svdvals(full_precision(features))[-k:]
+    return values.square().sum()

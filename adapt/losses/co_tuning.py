@@ -1,0 +1,95 @@
+"""What target classes look like to a source classifier, and the loss that keeps them so."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from adapt.errors import AdaptError
+from adapt.losses.predictions import class_logits
+
+_STEPS = 60
+
+
+def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
+    """Cross-entropy of the source head's predictions against translated labels, −(1/N) Σ_i Σ_s p_is log q_is.
+
+    Co-Tuning, You et al. 2020,
+    https://proceedings.neurips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html.
+
+    Args:
+        logits: Logits of the source head `(N, S)`.
+        soft_labels: For each sample p(y_s | its target class) `(N, S)`.
+
+    Returns:
+        Scalar in nats.
+
+    Raises:
+        AdaptError: A tensor is no matrix or empty, or the shapes differ.
+    """
+    logits = class_logits("co_tuning", logits)
+    if logits.shape != soft_labels.shape:
+        raise AdaptError(
+            f"co_tuning expects one soft label per sample and source class, found logits of shape "
+            f"{tuple(logits.shape)} and labels of shape {tuple(soft_labels.shape)}."
+        )
+    return functional.cross_entropy(logits, soft_labels.to(logits.dtype))
+
+
+def category_relationship(logits: Tensor, y: Tensor, num_classes: int, *, temperature: float = 1.0) -> Tensor:
+    """What a source classifier thinks of each target class, p(y_s | y_t) = mean of softmax(z_i / T) over y_i = y_t.
+
+    The direct approach of Co-Tuning (see `co_tuning`).
+
+    Args:
+        logits: The source classifier's logits of labelled target samples `(N, S)`.
+        y: Their target classes `(N,)`.
+        num_classes: Number of target classes K.
+        temperature: Temperature T that calibrates the source classifier.
+
+    Returns:
+        Matrix `(K, S)` whose rows sum to 1. A class without a sample has a uniform row.
+
+    Raises:
+        AdaptError: The shapes do not fit.
+    """
+    logits = class_logits("category_relationship", logits)
+    if y.shape != logits.shape[:1]:
+        raise AdaptError(
+            f"category_relationship expects one class per sample, found {len(logits)} samples and classes of shape "
+            f"{tuple(y.shape)}."
+        )
+    probabilities = (logits / temperature).softmax(1)
+    member = functional.one_hot(y, num_classes).to(probabilities.dtype)
+    count = member.sum(0)[:, None]
+    uniform = torch.full_like(probabilities[:1], 1 / logits.shape[1])
+    return torch.where(count > 0, member.T @ probabilities / count.clamp(min=1), uniform)
+
+
+def calibration_temperature(logits: Tensor, y: Tensor, *, lowest: float = 0.1, highest: float = 10.0) -> float:
+    """The temperature T that minimises the cross-entropy of z / T on held-out samples.
+
+    Guo et al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599. The loss is convex in
+    1 / T, so that bisecting its slope finds the minimum.
+
+    Args:
+        logits: Logits of held-out samples `(N, K)`.
+        y: Their classes `(N,)`.
+        lowest: Smallest T, which a classifier without a mistake would be given.
+        highest: Largest T.
+
+    Returns:
+        T in [lowest, highest].
+
+    Raises:
+        AdaptError: `logits` is no matrix or is empty.
+    """
+    logits = class_logits("calibration_temperature", logits).detach().double()
+    truth = logits.gather(1, y[:, None]).mean()
+    low, high = 1 / highest, 1 / lowest
+    for _ in range(_STEPS):
+        scale = math.sqrt(low * high)
+        slope = ((scale * logits).softmax(1) * logits).sum(1).mean() - truth
+        low, high = (low, scale) if slope > 0 else (scale, high)
+    return 1 / math.sqrt(low * high)

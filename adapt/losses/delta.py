@@ -1,0 +1,43 @@
+"""Distance between the feature maps of one layer in two networks."""
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError
+from adapt.losses.inputs import full_precision
+
+
+def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tensor:
+    """Squared differences of feature maps, weighted by channel, Σ_c a_c · mean_{n,q} (F_ncq − F⁰_ncq)².
+
+    DELTA, Li et al. 2019, https://arxiv.org/abs/1901.09229, which sums over the positions q; the mean makes layers with
+    large maps count no more than those with small ones.
+
+    Args:
+        maps: Feature maps of the network that learns `(N, C)`, `(N, C, H, W)`, or tokens `(N, T, C)`.
+        start: Those of the network that it started from, for the same inputs; no gradient reaches them.
+        attention: Weights a of the channels `(C,)`, which sum to 1; None for 1/C each.
+
+    Returns:
+        Scalar, nonnegative, in squared feature units.
+
+    Raises:
+        AdaptError: The shapes differ, there is no channel, or there is not one weight per channel.
+    """
+    if maps.shape != start.shape or maps.ndim < 2 or maps.numel() == 0:
+        raise AdaptError(
+            f"delta expects feature maps (N, C, ...) of one layer and the same inputs, found {tuple(maps.shape)} and "
+            f"{tuple(start.shape)}."
+        )
+    gaps = (full_precision(maps) - full_precision(start.detach())).square()
+    gaps = gaps.transpose(0, channel_dimension(maps)).flatten(1).mean(1)
+    if attention is None:
+        return gaps.mean()
+    if attention.shape != gaps.shape:
+        raise AdaptError(f"delta expects {len(gaps)} weights of channels, found {tuple(attention.shape)}.")
+    return torch.dot(attention.to(gaps.dtype), gaps)
+
+
+def channel_dimension(maps: Tensor) -> int:
+    """Where a layer's output has its channels: last in tokens `(N, T, C)`, second otherwise."""
+    return 2 if maps.ndim == 3 else 1

@@ -1,0 +1,106 @@
+"""The contract of a regulariser: one weighted term of the network that is being tuned and of where it started."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Self
+
+from torch import Tensor, nn
+
+from adapt.backbones import Backbone
+from adapt.data.batches import Labelled
+from adapt.encoding import Encoding
+from adapt.errors import AdaptError
+
+
+class Network(nn.Module):
+    """Backbone, bottleneck and classifier as one module.
+
+    Args:
+        backbone: Feature extractor.
+        bottleneck: What stands between backbone and classifier.
+        classifier: Linear classifier.
+    """
+
+    def __init__(self, backbone: Backbone, bottleneck: nn.Module, classifier: nn.Linear) -> None:
+        super().__init__()
+        self.backbone, self.bottleneck, self.classifier = backbone, bottleneck, classifier
+
+    def forward(self, x: Tensor) -> Encoding:
+        """Features and logits of inputs `(N, ...)`."""
+        features = self.bottleneck(self.backbone(x))
+        return Encoding(features, self.classifier(features))
+
+
+class Regulariser(nn.Module):
+    """Base of every regulariser: write `value`, and `attach` and `begin` where it remembers something.
+
+    A method trains with a copy of the object that it is given. What that copy remembers are its buffers and
+    parameters, so that a continued run finds them in its checkpoint.
+
+    Args:
+        weight: Factor on the value.
+
+    Raises:
+        AdaptError: The weight is negative.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        if weight < 0:
+            raise AdaptError(f"{type(self).__name__} expects a weight of at least 0, found {weight}.")
+        self.weight = weight
+
+    def attach(self, network: Network) -> None:
+        """Make room for what is remembered; called once, when the method is built.
+
+        Args:
+            network: The network that will be tuned.
+        """
+        return
+
+    def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
+        """Remember the starting point; called once, before the first labelled target batch.
+
+        Args:
+            network: The network as it starts.
+            labelled: One pass over the labelled target samples, in order and without augmentation.
+            held_out: One pass over the source's validation samples.
+        """
+        return
+
+    def value(self, network: Network, batch: Labelled, encoding: Encoding) -> Tensor:
+        """The scalar that is to become small.
+
+        Args:
+            network: The network that is being tuned.
+            batch: N labelled target samples.
+            encoding: What the network made of them.
+        """
+        raise AdaptError(
+            f"{type(self).__name__} has to define value(network, batch, encoding), which returns a scalar."
+        )
+
+    def forward(self, network: Network, batch: Labelled, encoding: Encoding) -> Tensor:
+        """The weighted value."""
+        return self.weight * self.value(network, batch, encoding)
+
+
+class FromStart(Regulariser):
+    """Base of the regularisers that keep a frozen copy of the network as it started, `start`."""
+
+    start: Network
+
+    def attach(self, network: Network) -> None:
+        """Copy the network."""
+        self.start = deepcopy(network).requires_grad_(False).eval()
+
+    def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
+        """Let the copy be the network as it is now."""
+        self.start.load_state_dict(network.state_dict())
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the copy, which stays in evaluation mode."""
+        super().train(mode)
+        if "start" in self._modules:
+            self.start.eval()
+        return self
