@@ -10,7 +10,7 @@ from typing import TypeVar
 import adapt.methods
 import adapt.penalties
 from adapt.errors import AdaptError
-from adapt.methods import AlternatingMethod, Method
+from adapt.methods import AlternatingMethod, MappingMethod, Method
 from adapt.penalties import Penalty
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def penalties_table() -> str:
 
 def methods() -> list[type[Method]]:
     """All methods, by family and then by name, the lower bound first and the upper one last."""
-    found = _classes(adapt.methods, Method, (Method, AlternatingMethod))
+    found = _classes(adapt.methods, Method, (Method, AlternatingMethod, MappingMethod))
 
     def place(method: type[Method]) -> tuple[int, str]:
         if method.target_labels == "all":
