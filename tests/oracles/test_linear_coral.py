@@ -33,9 +33,7 @@ def test_without_regularization_the_mapped_source_has_the_targets_covariance_and
 def test_the_map_is_the_papers_product_of_matrix_powers(n: int, m: int, d: int, r: float) -> None:
     source, target = samples(n, m, d)
     weight, bias = coral_map(source, target, regularization=r)
-    whiten, colour = (
-        fractional_matrix_power(regularized(x, r), power) for x, power in ((source, -0.5), (target, 0.5))
-    )
+    whiten, colour = (fractional_matrix_power(regularized(x, r), power) for x, power in ((source, -0.5), (target, 0.5)))
     np.testing.assert_allclose(weight.numpy(), whiten @ colour, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose((source.mean(0) @ weight + bias).numpy(), target.mean(0).numpy(), atol=1e-12)
     moved = weight.numpy().T @ regularized(source, r) @ weight.numpy()
@@ -57,7 +55,7 @@ def test_equal_domains_stay_where_they_are() -> None:
 
 def test_bad_input_is_named() -> None:
     source, target = samples(4, 9, 6)
-    with pytest.raises(AdaptError, match="4 samples of 6 features.*regularization above 0"):
+    with pytest.raises(AdaptError, match=r"4 samples of 6 features.*regularization above 0"):
         coral_map(source, target, regularization=0.0)
     with pytest.raises(AdaptError, match="at least 0, found -1"):
         coral_map(source, target, regularization=-1.0)

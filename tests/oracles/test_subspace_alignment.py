@@ -23,10 +23,9 @@ def test_projections_are_those_of_scikit_learns_axes(n: int, m: int, d: int, k: 
     of_source, of_target = (w.numpy() for w in subspace_alignment(source, target, components=k))
     # An axis has no sign: Gram matrices of the components do not see it.
     expected_source, expected_target = source.numpy() @ own @ own.T @ axes, target.numpy() @ axes
-    for found, expected in ((source.numpy() @ of_source, expected_source), (target.numpy() @ of_target, expected_target)):
-        np.testing.assert_allclose(found @ found.T, expected @ expected.T, rtol=1e-8, atol=1e-8)
-    cross = (source.numpy() @ of_source) @ (target.numpy() @ of_target).T
-    np.testing.assert_allclose(cross, expected_source @ expected_target.T, rtol=1e-8, atol=1e-8)
+    expected = np.vstack([expected_source, expected_target])
+    found = np.vstack([source.numpy() @ of_source, target.numpy() @ of_target])
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, rtol=1e-8, atol=1e-8)
 
 
 def test_the_alignment_is_the_least_squares_one() -> None:
