@@ -47,8 +47,8 @@ class MappingMethod(Method):
                 raise AdaptError(f"Expected components of at least 1, found {components}.")
             self.num_features = min(components, self.num_features)
             self.classifier = nn.Linear(self.num_features, self.num_classes)
-        self.backbone.requires_grad_(False)
-        self.bottleneck.requires_grad_(False)
+        self.backbone.requires_grad_(False).eval()
+        self.bottleneck.requires_grad_(False).eval()
         self.map = FittedTensors(self.tensors)
         self._side: Side | None = "target"
 

