@@ -1,4 +1,4 @@
-"""The `adapt` command: fit, validate, test and predict are one LightningCLI; benchmark and report stand beside it."""
+"""The `adapt` command: the training commands are one LightningCLI; benchmark, report and features stand beside it."""
 
 import csv
 import json
@@ -39,6 +39,7 @@ USAGE = """usage: adapt COMMAND [options]
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
   benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
   report     make table and page again        adapt report runs/quickstart
+  features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
 
 `adapt COMMAND --help` lists the options of each.
 """
@@ -271,6 +272,10 @@ def _dispatch(args: list[str]) -> int:
         from adapt.benchmark.command import benchmark_command, report_command
 
         return (benchmark_command if command == "benchmark" else report_command)(args[1:])
+    if command == "features":
+        from adapt.features import features_command
+
+        return features_command(args[1:])
     if command not in LightningCLI.subcommands():
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)

@@ -12,7 +12,7 @@ import adapt.methods
 import adapt.penalties
 import adapt.regularisers
 from adapt.errors import AdaptError
-from adapt.methods import AlternatingMethod, Method
+from adapt.methods import AlternatingMethod, MappingMethod, Method
 from adapt.penalties import Penalty
 from adapt.regularisers import FromStart, Regulariser
 
@@ -56,7 +56,7 @@ def regularisers_table() -> str:
 
 def methods() -> list[type[Method]]:
     """All methods, by family and then by name, the lower bound first and the upper one last."""
-    found = _classes(adapt.methods, Method, (Method, AlternatingMethod))
+    found = _classes(adapt.methods, Method, (Method, AlternatingMethod, MappingMethod))
 
     def place(method: type[Method]) -> tuple[int, str]:
         if method.target_labels == "all":

@@ -45,9 +45,12 @@ def samples(seed: int, shifted: bool) -> tuple[Tensor, Tensor]:
 
 
 def build(method: type[Method], dropout: float = 0.0, **kwargs: Any) -> Method:
-    """The method with the toy's network."""
-    optimizer = {"optimizer": lambda p: torch.optim.Adam(p, lr=2e-3)}
-    return method(num_classes=CLASSES, backbone=MLP((WIDTH,), (32, 32), dropout=dropout), **optimizer | kwargs)
+    """The method with the toy's network, unless `kwargs` bring another."""
+    options = {
+        "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),
+        "backbone": MLP((WIDTH,), (32, 32), dropout=dropout),
+    }
+    return method(num_classes=CLASSES, **options | kwargs)
 
 
 def train(

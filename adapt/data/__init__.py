@@ -4,6 +4,7 @@ from adapt.data.amazon import AmazonReviews
 from adapt.data.base import DomainDataModule
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.digits import Digits
+from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
@@ -12,6 +13,7 @@ __all__ = [
     "AmazonReviews",
     "Digits",
     "DomainDataModule",
+    "Features",
     "FewShotPair",
     "ImageFolders",
     "Labelled",

@@ -121,11 +121,7 @@ class ImageFolders(DomainDataModule):
         if min(self.std) <= 0:
             raise AdaptError(f"Expected positive standard deviations, found {list(self.std)}.")
         folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
-        self.known_domains = [path.name for path in _folders(folder) if _folders(_class_root(path))]
-        if not self.known_domains:
-            raise AdaptError(
-                f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset."
-            )
+        self.known_domains = image_domains(folder)
         self.check_domain(self.target)
         self.class_names = self.domain_classes(self.target)
         super()._check_arguments()
@@ -179,6 +175,18 @@ class ImageFolders(DomainDataModule):
             files += found
             counts.append(len(found))
         return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+
+
+def image_domains(folder: Path) -> list[str]:
+    """The domains that lie in a folder as `<domain>/<class>/<image>`, in alphabetical order.
+
+    Raises:
+        AdaptError: There is none.
+    """
+    found = [path.name for path in _folders(folder) if _folders(_class_root(path))]
+    if not found:
+        raise AdaptError(f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset.")
+    return found
 
 
 def _folders(path: Path) -> list[Path]:

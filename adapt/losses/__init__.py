@@ -17,16 +17,21 @@ from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
+from adapt.losses.linear_coral import coral_map
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
+from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
+from adapt.losses.subspace_alignment import subspace_alignment
+from adapt.losses.tca import tca, transfer_components
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
     "adda",
+    "barycentric_map",
     "bnm",
     "bsp",
     "bss",
@@ -39,6 +44,7 @@ __all__ = [
     "confident",
     "consistency",
     "coral",
+    "coral_map",
     "critic_gap",
     "deepjdot",
     "delta",
@@ -56,6 +62,11 @@ __all__ = [
     "mdd",
     "mmd",
     "multilinear",
+    "nearest_shift",
     "safn",
     "sliced_wasserstein",
+    "subspace_alignment",
+    "tca",
+    "transfer_components",
+    "transport_plan",
 ]

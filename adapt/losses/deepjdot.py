@@ -8,6 +8,7 @@ from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
 from adapt.losses.inputs import feature_pair, full_precision
+from adapt.losses.kernels import squared_distances_between
 
 
 def deepjdot(
@@ -63,7 +64,7 @@ def joint_cost(
     if alpha < 0 or label_weight < 0:
         raise AdaptError(f"deepjdot expects weights of at least 0, found alpha={alpha}, label_weight={label_weight}.")
     log_p = log_softmax(full_precision(target_logits), dim=1)
-    return alpha * _squared_distances(source, target) - label_weight * log_p[:, y].T
+    return alpha * squared_distances_between(source, target) - label_weight * log_p[:, y].T
 
 
 def pot() -> ModuleType:
@@ -75,14 +76,6 @@ def pot() -> ModuleType:
     try:
         import ot
     except ImportError as error:
-        raise AdaptError("DeepJDOT needs POT (Python Optimal Transport): pip install -e '.[ot]'.") from error
+        raise AdaptError("Optimal transport needs POT (Python Optimal Transport): pip install -e '.[ot]'.") from error
     module: ModuleType = ot
     return module
-
-
-def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    # As in `kernels.squared_distances`: without the shift a common offset would cancel in the products, and in half
-    # precision whatever the shift.
-    with torch.autocast(x.device.type, enabled=False):
-        x, y = x - x[:1].detach(), y - x[:1].detach()
-        return (x.square().sum(1)[:, None] + y.square().sum(1)[None, :] - 2 * x @ y.T).clamp_min(0)

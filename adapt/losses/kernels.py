@@ -35,6 +35,23 @@ def squared_distances(x: Tensor) -> Tensor:
         return (norms[:, None] + norms[None, :] - 2 * gram).clamp_min(0)
 
 
+def squared_distances_between(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances from the rows of `x` to those of `y`, from one product.
+
+    Args:
+        x: Points `(N, d)`.
+        y: Points `(M, d)`.
+
+    Returns:
+        Distances `(N, M)`, nonnegative.
+    """
+    # As in `squared_distances`: without the shift a common offset would cancel in the products, and in half precision
+    # whatever the shift.
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = x - x[:1].detach(), y - x[:1].detach()
+        return (x.square().sum(1)[:, None] + y.square().sum(1)[None, :] - 2 * x @ y.T).clamp_min(0)
+
+
 def gaussian_kernel(
     distances: Tensor,
     *,

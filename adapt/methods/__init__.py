@@ -15,15 +15,20 @@ from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
 from adapt.methods.jan import JAN
+from adapt.methods.linear_coral import LinearCORAL
+from adapt.methods.mapping import MappingMethod
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
 from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
+from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.source_only import SourceOnly
+from adapt.methods.subspace_alignment import SubspaceAlignment
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
+from adapt.methods.tca import TCA
 from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
@@ -40,6 +45,7 @@ __all__ = [
     "MDD",
     "MMD",
     "SWD",
+    "TCA",
     "WDGRL",
     "AlternatingMethod",
     "DeepJDOT",
@@ -48,10 +54,14 @@ __all__ = [
     "FineTuning",
     "FixMatch",
     "HoMM",
+    "LinearCORAL",
+    "MappingMethod",
     "Method",
     "MinEnt",
+    "OTMapping",
     "Phase",
     "SelfEnsembling",
     "SourceOnly",
+    "SubspaceAlignment",
     "TargetOnly",
 ]

@@ -1,6 +1,7 @@
 """Tiny files in the layouts of torchvision and of the data sets' authors."""
 
 import bz2
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def write_photos(folder: Path, count: int = 3) -> list[np.ndarray]:
         pixels = generator.integers(0, 256, (40 + 5 * k, 60 - 5 * k, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{k}.jpg")
     return [np.asarray(Image.open(folder / f"{k}.jpg")) for k in range(count)]
+
+
+def write_features(
+    path: Path, size: int, width: int = 6, classes: Sequence[str] = ("bike", "mug"), seed: int = 0
+) -> None:
+    """Random features whose last one never fires, with labels in the order of class folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = np.random.default_rng(seed).normal(seed, 1 + seed, (size, width)).astype(np.float32)
+    features[:, -1] = 0
+    labels = np.arange(size) * len(classes) // size
+    names = np.array([f"{i}.png" for i in range(size)])
+    np.savez(
+        path, features=features, labels=labels, class_names=np.array(classes), files=names, settings=np.array("{}")
+    )
 
 
 def write_images(folder: Path, classes: list[str], per_class: int, extension: str = "png", side: int = 24) -> None:

@@ -6,7 +6,7 @@ import yaml
 
 import adapt.data
 from adapt.data import DomainDataModule
-from tests.data.files import write_images
+from tests.data.files import write_features, write_images
 
 TASKS = sorted((Path(__file__).parents[2] / "configs" / "tasks").glob("*.yaml"))
 
@@ -21,6 +21,9 @@ def build(path: Path, root: Path) -> DomainDataModule:
     if cls is adapt.data.ImageFolders:
         for name in (arguments["source"], arguments["target"]):
             write_images(root / arguments["dataset"] / name, ["bike", "mug"], 2)
+    if cls is adapt.data.Features:
+        for name in (arguments["source"], arguments["target"]):
+            write_features(root / arguments["folder"] / f"{name}.npz", 80)
     return cls(root=str(root), **arguments)
 
 

@@ -1,0 +1,167 @@
+"""Features of a frozen backbone, computed once by `adapt features` and kept in memory."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from adapt.data.base import DomainDataModule, Split
+from adapt.data.views import TensorDomain, in_memory, pool
+from adapt.errors import AdaptError
+
+_INSTRUCTIONS = "`adapt features` writes them there from image folders."
+
+
+class FeatureFile(NamedTuple):
+    """What `<domain>.npz` holds: every sample of a domain, whatever a run makes of them.
+
+    Attributes:
+        features: The backbone's output `(N, d)`, float32.
+        labels: Class indices `(N,)`, int64.
+        class_names: Names of the K classes.
+        files: The images' paths below the domain's folder `(N,)`, in the order of `ImageFolders`.
+        settings: What the features depend on, as JSON.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    class_names: NDArray[np.str_]
+    files: NDArray[np.str_]
+    settings: NDArray[np.str_]
+
+
+class Features(DomainDataModule):
+    """Vectors found on disk as `<root>/<folder>/<domain>.npz`, for `Identity` with a bottleneck, or for `MLP`.
+
+    The splits are those that `ImageFolders` makes of the same images with the same `split_seed`: disjoint training,
+    validation and test sets, or, with `transductive`, the whole target for all three and the held-out share of the
+    source for both its validation and its test.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        folder: Folder below the root that holds the files; the root itself when empty.
+        transductive: Train and test on the whole target.
+        standardise: Subtract means and divide by standard deviations per feature: of the `source`'s training samples,
+            for both domains; of each domain's own (`domains`), as CORAL's and subspace alignment's authors do, which
+            is an adaptation in itself, of every row of a table, source-only included; or `none`.
+        test_fraction: Share of each domain that is its test set; without meaning when `transductive`.
+        **kwargs: See `DomainDataModule`.
+
+    Raises:
+        AdaptError: A domain is not there, cannot be read, has other classes or another width than its partner, or an
+            argument is out of range.
+    """
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        folder: str = "",
+        transductive: bool = False,
+        standardise: Literal["none", "source", "domains"] = "none",
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        self.folder, self.transductive = folder, transductive
+        self.standardise, self.test_fraction = standardise, test_fraction
+        super().__init__(source, target, **kwargs)
+
+    def _check_arguments(self) -> None:
+        if not 0 < self.test_fraction < 1:
+            raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
+        if self.standardise not in ("none", "source", "domains"):
+            raise AdaptError(f"Expected standardise none, source or domains, found {self.standardise!r}.")
+        if self.standardise == "source" and self.source_free:
+            raise AdaptError(
+                "Expected standardise none or domains beside source_free, found source, which reads its samples."
+            )
+        folder = self.data_path(self.folder, instructions=f"Features lie there as <domain>.npz; {_INSTRUCTIONS}")
+        self.known_domains = sorted(path.stem for path in folder.glob("[!.]*.npz"))
+        if not self.known_domains:
+            raise AdaptError(f"Expected features as <domain>.npz in {folder}, found none. {_INSTRUCTIONS}")
+        self.check_domain(self.target)
+        self.class_names = self.domain_classes(self.target)
+        self.input_shape = self._width(self.target)
+        super()._check_arguments()
+        for name in self.sources:
+            if self._width(name) != self.input_shape:
+                raise AdaptError(
+                    f"Expected features of one width, found {self._width(name)[0]} in {name!r} and "
+                    f"{self.input_shape[0]} in {self.target!r}. Extract both with one backbone."
+                )
+
+    def domain_classes(self, name: str) -> list[str]:
+        """The class names that a domain's file holds."""
+        return [str(k) for k in self._read(name).class_names]
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """One split of a domain, the same for every seed of an experiment."""
+        part = self._split(name, split)
+        if self.standardise == "none":
+            return part
+        x, y = _tensors(part)
+        names = self.sources if self.standardise == "source" else [name]
+        reference, _ = _tensors(pool([self._split(each, "train") for each in names]))
+        std = reference.std(0)
+        # A feature that never fires has no scale, and must not be divided by what rounding left of it.
+        std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
+        return TensorDomain((x - reference.mean(0)) / std, y)
+
+    def _split(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        file = self._read(name)
+        whole = TensorDomain(torch.from_numpy(file.features), torch.from_numpy(file.labels))
+        if self.transductive:
+            return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
+        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.split_seed))
+        held = max(1, round(self.test_fraction * len(whole)))
+        at = order[:held] if split == "test" else order[held:]
+        part = TensorDomain(whole.x[at], whole.y[at])
+        return part if split == "test" else self.holdout(part, split)
+
+    def _read(self, name: str) -> FeatureFile:
+        path = self.root / self.folder / f"{name}.npz"
+        if not path.is_file():  # the base names it, with what it was probably meant to be
+            self.check_domain(name)
+        return _cached(path.resolve(), path.stat().st_mtime_ns)
+
+    def _width(self, name: str) -> tuple[int, ...]:
+        return self._read(name).features.shape[1:]
+
+
+def read_features(path: Path) -> FeatureFile:
+    """One domain's file.
+
+    Raises:
+        AdaptError: It cannot be read, or does not hold what `adapt features` writes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = FeatureFile(*(file[name] for name in FeatureFile._fields))
+    except Exception as error:  # zipfile, NumPy and the operating system each have their own
+        raise AdaptError(
+            f"Expected features at {path}, could not read them ({type(error).__name__}: {error}). "
+            "Remove the file and run `adapt features` again."
+        ) from error
+    if found.features.ndim != 2 or len(found.features) != len(found.labels):
+        raise AdaptError(
+            f"Expected features (N, d) and labels (N,) in {path}, found {found.features.shape} and "
+            f"{found.labels.shape}. Remove the file and run `adapt features` again."
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def _cached(path: Path, changed: int) -> FeatureFile:
+    return read_features(path)
+
+
+def _tensors(dataset: Dataset[Any]) -> tuple[Tensor, Tensor]:
+    found = in_memory(dataset)
+    assert found is not None  # every split of this datamodule lies in memory
+    return found

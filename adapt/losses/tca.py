@@ -1,0 +1,104 @@
+"""Transfer component analysis: components of both domains' spread in which their means agree."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from scipy.linalg import eigh
+from torch import Tensor
+
+from adapt.errors import AdaptError
+from adapt.losses.inputs import feature_pair, full_precision
+from adapt.losses.kernels import squared_distances, squared_distances_between
+
+
+class TransferComponents(NamedTuple):
+    """A kernel projection, one for both domains.
+
+    Attributes:
+        landmarks: The samples Z `(m, d)` that the kernel is taken to.
+        weight: W `(m, k)`.
+        bias: What centres the components `(k,)`.
+        bandwidth: b of exp(−d²/b), a scalar; 0 is the linear kernel.
+    """
+
+    landmarks: Tensor
+    weight: Tensor
+    bias: Tensor
+    bandwidth: Tensor
+
+
+def tca(
+    source: Tensor,
+    target: Tensor,
+    *,
+    components: int,
+    kernel: Literal["gaussian", "linear"] = "gaussian",
+    scale: float = 1.0,
+    regularization: float = 1.0,
+    landmarks: Tensor | None = None,
+) -> TransferComponents:
+    """The k components that keep the most variance for the least gap between the domains' means.
+
+    Pan et al. 2011, https://doi.org/10.1109/TNN.2010.2091281: W holds the leading eigenvectors of
+    (K L K + μ I)^{−1} K H K for the pooled kernel matrix K, with L = e eᵀ, e = 1/N on the source and −1/M on the
+    target, and H = I − 11ᵀ/(N + M). L has rank one, so that K L K = g gᵀ with g the gap between the domains' mean
+    kernel values: the components are those of kernel PCA without g's direction, the more so the smaller μ.
+
+    That is cubic in N + M. With landmarks Z, W is sought among functions Σ_j w_j k(·, z_j): K is then `(N + M, m)`,
+    and both statistics still run over all samples. Z = all samples is the paper's method.
+
+    The components are centred and scaled to unit variance over both domains; the paper's have unit scatter.
+
+    Args:
+        source: Features `(N, d)`.
+        target: Features `(M, d)`; N ≠ M is allowed.
+        components: Number of components k.
+        kernel: `gaussian`, exp(−d²/b), or `linear`, the dot product.
+        scale: b in units of the landmarks' mean squared distance, for the Gaussian kernel.
+        regularization: μ, above 0.
+        landmarks: Z `(m, d)`; None for all samples.
+
+    Returns:
+        What `transfer_components` applies, in double precision.
+
+    Raises:
+        AdaptError: Fewer than 2 samples, different widths, an argument out of range, or a k above the kernel's rank.
+    """
+    source, target = (x.double() for x in feature_pair("tca", source, target))
+    z = torch.cat([source, target]) if landmarks is None else landmarks.double()
+    if kernel not in ("gaussian", "linear"):
+        raise AdaptError(f"tca expects kernel 'gaussian' or 'linear', found {kernel!r}.")
+    if regularization <= 0 or scale <= 0:
+        raise AdaptError(f"tca expects positive numbers, found regularization={regularization}, scale={scale}.")
+    if not 1 <= components < len(z):
+        raise AdaptError(f"tca expects components from 1 to {len(z) - 1} for {len(z)} landmarks, found {components}.")
+    bandwidth = z.new_zeros(())
+    if kernel == "gaussian":
+        bandwidth = scale * squared_distances(z).sum() / (len(z) * (len(z) - 1))
+    of_source, of_target = (kernel_values(x, z, bandwidth) for x in (source, target))
+    gap = of_source.mean(0) - of_target.mean(0)
+    pooled = torch.cat([of_source, of_target])
+    mean = pooled.mean(0)
+    scatter = (pooled - mean).T @ (pooled - mean)
+    constraint = torch.outer(gap, gap) + regularization * torch.eye(len(z), dtype=z.dtype, device=z.device)
+    matrices = (matrix.cpu().numpy() for matrix in (scatter, constraint))
+    values, vectors = eigh(*matrices, subset_by_index=[len(z) - components, len(z) - 1])
+    if values[0] <= 1e-10 * values[-1]:
+        raise AdaptError(f"tca found fewer than {components} components that vary: lower components.")
+    # The solver's vectors have wᵀ (K L K + μ I) w = 1, so that wᵀ K H K w is the eigenvalue.
+    weight = torch.from_numpy(vectors * ((len(pooled) - 1) / values) ** 0.5).flip(1).to(z)
+    return TransferComponents(z, weight, -mean @ weight, bandwidth)
+
+
+def transfer_components(x: Tensor, fitted: TransferComponents) -> Tensor:
+    """The components `(N, k)` of features `(N, d)` of either domain."""
+    # The weights are large and of both signs: in half precision their sum would be lost.
+    with torch.autocast(x.device.type, enabled=False):
+        return kernel_values(full_precision(x), fitted.landmarks, fitted.bandwidth) @ fitted.weight + fitted.bias
+
+
+def kernel_values(x: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
+    """Kernel values `(N, m)` between points `(N, d)` and landmarks `(m, d)`; a bandwidth of 0 is the dot product."""
+    if bandwidth == 0:
+        return x @ landmarks.T
+    return torch.exp(-squared_distances_between(x, landmarks) / bandwidth)

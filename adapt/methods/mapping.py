@@ -1,0 +1,162 @@
+"""Mappings of frozen features: write `fit_map` and `mapped`; the base makes the pass, keeps the map and trains."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from adapt.data.batches import Labelled, Pair
+from adapt.encoding import DomainEncoding, Encoding, Encodings
+from adapt.errors import AdaptError
+from adapt.layers import Bottleneck
+from adapt.methods.base import DOMAINS, Method
+
+Side = Literal["source", "target"]
+
+
+class MappingMethod(Method):
+    """Base of the methods that map two domains' frozen features onto each other, once, and then learn a classifier.
+
+    Backbone and bottleneck stay as they are, or as `init_from` brings them, in evaluation mode. When training starts,
+    a pass over each domain's training inputs gives the features that the map is computed from; only the linear
+    classifier is trained, with cross-entropy on the mapped source, by the method's optimizer. Forward and prediction
+    use the target's side of the map; the source's accuracy is that of the source's side.
+
+    The map is in the checkpoint: a continued run does not compute it again. Penalties see both sides, and act on the
+    classifier. Half-precision training leaves the map in full precision.
+
+    Args:
+        components: Width of the mapped features, at most that of the features; None where the map keeps it.
+        **kwargs: Arguments of `Method`.
+
+    Raises:
+        AdaptError: `components` is below 1; training starts with a bottleneck that no run has trained, or without a
+            `DomainDataModule`; an input is mapped before there is a map.
+    """
+
+    family: ClassVar[str] = "mapping"
+    tensors: ClassVar[Sequence[str]] = ()
+    """Names of the tensors that make up the map."""
+
+    def __init__(self, components: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if components is not None:
+            if components < 1:
+                raise AdaptError(f"Expected components of at least 1, found {components}.")
+            self.num_features = min(components, self.num_features)
+            self.classifier = nn.Linear(self.num_features, self.num_classes)
+        self.backbone.requires_grad_(False).eval()
+        self.bottleneck.requires_grad_(False).eval()
+        self.map = FittedTensors(self.tensors)
+        self._side: Side | None = "target"
+
+    def fit_map(self, source: DomainEncoding, target: DomainEncoding) -> dict[str, Tensor]:
+        """The map's tensors, by the names in `tensors`. Every mapping writes this.
+
+        Args:
+            source: Features `(N, d)` and labels of the source's training samples.
+            target: Features `(M, d)` of the target's.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define fit_map(source, target), which returns named tensors.")
+
+    def mapped(self, features: Tensor, side: Side) -> Tensor:
+        """Features `(N, d)` of a domain where the classifier expects them. Every mapping writes this."""
+        raise AdaptError(f"{type(self).__name__} has to define mapped(features, side), which returns features.")
+
+    def encode_source(self, samples: Labelled) -> Encoding:
+        """Source training samples on their side of the map."""
+        with self._seen_from("source"):
+            encoding: Encoding = self(samples.x)
+        return encoding
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Cross-entropy on the mapped source."""
+        return {"source": self.cross_entropy(self.encode_source(batch.source).logits, batch.source.y)}
+
+    def encode(self, batch: Pair) -> Encodings:
+        """Encode each domain on its side of the map."""
+        self._encodings = Encodings(self.encode_source(batch.source), self(batch.target.x))
+        return self._encodings
+
+    def encode_domain(self, role: Side) -> DomainEncoding:
+        """As `Method.encode_domain`, on the role's side of the map."""
+        with self._seen_from(role):
+            return super().encode_domain(role)
+
+    def forward(self, x: Tensor) -> Encoding:
+        """Mapped features and logits of inputs `(N, ...)`, by default of the target."""
+        features = self.bottleneck(self.backbone(x))
+        if self._side is None:  # what the map is fitted to has no logits yet
+            return Encoding(features, features[:, :0])
+        if self.map.empty:
+            raise AdaptError(f"{type(self).__name__} has no map yet: train it, or load a checkpoint of its own.")
+        features = self.mapped(features, self._side)
+        return Encoding(features, self.classifier(features))
+
+    def on_fit_start(self) -> None:
+        """Compute the map, unless the run continues with the one of its checkpoint."""
+        super().on_fit_start()
+        if self.trainer.ckpt_path is not None:
+            return
+        if isinstance(self.bottleneck, Bottleneck) and not self.started:
+            raise AdaptError(
+                f"{type(self).__name__} trains the classifier alone, found a bottleneck that no run has trained. "
+                "Leave --model.bottleneck out, or give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
+            )
+        with self._seen_from(None):
+            source, target = super().encode_domain("source"), super().encode_domain("target")
+        self.map.fill({name: t.to(source.features) for name, t in self.fit_map(source, target).items()})
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the classifier; backbone and bottleneck stay in evaluation mode."""
+        super().train(mode)
+        self.backbone.eval()
+        self.bottleneck.eval()
+        return self
+
+    def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
+        with self._seen_from("source" if DOMAINS[domain] == "source" else "target"):
+            return super()._evaluate(name, batch, domain)
+
+    @contextmanager
+    def _seen_from(self, side: Side | None) -> Iterator[None]:
+        before, self._side = self._side, side
+        try:
+            yield
+        finally:
+            self._side = before
+
+
+class FittedTensors(nn.Module):
+    """Buffers whose sizes only the data tell: empty until they are filled, or loaded.
+
+    Args:
+        names: Their names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        for name in names:
+            self.register_buffer(name, torch.empty(0))
+        self.register_load_state_dict_pre_hook(_take_sizes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was filled in or loaded yet."""
+        return any(buffer.numel() == 0 for buffer in self.buffers())
+
+    def fill(self, values: dict[str, Tensor]) -> None:
+        """Set every buffer."""
+        for name in self._buffers:
+            setattr(self, name, values[name].clone())
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.get_buffer(name)
+
+
+def _take_sizes(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name, buffer in list(module.named_buffers(recurse=False)):
+        if (saved := state_dict.get(prefix + name)) is not None:
+            setattr(module, name, torch.empty_like(saved, device=buffer.device))
