@@ -1,4 +1,4 @@
-"""The `adapt` command: fit, validate, test and predict are one LightningCLI; benchmark and report stand beside it."""
+"""The `adapt` command: fit, validate, test and predict are one LightningCLI; the grid's commands stand beside it."""
 
 import csv
 import json
@@ -38,6 +38,7 @@ USAGE = """usage: adapt COMMAND [options]
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
   benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
   report     make table and page again        adapt report runs/quickstart
+  compare    what changed between two grids   adapt compare runs/before runs/after
 
 `adapt COMMAND --help` lists the options of each.
 """
@@ -265,11 +266,12 @@ def _dispatch(args: list[str]) -> int:
     if command == "--version":
         print(adapt.__version__)
         return 0
-    if command in ("benchmark", "report"):
+    if command in ("benchmark", "report", "compare"):
         # The grid stands on top of the command line, and fit does not need it.
-        from adapt.benchmark.command import benchmark_command, report_command
+        from adapt.benchmark import command as grids
 
-        return (benchmark_command if command == "benchmark" else report_command)(args[1:])
+        own = {"benchmark": grids.benchmark_command, "report": grids.report_command, "compare": grids.compare_command}
+        return own[command](args[1:])
     if command not in LightningCLI.subcommands():
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)

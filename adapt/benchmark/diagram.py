@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matplotlib.transforms import ScaledTranslation
+
 from adapt.analysis.drawing import FAINT, INK, new_figure, save_png
 from adapt.benchmark.pictures import Picture, method_styles
 from adapt.benchmark.plan import AVERAGE
@@ -34,9 +36,9 @@ def draw_diagram(found: Significance, folder: Path) -> Picture | None:
     pairs = nemenyi(ranking)
     p = pd.DataFrame([[pairs[a, b] for b in names] for a in names], index=names, columns=names)
     levels = (len(names) + 1) // 2 + min(len(groups), len(names))
-    figure = new_figure(8.0, 1.3 + 0.26 * levels)
+    figure = new_figure(6.4, 1.3 + 0.26 * levels)
     axes = figure.subplots()
-    critical_difference_diagram(
+    artists = critical_difference_diagram(
         ranks,
         p,
         alpha=ALPHA,
@@ -50,6 +52,13 @@ def draw_diagram(found: Significance, folder: Path) -> Picture | None:
         crossbar_props={"color": INK, "linewidth": 2.6, "solid_capstyle": "round"},
         text_h_margin=0.04 * (max(ranks.values()) - min(ranks.values())),
     )
+    for elbow in artists["elbows"]:
+        elbow.set_clip_on(False)
+    for label in artists["labels"]:
+        # Labels in the lines' colours would be read badly where those are light; and they would touch the lines.
+        label.set_color(INK)
+        gap = ScaledTranslation((-4 if label.get_ha() == "right" else 4) / 72, 0, figure.dpi_scale_trans)
+        label.set_transform(label.get_transform() + gap)
     top = axes.get_ylim()[1] + 0.6
     axes.plot([1, 1 + ranking.critical_difference], [top, top], color=INK, linewidth=1.4, marker="|", clip_on=False)
     axes.text(
@@ -63,7 +72,7 @@ def draw_diagram(found: Significance, folder: Path) -> Picture | None:
     )
     axes.set_xlim(1, len(names))
     axes.tick_params(axis="x", labelsize=8, color=FAINT)
-    axes.set_title(f"average rank over {ranking.tasks} tasks (1 is the best)", fontsize=9, pad=16)
+    figure.suptitle(f"average rank over {ranking.tasks} tasks (1 is the best), {found.summary.rule}", fontsize=9)
     listed = "; ".join(f"{method} {rank:.2f}" for method, rank in ranks.items())
     alike = "; ".join(", ".join(group) for group in groups) or "none"
     alt = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet
+from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_markdown
 from adapt.benchmark.statistics import Estimate, Summary, over_seeds, seed_means
 from adapt.benchmark.tables import columns_of, entry, labels_used, rule_name
 
@@ -54,6 +54,16 @@ def select(results: Sequence[CellResult], summaries: Sequence[Summary]) -> list[
         _selection(results, summaries, column, leading.tasks if column == AVERAGE else (column,))
         for column in columns_of(leading)
     ]
+
+
+def selection_sheets(selection: Selection) -> list[Sheet]:
+    """Accuracies, and the gaps to the oracle where it was recorded."""
+    return [accuracy_sheet(selection), *([gap_sheet(selection)] if selection.gaps else [])]
+
+
+def selection_markdown(selection: Selection) -> str:
+    """The sheets in Markdown."""
+    return "\n".join(["# What each selection rule would have picked\n", *map(to_markdown, selection_sheets(selection))])
 
 
 def accuracy_sheet(selection: Selection) -> Sheet:

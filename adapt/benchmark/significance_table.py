@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adapt.benchmark.plan import SOURCE_ONLY, UNSUPERVISED
 from adapt.benchmark.ranking import FEWEST_TASKS, Ranking, rank_methods
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import MISSING, Entry, Sheet
+from adapt.benchmark.sheet import MISSING, Entry, Sheet, to_markdown
 from adapt.benchmark.significance import (
     ALPHA,
     Comparison,
@@ -53,30 +53,25 @@ def examine(results: Sequence[CellResult], summary: Summary) -> Significance:
 
 
 def significance_sheet(found: Significance) -> Sheet:
-    """Source-only first, then each method's paired difference to it, and the average ranks where there are some."""
-    summary, ranking = found.summary, found.ranking
-    columns = [*COMPARISON_COLUMNS, "Average rank"] if ranking.ranks else [*COMPARISON_COLUMNS]
-
-    def rank_of(method: str) -> list[Entry]:
-        if not ranking.ranks:
-            return []
-        rank = ranking.ranks.get(method)
-        return [Entry(MISSING if rank is None else f"{rank:.2f}")]
-
+    """Each method's paired difference to source-only, and its average rank where there are ranks."""
+    summary, ranks = found.summary, found.ranking.ranks
+    compared = {c.method: c for c in found.comparisons}
     rows = []
-    if found.baseline is not None:
-        reference = tuple([Entry(MISSING)] * len(COMPARISON_COLUMNS) + rank_of(found.baseline))
-        rows.append((found.baseline, labels_used(SOURCE_ONLY), reference))
-    for c in found.comparisons:
-        labels = labels_used(summary.settings[c.method])
-        rows.append((c.method, labels, (*comparison_entries(c), *rank_of(c.method))))
-    baseline = found.baseline or "source-only"
+    for method in summary.methods:
+        # Source-only has a row beside the methods that are compared with it, and none alone.
+        if method not in compared and method not in ranks and not (compared and method == found.baseline):
+            continue
+        c = compared.get(method)
+        entries = [Entry(MISSING)] * len(COMPARISON_COLUMNS) if c is None else comparison_entries(c)
+        rank = [Entry(f"{ranks[method]:.2f}" if method in ranks else MISSING)] if ranks else []
+        rows.append((method, labels_used(summary.settings[method]), (*entries, *rank)))
     caption = (
-        f"Difference to {baseline} in points of target test accuracy, paired by task and seed. "
+        f"Difference to {found.baseline or 'source-only'} in points of target test accuracy, paired by task and seed. "
         f"Model selection: {rule_name(summary.rule)}."
     )
-    notes = [*comparison_notes(found.comparisons)] if found.comparisons else [f"No method beside {baseline} to test."]
-    return Sheet(caption, tuple(columns), tuple(rows), tuple(notes))
+    columns = (*COMPARISON_COLUMNS, *(["Average rank"] if ranks else []))
+    notes = comparison_notes(found.comparisons) if compared else ["No source-only with a method beside it to compare."]
+    return Sheet(caption, columns, tuple(rows), tuple(notes))
 
 
 COMPARISON_COLUMNS = ("Pairs", "+ / − / =", "Mean difference", "Median", "p", "p (Holm)", "Effect r")
@@ -145,6 +140,9 @@ def ranking_sentences(found: Significance) -> list[str]:
         )
         if ranking.p >= ALPHA:
             sentences.append("No difference between the methods was found over tasks.")
+        else:
+            alike = "; ".join(", ".join(group) for group in ranking.alike())
+            sentences.append(f"Ranks not told apart: {alike}." if alike else "All ranks are told apart.")
         if ranking.tasks < _MANY_TASKS:
             sentences.append(f"The χ² approximation is rough below {_MANY_TASKS} tasks.")
         sentences.append("Tasks that share a domain are not independent, which makes p smaller than it should be.")
@@ -158,6 +156,17 @@ def ranking_sentences(found: Significance) -> list[str]:
     elif ranking.tasks >= FEWEST_TASKS and ranking.left_out:
         sentences.append(f"Without a result on some task: {', '.join(ranking.left_out)}.")
     return sentences
+
+
+def significance_markdown(tests: Sequence[Significance], diagram: str = "") -> str:
+    """A section per selection rule; the first shows the diagram."""
+    parts = []
+    for found in tests:
+        sentences = "\n".join(f"{sentence}  " for sentence in ranking_sentences(found)).rstrip()
+        parts.append(f"## {found.summary.rule}\n\n{to_markdown(significance_sheet(found))}\n{sentences}\n")
+    if diagram:
+        parts[0] += f"\n{diagram}\n"
+    return "\n".join(["# Which differences are more than chance\n", *parts])
 
 
 def significance_csv(tests: Sequence[Significance]) -> str:

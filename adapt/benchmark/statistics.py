@@ -81,7 +81,7 @@ def summarise(
     """
     task_order = _order([result.task for result in results], tasks)
     settings = {result.method: result.setting for result in results}
-    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: _place(settings[m]))
+    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: place(settings[m]))
     accuracies: dict[tuple[str, str], dict[int, float]] = {}
     failed: dict[tuple[str, str], int] = {}
     for result in results:
@@ -148,7 +148,8 @@ def _order(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
 
 
-def _place(setting: str) -> int:
+def place(setting: str) -> int:
+    """Where a method stands in a table: source-only first, train-on-target last."""
     return {SOURCE_ONLY: 0, TARGET_LABELS: 2}.get(setting, 1)
 
 
