@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from adapt.benchmark.plan import SOURCE_ONLY, TARGET_LABELS
@@ -165,6 +166,6 @@ def _interval(differences: Mapping[Pair, float]) -> float | None:
     return half_width([float(np.mean(list(of_tasks.values()))) for of_tasks in by_seed.values()])
 
 
-def _nonzero(differences: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    rounded = np.round(np.asarray(differences, dtype=float), DECIMALS)
+def _nonzero(differences: Sequence[float]) -> npt.NDArray[np.float64]:
+    rounded: npt.NDArray[np.float64] = np.round(np.asarray(differences, dtype=float), DECIMALS)
     return rounded[rounded != 0]

@@ -184,7 +184,7 @@ def significance_rows(tests: Sequence[Significance]) -> list[list[str | float | 
     rows: list[list[str | float | int | None]] = []
     for found in tests:
         rule, ranks = found.summary.rule, found.ranking.ranks
-        if found.baseline in ranks:
+        if found.baseline is not None and found.baseline in ranks:
             rows.append([rule, found.baseline, SOURCE_ONLY, *[None] * 9, ranks[found.baseline]])
         for c in found.comparisons:
             numbers = [c.n, c.better, c.worse, c.mean, c.ci, c.median, c.p, c.p_holm, c.effect]
