@@ -1,4 +1,4 @@
-"""The `adapt` command: the training commands are one LightningCLI; benchmark, report and features stand beside it."""
+"""The `adapt` command: the training commands are one LightningCLI; all others stand beside it."""
 
 import csv
 import json
@@ -39,6 +39,7 @@ USAGE = """usage: adapt COMMAND [options]
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
   benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
   report     make table and page again        adapt report runs/quickstart
+  compare    what changed between two grids   adapt compare runs/before runs/after
   features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
 
 `adapt COMMAND --help` lists the options of each.
@@ -267,11 +268,12 @@ def _dispatch(args: list[str]) -> int:
     if command == "--version":
         print(adapt.__version__)
         return 0
-    if command in ("benchmark", "report"):
+    if command in ("benchmark", "report", "compare"):
         # The grid stands on top of the command line, and fit does not need it.
-        from adapt.benchmark.command import benchmark_command, report_command
+        from adapt.benchmark import command as grids
 
-        return (benchmark_command if command == "benchmark" else report_command)(args[1:])
+        own = {"benchmark": grids.benchmark_command, "report": grids.report_command, "compare": grids.compare_command}
+        return own[command](args[1:])
     if command == "features":
         from adapt.features import features_command
 

@@ -1,4 +1,4 @@
-"""`adapt benchmark` and `adapt report`."""
+"""`adapt benchmark`, `adapt report` and `adapt compare`."""
 
 import argparse
 import shlex
@@ -7,11 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from adapt.benchmark.changes import changes_sentences, changes_sheet, compare_grids
 from adapt.benchmark.comparison import log_comparison
 from adapt.benchmark.grid import run_grid
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
+from adapt.benchmark.selection_table import negative_transfers, selection_sheets
+from adapt.benchmark.sheet import to_terminal
+from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
 from adapt.benchmark.tables import terminal_table
 from adapt.tracking import WandbMode, is_disabled, is_offline
 
@@ -77,6 +81,32 @@ def report_command(argv: list[str]) -> int:
     return 0
 
 
+def compare_command(argv: list[str]) -> int:
+    """Say what changed between two benchmarks.
+
+    Args:
+        argv: Arguments after `adapt compare`.
+
+    Returns:
+        0.
+
+    Raises:
+        AdaptError: When a folder holds no results, or the two have nothing to compare.
+    """
+    parser = argparse.ArgumentParser("adapt compare", description="What changed between two grids, with statistics.")
+    parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the benchmark that was there before")
+    parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the other one")
+    parser.add_argument("--rule", default="last", help="selection rule of the accuracies (default: last)")
+    arguments = parser.parse_args(argv)
+    changes = compare_grids(arguments.first, arguments.second, arguments.rule)
+    console = _console()
+    _say(console, f"A: {arguments.first}\nB: {arguments.second}")
+    console.print(to_terminal(changes_sheet(changes)))
+    for sentence in changes_sentences(changes):
+        _say(console, sentence)
+    return 0
+
+
 def _benchmark_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "adapt benchmark", description="Run tasks × methods × seeds; finished cells are never run twice."
@@ -108,7 +138,18 @@ def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, c
 
 def _show(report: Report, console: Console) -> None:
     console.print(terminal_table(report.summaries[0]))
-    files = (report.page, report.markdown, report.latex, report.table, report.results)
+    for sentence in negative_transfers(report.summaries):
+        console.print(sentence, style="yellow", markup=False, highlight=False)
+    if len(report.summaries) > 1:
+        for sheet in selection_sheets(report.selections[-1]):
+            console.print(to_terminal(sheet))
+    sheet = significance_sheet(report.tests[0])
+    if sheet.rows:
+        console.print(to_terminal(sheet))
+    for sentence in [*ranking_sentences(report.tests[0]), *report.remarks]:
+        console.print(sentence, style="dim", markup=False, highlight=False)
+    tables = (report.markdown, report.latex, report.table, report.selection, report.significance, report.results)
+    files = (report.page, *tables)
     _say(console, "Written: " + ", ".join(map(str, files)))
 
 

@@ -7,6 +7,10 @@ import wandb
 
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.results import CSV_COLUMNS, csv_rows, read_results
+from adapt.benchmark.selection_table import CSV_COLUMNS as SELECTION_COLUMNS
+from adapt.benchmark.selection_table import negative_transfers, selection_rows
+from adapt.benchmark.significance_table import CSV_COLUMNS as SIGNIFICANCE_COLUMNS
+from adapt.benchmark.significance_table import significance_rows
 from adapt.benchmark.statistics import Summary
 from adapt.benchmark.tables import CSV_COLUMNS as SUMMARY_COLUMNS
 from adapt.benchmark.tables import columns_of, rule_name
@@ -17,7 +21,7 @@ JOB_TYPE = "comparison"
 def log_comparison(
     directory: Path, project: str, group: str, offline: bool, save_dir: Path, report: Report | None = None
 ) -> None:
-    """Log result rows, summary, bar charts and pictures as one run of job type `comparison`.
+    """Log result rows, summary, selection, tests, bar charts and pictures as one run of job type `comparison`.
 
     Args:
         directory: The benchmark's folder.
@@ -51,6 +55,8 @@ def log_comparison(
         content: dict[str, Any] = {
             "results": wandb.Table(columns=list(CSV_COLUMNS), data=rows),
             "summary": wandb.Table(columns=list(SUMMARY_COLUMNS), data=summary_rows),
+            "selection": wandb.Table(columns=list(SELECTION_COLUMNS), data=selection_rows(report.selections)),
+            "significance": wandb.Table(columns=list(SIGNIFICANCE_COLUMNS), data=significance_rows(report.tests)),
         }
         leading = report.summaries[0]
         for name, estimates in columns_of(leading).items():
@@ -61,6 +67,7 @@ def log_comparison(
         for picture in report.pictures:
             image = wandb.Image(str(picture.path), caption=picture.title)
             content.setdefault(f"pictures/{picture.kind}", []).append(image)
+        run.summary["negative_transfer"] = " ".join(negative_transfers(report.summaries)) or "none"
         run.log(content)
     except BaseException:
         run.finish(exit_code=1)

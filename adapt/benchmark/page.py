@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from adapt.benchmark.pictures import Picture
 from adapt.benchmark.progress import duration
 from adapt.benchmark.results import CellResult
+from adapt.benchmark.selection_table import Selection, negative_transfers, selection_sheets
+from adapt.benchmark.sheet import to_html
+from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
 from adapt.benchmark.statistics import Summary
 from adapt.benchmark.tables import html_table, rule_name
 
@@ -15,6 +18,12 @@ from adapt.benchmark.tables import html_table, rule_name
 MOST_PICTURE_BYTES = 5_500_000
 
 _KINDS = {
+    "critical-difference": (
+        "Average ranks",
+        "Further left is better. Methods under one thick bar are not told apart: their ranks lie within the critical "
+        "difference (Nemenyi, 0.05).",
+        "full",
+    ),
     "bars": ("Accuracy", "Bars are means over seeds; the dashed line is source-only.", "wide"),
     "curves": ("Learning curves", "Mean over seeds; the band is the 95% interval.", "full"),
     "embedding": (
@@ -67,6 +76,9 @@ class Facts:
     command: str
     results: Sequence[CellResult]
     tasks_without_pictures: Sequence[str]
+    selection: Selection
+    significance: Significance
+    remarks: Sequence[str]
 
 
 def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
@@ -79,7 +91,9 @@ def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Pi
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{name}: benchmark</title><style>{_STYLE}</style></head><body>",
         f"<header><h1>{name}</h1>{_lead(facts, leading)}</header><main>",
-        f"<section><h2>Result</h2>{html_table(leading)}</section>",
+        f"<section><h2>Result</h2>{html_table(leading)}{_sentences(negative_transfers(summaries))}</section>",
+        *_selection(facts.selection),
+        *_significance(facts, len(others)),
         *_picture_sections(pictures, facts.tasks_without_pictures),
     ]
     if others:
@@ -97,6 +111,25 @@ def _lead(facts: Facts, summary: Summary) -> str:
         f"{_count(len(summary.seeds), 'seed')}: {_count(len(facts.results), 'run')}"
     )
     return f'<p class="lead">{counts}{f", {failed} without a result" if failed else ""}.</p>'
+
+
+def _selection(selection: Selection) -> list[str]:
+    if len(selection.rules) < 2:
+        return []
+    return ["<section><h2>Model selection</h2>", *map(to_html, selection_sheets(selection)), "</section>"]
+
+
+def _significance(facts: Facts, others: int) -> list[str]:
+    sheet = significance_sheet(facts.significance)
+    sentences = [*ranking_sentences(facts.significance), *facts.remarks]
+    more = '<p class="note">Under the other rules: significance.md beside this page.</p>' if others else ""
+    # Without a method to compare, headings over nothing would look like a table that failed.
+    table = to_html(sheet) if sheet.rows else _sentences(sheet.notes)
+    return ["<section><h2>Significance</h2>", table, _sentences(sentences), more, "</section>"]
+
+
+def _sentences(sentences: Iterable[str]) -> str:
+    return "".join(f'<p class="note">{html.escape(sentence)}</p>' for sentence in sentences)
 
 
 def _picture_sections(pictures: Sequence[Picture], left_out: Sequence[str]) -> list[str]:

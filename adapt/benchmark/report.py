@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt.benchmark.diagram import NEEDED, draw_diagram
 from adapt.benchmark.grid import PLAN_FILE
 from adapt.benchmark.page import Facts, build_page
 from adapt.benchmark.pictures import Picture, draw_pictures
 from adapt.benchmark.results import read_results, write_atomically, write_csv
+from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_markdown
+from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
 from adapt.benchmark.tables import csv_table, latex_table, markdown_table
 
@@ -18,21 +21,35 @@ MOST_PICTURED_TASKS = 6
 
 @dataclass(frozen=True)
 class Report:
-    """Where the parts of a report lie, and the summaries behind them, one per selection rule."""
+    """Where the parts of a report lie, and what they show.
+
+    Attributes:
+        results: `results.csv`; the paths after it likewise.
+        pictures: All pictures, the critical-difference diagram first.
+        summaries: One per selection rule.
+        selections: One per task, and with several of them their average last.
+        tests: One per selection rule.
+        remarks: What the report lacks, and how to get it.
+    """
 
     results: Path
     markdown: Path
     latex: Path
     table: Path
+    selection: Path
+    significance: Path
     page: Path
     pictures: tuple[Picture, ...]
     summaries: tuple[Summary, ...]
+    selections: tuple[Selection, ...]
+    tests: tuple[Significance, ...]
+    remarks: tuple[str, ...]
 
 
 def build_report(directory: Path) -> Report:
-    """Write `results.csv`, `table.md`, `table.tex`, `table.csv`, `report.html` and `pictures/`.
+    """Write `results.csv`, `table`, `selection` and `significance` as `.md` and `.csv`, `report.html` and `pictures/`.
 
-    Only the first tasks of a large grid get pictures, and the page says so.
+    The table also comes as `table.tex`. Only the first tasks of a large grid get pictures, and the page says so.
 
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
@@ -46,28 +63,52 @@ def build_report(directory: Path) -> Report:
     folder = directory / "pictures"
     # Pictures of methods that the folder no longer holds would otherwise stay.
     shutil.rmtree(folder, ignore_errors=True)
-    pictures = draw_pictures(results, leading, pictured, folder)
+    selections = select(results, summaries)
+    tests = tuple(examine(results, summary) for summary in summaries)
+    diagram, remarks = _diagram(tests[0], folder)
+    pictures = [*diagram, *draw_pictures(results, leading, pictured, folder)]
     facts = Facts(
         benchmark=str(plan.get("benchmark") or directory.resolve().name),
         command=str(plan.get("command") or ""),
         results=results,
         tasks_without_pictures=leading.tasks[MOST_PICTURED_TASKS:],
+        selection=selections[-1],
+        significance=tests[0],
+        remarks=remarks,
     )
     report = Report(
         results=directory / "results.csv",
         markdown=directory / "table.md",
         latex=directory / "table.tex",
         table=directory / "table.csv",
+        selection=directory / "selection.md",
+        significance=directory / "significance.md",
         page=directory / "report.html",
         pictures=tuple(pictures),
         summaries=summaries,
+        selections=tuple(selections),
+        tests=tests,
+        remarks=tuple(remarks),
     )
     write_csv(results, report.results)
     write_atomically(report.markdown, "\n".join(markdown_table(summary) for summary in summaries))
     write_atomically(report.latex, "\n".join(latex_table(summary) for summary in summaries))
     write_atomically(report.table, csv_table(summaries))
+    write_atomically(report.selection, selection_markdown(selections[-1]))
+    write_atomically(report.selection.with_suffix(".csv"), selection_csv(selections))
+    shown = "\n".join([*(f"![{p.alt}](pictures/{p.path.name})" for p in diagram), *remarks])
+    write_atomically(report.significance, significance_markdown(tests, shown))
+    write_atomically(report.significance.with_suffix(".csv"), significance_csv(tests))
     write_atomically(report.page, build_page(facts, summaries, pictures))
     return report
+
+
+def _diagram(found: Significance, folder: Path) -> tuple[list[Picture], list[str]]:
+    try:
+        picture = draw_diagram(found, folder)
+    except ImportError:
+        return [], [NEEDED]
+    return [] if picture is None else [picture], []
 
 
 def _read_plan(directory: Path) -> dict[str, Any]:

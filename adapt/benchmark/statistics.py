@@ -81,7 +81,7 @@ def summarise(
     """
     task_order = _order([result.task for result in results], tasks)
     settings = {result.method: result.setting for result in results}
-    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: _place(settings[m]))
+    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: place(settings[m]))
     accuracies: dict[tuple[str, str], dict[int, float]] = {}
     failed: dict[tuple[str, str], int] = {}
     for result in results:
@@ -90,14 +90,12 @@ def summarise(
         if (accuracy := result.accuracy(rule)) is not None:
             by_seed[result.seed] = accuracy
         failed[key] = failed.get(key, 0) + (result.status != "ok")
-    cells = {key: _estimate(list(by_seed.values()), failed[key]) for key, by_seed in accuracies.items()}
+    cells = {key: over_seeds(list(by_seed.values()), failed[key]) for key, by_seed in accuracies.items()}
     averages: dict[str, Estimate] = {}
     if len(task_order) > 1:
         for method in method_order:
-            per_task = [accuracies.get((method, task), {}) for task in task_order]
-            whole = sorted(set.intersection(*map(set, per_task)))
-            means = [float(np.mean([by_seed[seed] for by_seed in per_task])) for seed in whole]
-            averages[method] = _estimate(means, sum(failed.get((method, task), 0) for task in task_order))
+            means = list(seed_means({task: accuracies.get((method, task), {}) for task in task_order}).values())
+            averages[method] = over_seeds(means, sum(failed.get((method, task), 0) for task in task_order))
     return Summary(
         rule=rule,
         tasks=tuple(task_order),
@@ -113,6 +111,12 @@ def summarise(
             for method, estimate in averages.items()
         },
     )
+
+
+def seed_means(by_task: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
+    """Mean over tasks per seed, of the seeds that have a value on every task."""
+    whole = sorted(set.intersection(*map(set, by_task.values()))) if by_task else []
+    return {seed: float(np.mean([by_seed[seed] for by_seed in by_task.values()])) for seed in whole}
 
 
 def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:
@@ -134,7 +138,8 @@ def rules_of(results: Sequence[CellResult]) -> list[str]:
     return sorted(found or ["last"], key=lambda rule: {"last": 0, "oracle": 2}.get(rule, 1))
 
 
-def _estimate(values: Sequence[float], failed: int) -> Estimate:
+def over_seeds(values: Sequence[float], failed: int = 0) -> Estimate:
+    """Mean and interval of one value per seed."""
     return Estimate(float(np.mean(values)) if values else None, half_width(values), len(values), failed)
 
 
@@ -143,7 +148,8 @@ def _order(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
 
 
-def _place(setting: str) -> int:
+def place(setting: str) -> int:
+    """Where a method stands in a table: source-only first, train-on-target last."""
     return {SOURCE_ONLY: 0, TARGET_LABELS: 2}.get(setting, 1)
 
 

@@ -28,5 +28,6 @@ def test_one_offline_run_holds_table_charts_and_pictures(tmp_path: Path) -> None
     assert content["columns"] == list(CSV_COLUMNS)
     assert sum(row[1] == "DANN" and row[4] == "last" and row[6] == 0.8 for row in content["data"]) == 1
     assert any(row[7] == "failed" and row[6] is None for row in content["data"])
+    assert (history["selection.nrows"], history["significance.nrows"]) == ([12], [6])
     assert any("bars" in key for key in history)
     assert len(list((tmp_path / "logs").rglob("media/images/**/*.png"))) == len(report.pictures)

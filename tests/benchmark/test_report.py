@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -94,6 +95,39 @@ def test_tables_come_under_every_rule_and_the_csv_has_every_row(directory: Path)
     assert (directory / "table.tex").read_text().count(r"\begin{tabular}") == 3
     assert len((directory / "table.csv").read_text().splitlines()) == 1 + 3 * 4
     assert len((directory / "results.csv").read_text().splitlines()) == 1 + 7 * 3 + 1
+
+
+def test_selection_and_significance_stand_in_files_and_on_the_page(directory: Path) -> None:
+    page = (directory / "report.html").read_text()
+    selection, tests = ((directory / name).read_text() for name in ("selection.md", "significance.md"))
+    assert "| DANN | none | 80.1 ± 1.3 | 79.1 ± 1.3 | 81.1 ± 1.3 |" in selection
+    assert "| DANN | none | **1.0 ± 0.0** | 2.0 ± 0.0 |" in selection
+    assert "| DANN | none | 2 | 2 / 0 / 0 | +20.0 ± 0.0 | +20.0 | too few pairs | too few pairs | +1.00 |" in tests
+    assert [line for line in tests.splitlines() if line.startswith("## ")] == [
+        "## last",
+        "## source_accuracy",
+        "## oracle",
+    ]
+    for text in ("<h2>Model selection</h2>", "<h2>Significance</h2>", "No Friedman test over tasks: it needs 3 tasks"):
+        assert text in page, text
+    assert len((directory / "significance.csv").read_text().splitlines()) == 1 + 3 * 2
+    assert len((directory / "selection.csv").read_text().splitlines()) == 1 + 3 * 4
+
+
+def test_a_grid_of_tasks_has_a_critical_difference_diagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scikit_posthocs", reason="needs adapt-lightning[stats]")
+    monkeypatch.setattr("adapt.benchmark.report.MOST_PICTURED_TASKS", 0)
+    write_benchmark(tmp_path, tasks=("a", "b", "c", "d"))
+    report = build_report(tmp_path)
+    assert [picture.kind for picture in report.pictures] == ["critical-difference", "bars"]
+    assert "pictures/critical-difference.png" in report.significance.read_text()
+    assert "<h2>Average ranks</h2>" in report.page.read_text()
+
+    # Without the library there is a sentence in its place.
+    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
+    report = build_report(tmp_path)
+    assert [picture.kind for picture in report.pictures] == ["bars"]
+    assert "pip install &#x27;adapt-lightning[stats]&#x27;" in report.page.read_text()
 
 
 def test_missing_and_broken_pictures_are_left_out(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import pytest
 from rich.console import Console
 
 from adapt.benchmark.results import CellResult
+from adapt.benchmark.sheet import latex
 from adapt.benchmark.statistics import Summary, summarise
-from adapt.benchmark.tables import csv_table, html_table, latex, latex_table, markdown_table, terminal_table
+from adapt.benchmark.tables import csv_table, html_table, latex_table, markdown_table, terminal_table
 from tests.benchmark.synthetic import result
 
 TABLE: dict[str, list[float | None]] = {

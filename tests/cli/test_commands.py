@@ -150,4 +150,6 @@ def test_the_default_folder_is_never_written_twice(task: str, tmp_path: Path, mo
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == main(["--help"]) == main(["--version"]) == 0
     printed = capsys.readouterr().out
-    assert all(command in printed for command in ("fit", "validate", "test", "predict", "benchmark", "report"))
+    assert all(
+        command in printed for command in ("fit", "validate", "test", "predict", "benchmark", "report", "compare")
+    )

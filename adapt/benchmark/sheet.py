@@ -1,0 +1,161 @@
+"""A table of methods as text in cells, and the same table for a terminal, in Markdown, LaTeX and HTML."""
+
+import html
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+Rank = Literal["best", "second", ""]
+
+MISSING = "–"
+
+_HEAD = ("Method", "Target labels")
+_MOST_TERMINAL_COLUMNS = 4
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "→": r"$\rightarrow$",
+    "↓": r"$\downarrow$",
+    "±": r"$\pm$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "≥": r"$\geq$",
+    "λ": r"$\lambda$",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a table: the number, whether it is a best one, and what has to be said about it."""
+
+    number: str
+    rank: Rank = ""
+    notes: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The entry without emphasis."""
+        return f"{self.number} {self.notes}".strip()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table with a row per method.
+
+    Attributes:
+        caption: What the numbers are.
+        columns: Headings of the entries.
+        rows: Method, the target labels that it trains on, and an entry per column.
+        notes: Sentences that explain the marks in the table.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Entry, ...]], ...]
+    notes: tuple[str, ...] = ()
+
+
+def to_markdown(sheet: Sheet) -> str:
+    """The table in Markdown, with caption and notes."""
+
+    def cell(entry: Entry) -> str:
+        number = {"best": f"**{entry.number}**", "second": f"<ins>{entry.number}</ins>"}.get(entry.rank, entry.number)
+        return f"{number} {_pipes(entry.notes)}".strip()
+
+    lines = [
+        sheet.caption,
+        "",
+        "| " + " | ".join([*_HEAD, *map(_pipes, sheet.columns)]) + " |",
+        "|" + "|".join(["---", "---", *["--:"] * len(sheet.columns)]) + "|",
+    ]
+    for method, labels, entries in sheet.rows:
+        lines.append("| " + " | ".join([_pipes(method), labels, *map(cell, entries)]) + " |")
+    return "\n".join([*lines, "", *(f"{note}  " for note in sheet.notes)]).rstrip() + "\n"
+
+
+def to_latex(sheet: Sheet) -> str:
+    r"""The table in LaTeX; needs `\usepackage{booktabs}`."""
+
+    def cell(entry: Entry) -> str:
+        number = latex(entry.number)
+        number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(entry.rank, number)
+        return f"{number} {latex(entry.notes)}".strip()
+
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex(' '.join([sheet.caption, *sheet.notes]))}}}",
+        rf"\begin{{tabular}}{{ll{'r' * len(sheet.columns)}}}",
+        r"\toprule",
+        " & ".join(map(latex, [*_HEAD, *sheet.columns])) + r" \\",
+        r"\midrule",
+    ]
+    for method, labels, entries in sheet.rows:
+        lines.append(" & ".join([latex(method), latex(labels), *map(cell, entries)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def to_html(sheet: Sheet) -> str:
+    """The table in HTML, with caption and notes."""
+
+    def cell(entry: Entry) -> str:
+        number = html.escape(entry.number)
+        number = {"best": f"<strong>{number}</strong>", "second": f"<u>{number}</u>"}.get(entry.rank, number)
+        return f"<td>{number} <small>{html.escape(entry.notes)}</small></td>" if entry.notes else f"<td>{number}</td>"
+
+    def name(method: str, labels: str) -> str:
+        small = f"<small>target labels: {html.escape(labels)}</small>" if labels else ""
+        return f'<th scope="row">{html.escape(method)}{small}</th>'
+
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in [_HEAD[0], *sheet.columns])
+    body = "\n".join(
+        f"<tr>{name(method, labels)}{''.join(map(cell, entries))}</tr>" for method, labels, entries in sheet.rows
+    )
+    explained = "".join(f'<p class="note">{html.escape(note)}</p>' for note in sheet.notes)
+    return (
+        f'<p class="note">{html.escape(sheet.caption)}</p><div class="scroll"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{explained}"
+    )
+
+
+def to_terminal(sheet: Sheet) -> Group:
+    """The table for `rich`, with caption and notes."""
+    styles = {"best": "bold green", "second": "underline", "": ""}
+
+    def cell(entry: Entry) -> Text:
+        return Text.assemble((entry.number, styles[entry.rank]), (f" {entry.notes}" if entry.notes else "", "yellow"))
+
+    rows = [[*map(Text, _HEAD), *map(Text, sheet.columns)]]
+    rows += [[Text(method), Text(labels), *map(cell, entries)] for method, labels, entries in sheet.rows]
+    # Many columns fit a screen only below one another.
+    transposed = len(sheet.columns) > max(_MOST_TERMINAL_COLUMNS, len(sheet.rows))
+    if transposed:
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    table = Table()
+    for position, head in enumerate(rows[0]):
+        table.add_column(head, justify="left" if position == 0 or (position == 1 and not transposed) else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return Group(Text(sheet.caption), table, *(Text(note, style="dim") for note in sheet.notes))
+
+
+def latex(text: str) -> str:
+    """Text with everything escaped that LaTeX would read as a command."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _pipes(text: str) -> str:
+    return text.replace("|", "\\|")
