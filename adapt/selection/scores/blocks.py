@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-ENTRIES = 2**24
-"""Entries of one block by default: 64 MiB in float32."""
+ENTRIES, LEAST_ROWS = 2**20, 32
+"""Entries of one block by default, 4 MiB in float32: what a core's cache holds. But no fewer rows than these."""
 
 
 def row_blocks(rows: int, entries_per_row: int, block: int | None = None) -> Iterator[slice]:
@@ -17,7 +17,7 @@ def row_blocks(rows: int, entries_per_row: int, block: int | None = None) -> Ite
         entries_per_row: Numbers that a row needs at the same time; with `block` None it decides the block's height.
         block: Rows per block.
     """
-    height = block or max(1, ENTRIES // entries_per_row)
+    height = block or max(LEAST_ROWS, ENTRIES // entries_per_row)
     for start in range(0, rows, height):
         yield slice(start, min(start + height, rows))
 

@@ -1,5 +1,7 @@
 """Nuclear norm of the target's predictions."""
 
+import math
+
 from torch import Tensor
 
 from adapt import losses
@@ -22,5 +24,5 @@ def bnm(logits: Tensor) -> Tensor:
     Raises:
         AdaptError: `logits` is no matrix or is empty.
     """
-    norm = -losses.bnm(logits) * len(logits)
-    return norm / (len(logits) * min(logits.shape)) ** 0.5
+    # The loss divides by N, and the bound is √(N min(N, K)).
+    return -losses.bnm(logits) * math.sqrt(len(logits) / min(logits.shape))

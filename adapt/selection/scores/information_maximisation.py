@@ -26,4 +26,5 @@ def information_maximisation(logits: Tensor) -> Tensor:
         AdaptError: `logits` is no matrix or is empty.
     """
     mean = class_logits("information_maximisation", logits).softmax(1).mean(0)
-    return torch.special.entr(mean).sum() - losses.entropy(logits)
+    of_mean: Tensor = torch.special.entr(mean).sum()
+    return of_mean - losses.entropy(logits)

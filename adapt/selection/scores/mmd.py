@@ -17,13 +17,13 @@ def mmd(source: Tensor, target: Tensor, *, block: int | None = None) -> Tensor:
     Gaussians around the mean squared distance, unbiased), without the matrix of all pairs in memory. Features that
     are alike whatever the class reach the maximum, too.
 
-    Cost: O((N + M)² d) time, O((N + M) d) memory and one block of 64 MiB and its copies: MMD_COST for N = M = 50 000
+    Cost: O((N + M)² d) time, O((N + M) d) memory with blocks of 32 rows or more: MMD_COST for N = M = 50 000
     and d = 256 on one CPU core.
 
     Args:
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
-        block: Rows handled at a time; by default as many as fill 64 MiB. The result does not depend on it.
+        block: Rows handled at a time; by default as many as fill 4 MiB, at least 32. The result does not depend on it.
 
     Returns:
         Scalar without unit, in [−10, 10]; a little above 0 where the domains cannot be told apart.

@@ -18,13 +18,13 @@ def silhouette(features: Tensor, logits: Tensor, *, block: int | None = None) ->
     its own class and b the least mean distance to another; 0 for a class's only sample. Where all predictions are of
     one class it is undefined, and −1 here, so that a collapsed network is not chosen.
 
-    Cost: O(N²(d + K)) time, O(N(d + K)) memory and one block of 64 MiB and its copies: SILHOUETTE_COST for N = 50 000,
+    Cost: O(N²(d + K)) time, O(N(d + K)) memory with blocks of 32 rows or more: SILHOUETTE_COST for N = 50 000,
     d = 256 and K = 31 on one CPU core.
 
     Args:
         features: Features of the target `(N, d)`.
         logits: Class logits of the target `(N, K)`.
-        block: Rows handled at a time; by default as many as fill 64 MiB. The result does not depend on it.
+        block: Rows handled at a time; by default as many as fill 4 MiB, at least 32. The result does not depend on it.
 
     Returns:
         Scalar without unit, in [−1, 1].
@@ -38,9 +38,9 @@ def silhouette(features: Tensor, logits: Tensor, *, block: int | None = None) ->
             f"silhouette expects features (N, d) beside logits (N, K), found {tuple(features.shape)} and "
             f"{tuple(logits.shape)}."
         )
-    clusters = classes.unique(return_inverse=True)[1]
-    members = one_hot(clusters).to(features)
-    sizes = members.sum(0)
+    members = one_hot(classes).to(features)
+    members = members[:, members.any(0)]
+    clusters, sizes = members.argmax(1), members.sum(0)
     if len(sizes) == 1:
         return -torch.ones_like(sizes[0])
     total = features.new_zeros(())

@@ -18,13 +18,13 @@ def snd(logits: Tensor, *, temperature: float = 0.05, block: int | None = None) 
     for every sample reaches the maximum. The authors' code leaves the sample itself in with similarity −1 rather than
     out, a difference below e^{−1/τ}.
 
-    Cost: O(N²K) time, O(NK) memory and one block of 64 MiB and its copies: SND_COST for N = 50 000 and K = 31 on one
+    Cost: O(N²K) time, O(NK) memory with blocks of 32 rows or more: SND_COST for N = 50 000 and K = 31 on one
     CPU core.
 
     Args:
         logits: Class logits of the target `(N, K)`.
         temperature: τ.
-        block: Rows handled at a time; by default as many as fill 64 MiB. The result does not depend on it.
+        block: Rows handled at a time; by default as many as fill 4 MiB, at least 32. The result does not depend on it.
 
     Returns:
         Scalar in nats, in [0, log(N − 1)]: comparable only between equal numbers of samples.
