@@ -17,7 +17,7 @@ def mmd(source: Tensor, target: Tensor, *, block: int | None = None) -> Tensor:
     Gaussians around the mean squared distance, unbiased), without the matrix of all pairs in memory. Features that
     are alike whatever the class reach the maximum, too.
 
-    Cost: O((N + M)² d) time, O((N + M) d) memory with blocks of 32 rows or more: MMD_COST for N = M = 50 000
+    Cost: O((N + M)² d) time, O((N + M) d) memory with blocks of 32 rows or more: about 6 minutes, extrapolated from 0.6 s for N = M = 2000, for N = M = 50 000
     and d = 256 on one CPU core.
 
     Args:
