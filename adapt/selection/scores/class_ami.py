@@ -19,8 +19,8 @@ def class_ami(features: Tensor, logits: Tensor, *, seed: int = 0) -> Tensor:
     ClassAMI, Musgrave et al. 2022, https://arxiv.org/abs/2208.07360: K-means with as many clusters as classes (the
     best of ten starts), and AMI = (I − E I) / (mean of the two entropies − E I).
 
-    Cost: O(NKd) per iteration of K-means and O(NK) memory, on the CPU: about 10 s, extrapolated from 0.3 s for N = 2000, for N = 50 000, d = 256 and K = 31 on
-    one core.
+    Cost: O(NKd) per iteration of K-means and O(N(d + K)) memory, on the CPU: with d = 256 and K = 31 on one core 0.3 s
+    for N = 2000, and from that about 10 s for N = 50 000.
 
     Args:
         features: Features of the target `(N, d)`, N ≥ K.

@@ -24,8 +24,8 @@ def domain_log_odds(source: Tensor, target: Tensor, *, regularisation: float = 1
 
     DEV's authors train a two-layer discriminator on training features and choose its weight decay by accuracy.
 
-    Cost: O((N + M) d) per iteration of L-BFGS in float64 on the CPU, O((N + M) d) memory: about 3 s and 0.7 GB for N = M = 50 000 and
-    d = 256 of well separated domains on one CPU core, 0.1 s for N = M = 2000.
+    Cost: O((N + M) d) per iteration of L-BFGS in float64 on the CPU, O((N + M) d) memory: about 3 s and 0.7 GB for
+    N = M = 50 000 and d = 256 on one core where the domains lie well apart, and more iterations where they overlap.
 
     Args:
         source: Features `(N, d)`, in an order that has nothing to do with even and odd.
