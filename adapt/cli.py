@@ -28,7 +28,7 @@ from adapt.errors import AdaptError, DivergedError
 from adapt.explain import cause, explain
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
-from adapt.selection import checkpoint_path, selection_callbacks
+from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
 
 USAGE = """usage: adapt COMMAND [options]
@@ -138,7 +138,9 @@ class AdaptCLI(LightningCLI):
         if self.subcommand == "fit":
             make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
-            callbacks += selection_callbacks(self.run_dir, self.model.source_free)
+            scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
+            chosen = [callback for callback in chosen if callback is not scores]
+            callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores)
         else:
             kwargs["logger"] = False
         if given.deterministic is None and torch.cuda.is_available():
@@ -159,7 +161,8 @@ class AdaptCLI(LightningCLI):
         """Say where everything lies, and how to go on; a grid has its own words."""
         if self.settings.trainer.enable_progress_bar is False:
             return
-        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith(("val/", "oracle/"))}
+        kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
+        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: adapt test --config {self.run_dir}/config.yaml")
 

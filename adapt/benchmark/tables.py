@@ -13,6 +13,19 @@ from adapt.benchmark.statistics import Estimate, Summary
 _RULES = {
     "last": "last training step",
     "source_accuracy": "best source validation accuracy (no target label)",
+    "entropy": "lowest entropy of the target's predictions (no target label)",
+    "information_maximisation": "most certain and diverse target predictions (no target label)",
+    "bnm": "largest nuclear norm of the target's predictions (no target label)",
+    "softmax_correlation": "target predictions closest to certain and balanced, SoftmaxCorr (no target label)",
+    "snd": "highest soft neighbourhood density, SND (no target label)",
+    "silhouette": "best silhouette of the predicted target classes (no target label)",
+    "class_ami": "best agreement of predicted target classes and clusters, ClassAMI (no target label)",
+    "iwcv": "lowest importance-weighted source risk, IWCV (no target label)",
+    "dev": "lowest deep embedded validation risk, DEV (no target label)",
+    "mmd": "smallest MMD of the features (no target label)",
+    "coral": "smallest CORAL distance of the features (no target label)",
+    "a_distance": "smallest proxy A-distance of the features (no target label)",
+    "reverse_validation": "best reverse validation (no target label)",
     "oracle": "oracle: best target validation accuracy (uses target labels; for reference only)",
 }
 

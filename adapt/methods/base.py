@@ -204,10 +204,10 @@ class Method(LightningModule):
         if self.logs_now:
             self.log_dict({f"train/{name}": value for name, value in values.items()})
 
-    def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Accuracy on each domain; the target's is named oracle, because it uses target labels."""
+    def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Accuracy on each domain, the target's named oracle, for it uses target labels; encodings for the scores."""
         domain = dataloader_idx + self.source_free
-        self._evaluate(("val/source_accuracy", "oracle/target_accuracy")[domain], batch, domain)
+        return self._evaluate(("val/source_accuracy", "oracle/target_accuracy")[domain], batch, domain)._asdict()
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Accuracy on each domain, and the encodings for whoever draws them."""

@@ -1,5 +1,18 @@
-"""Rules that pick a checkpoint, and what keeps one checkpoint per rule."""
+"""Scores and rules that pick a checkpoint, and what keeps one checkpoint per rule."""
 
-from adapt.selection.rules import ORACLE_RULES, RULES, checkpoint_path, selection_callbacks
+from adapt.selection.callback import Scores
+from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, evaluate
+from adapt.selection.rules import ORACLE_RULES, RULES, BestCheckpoint, checkpoint_path, selection_callbacks
 
-__all__ = ["ORACLE_RULES", "RULES", "checkpoint_path", "selection_callbacks"]
+__all__ = [
+    "DEFAULT_SCORES",
+    "ORACLE_RULES",
+    "RULES",
+    "SCORES",
+    "BestCheckpoint",
+    "Samples",
+    "Scores",
+    "checkpoint_path",
+    "evaluate",
+    "selection_callbacks",
+]

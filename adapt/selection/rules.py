@@ -1,20 +1,26 @@
 """One training run keeps the checkpoint that every rule would have picked."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
+from weakref import proxy
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from adapt.selection.callback import Scores
+from adapt.selection.evaluation import SCORES
 
 RULES: dict[str, str | None] = {
     "last": None,
     "source_accuracy": "val/source_accuracy",
+    **{name: f"val/{name}" for name in SCORES},
     "oracle": "oracle/target_accuracy",
 }
 """Rule by name: the metric whose highest value it picks, None for the end of training."""
-
-SOURCE_METRICS = ("val/source_accuracy",)
-"""Metrics that only a run with source samples has."""
 
 ORACLE_RULES = ("oracle",)
 """Rules that use target labels, and so cannot be used by anyone who has none."""
@@ -25,26 +31,61 @@ def checkpoint_path(run_dir: Path, rule: str) -> Path:
     return run_dir / "checkpoints" / f"{rule}.ckpt"
 
 
-def selection_callbacks(run_dir: Path, source_free: bool = False) -> list[Callback]:
-    """Callbacks that keep one checkpoint per rule of `RULES`; ties go to the earlier one.
+def selection_callbacks(run_dir: Path, source_free: bool = False, scores: Scores | None = None) -> list[Callback]:
+    """Callbacks that keep one checkpoint per rule; ties go to the earlier one.
 
     Args:
         run_dir: The run's folder.
         source_free: Whether the run has no source, by which no rule can then choose.
+        scores: What computes scores, each of which is a rule, and comes with the callbacks; None for none.
     """
-    kept = [
-        ModelCheckpoint(
+    chosen = ([] if source_free else ["source_accuracy"]) + list(scores.names_for(source_free) if scores else ())
+    best = [
+        BestCheckpoint(
             dirpath=run_dir / "checkpoints",
             filename=rule,
-            monitor=metric,
+            monitor=RULES[rule],
             mode="max",
             save_top_k=1,
             enable_version_counter=False,
         )
-        for rule, metric in RULES.items()
-        if not (source_free and metric in SOURCE_METRICS)
+        for rule in [*chosen, "oracle"]
     ]
-    return [ValidateAtEnd(), *kept]
+    # Saved after the others, because a run continues from it, with what they have picked so far.
+    last = ModelCheckpoint(dirpath=run_dir / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False)
+    return [ValidateAtEnd(), *([scores] if scores else []), *best, last]
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The checkpoint with the highest metric, which shares its file with other rules that pick the same step.
+
+    An undefined metric is never the highest, not even where it is the first.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Whether the metric is the highest so far."""
+        return current is not None and bool(torch.isfinite(current)) and super().check_monitor_top_k(trainer, current)
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        # A dozen rules would otherwise write the same weights a dozen times. Saving replaces a name and leaves the old
+        # file to its other names. Lightning has no public hook for it; the version in use is pinned below 2.7.
+        others = [c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint) and c is not self]
+        saved_now = [c._last_checkpoint_saved for c in others if c._last_global_step_saved == trainer.global_step]
+        twin = next((path for path in saved_now if Path(path).is_file()), None)
+        if twin is None:
+            super()._save_checkpoint(trainer, filepath)
+            return
+        if trainer.is_global_zero:
+            Path(filepath).unlink(missing_ok=True)
+            try:
+                os.link(twin, filepath)
+            except OSError:  # a file system without links
+                shutil.copyfile(twin, filepath)
+        trainer.strategy.barrier()
+        self._last_global_step_saved = trainer.global_step
+        self._last_checkpoint_saved = filepath
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            logger.after_save_checkpoint(proxy(self))
 
 
 class ValidateAtEnd(Callback):

@@ -1,5 +1,7 @@
 import base64
+import html
 import io
+import json
 import re
 import sys
 from html.parser import HTMLParser
@@ -11,7 +13,9 @@ from PIL import Image
 from adapt.benchmark import page
 from adapt.benchmark.pictures import read_curve
 from adapt.benchmark.report import build_report
+from adapt.benchmark.tables import rule_name
 from adapt.errors import AdaptError
+from adapt.selection import RULES
 from tests.benchmark.synthetic import write_benchmark
 
 
@@ -154,6 +158,19 @@ def test_large_grids_picture_their_first_tasks_and_say_so(tmp_path: Path, monkey
     assert "By table only, to keep this page small: task 1, task 2." in text
     assert "more in the folder <code>pictures</code>" in text
     assert len(text) < 60_000 * 4 / 3 + 30_000
+
+
+def test_a_report_shows_every_rule_of_a_run(tmp_path: Path) -> None:
+    write_benchmark(tmp_path)
+    for path in tmp_path.rglob("result.json"):
+        content = json.loads(path.read_text())
+        content["rows"] = [{**content["rows"][0], "rule": rule} for rule in RULES if content["rows"]]
+        path.write_text(json.dumps(content))
+    report = build_report(tmp_path)
+    assert [summary.rule for summary in report.summaries] == list(RULES)
+    for rule in RULES:
+        assert html.escape(rule_name(rule)) in report.page.read_text()
+        assert rule_name(rule) in report.markdown.read_text()
 
 
 def test_a_curve_is_read_past_the_gaps_that_the_logger_leaves(tmp_path: Path) -> None:

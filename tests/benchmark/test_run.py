@@ -10,6 +10,7 @@ import yaml
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.results import read_results
 from adapt.cli import main
+from adapt.selection import DEFAULT_SCORES
 from tests.cli.test_commands import TOY
 from tests.wandb_file import config_of, history_of, read_records, run_files
 
@@ -52,7 +53,7 @@ def test_a_cell_is_fit_and_test_on_its_saved_configuration(grid: Path, tmp_path:
     rows = {row["rule"]: row for row in json.loads((cell / "result.json").read_text())["rows"]}
     assert rows["last"]["target_accuracy"] == accuracies["test/target_accuracy"]
     assert rows["last"]["source_accuracy"] == accuracies["test/source_accuracy"]
-    assert set(rows) == {"last", "source_accuracy", "oracle"}
+    assert set(rows) == {"last", "source_accuracy", *DEFAULT_SCORES, "oracle"}
 
 
 def test_each_rule_is_its_own_checkpoints_accuracy(grid: Path) -> None:
@@ -96,7 +97,7 @@ def test_each_cell_is_one_finished_run_with_its_whole_configuration(grid: Path) 
     assert "discriminator_hidden" in flat
     assert '"max_steps": 12' in flat or config.get("trainer/max_steps") == 12
     history = history_of(records)
-    assert {"train/loss", "train/domain_accuracy", "train/lambda", "val/source_accuracy"} <= set(history)
+    assert {"train/loss", "train/domain_accuracy", "train/lambda", "val/source_accuracy", "val/snd"} <= set(history)
     assert any(key.startswith("embedding") for key in history)
     assert any(key.startswith("confusion") for key in history)
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.sheet import latex
 from adapt.benchmark.statistics import Summary, summarise
-from adapt.benchmark.tables import csv_table, html_table, latex_table, markdown_table, terminal_table
+from adapt.benchmark.tables import csv_table, html_table, latex_table, markdown_table, rule_name, terminal_table
+from adapt.selection import ORACLE_RULES, RULES
 from tests.benchmark.synthetic import result
 
 TABLE: dict[str, list[float | None]] = {
@@ -141,3 +142,10 @@ def test_methods_with_some_target_labels_are_ranked_among_themselves() -> None:
     text = markdown_table(summarise(some, "last"))
     assert "**60.0**" in text
     assert "**90.0**" not in text
+
+
+def test_every_rule_has_words_and_only_the_oracle_says_that_it_uses_target_labels() -> None:
+    words = {rule: rule_name(rule) for rule in RULES}
+    assert len(set(words.values())) == len(RULES)
+    assert [rule for rule, sentence in words.items() if "uses target labels" in sentence] == list(ORACLE_RULES)
+    assert all("no target label" in sentence for rule, sentence in words.items() if rule not in ("last", *ORACLE_RULES))

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from adapt.cli import imported, main
+from adapt.selection import Scores
 
 ROOT = Path(__file__).parents[2]
 METHODS = sorted((ROOT / "configs" / "methods").glob("*.yaml"))
@@ -51,9 +52,8 @@ def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, 
     assert (run / "embedding.png").read_bytes()[:4] == b"\x89PNG"
     logged = rows(run / "metrics.csv")
     assert any(row["oracle/target_accuracy"] for row in logged)
-    assert sorted(path.stem for path in (run / "checkpoints").iterdir()) == (
-        ["last", "oracle"] if source_free else ["last", "oracle", "source_accuracy"]
-    )
+    rules = {"last", "oracle", *Scores().names_for(source_free)} | (set() if source_free else {"source_accuracy"})
+    assert {path.stem for path in (run / "checkpoints").iterdir()} == rules
 
 
 @pytest.mark.parametrize("order", ["task first", "method first"])
@@ -99,6 +99,19 @@ def test_a_run_continues_in_its_folder_and_keeps_what_it_wrote(task: str, tmp_pa
     assert fit(task, run, "--model", "DANN", "--trainer.max_steps", "20", "--ckpt_path", last) == 0
     assert (run / "metrics-2.csv").read_text() == before
     assert torch.load(last, weights_only=True)["global_step"] == 20
+
+
+def test_the_command_line_chooses_the_scores_and_each_is_a_rule(task: str, tmp_path: Path) -> None:
+    run, chosen = tmp_path / "run", ["--trainer.callbacks+=Scores", "--trainer.callbacks.max_samples", "40"]
+    chosen += ["--trainer.callbacks.names", "[reverse_validation, iwcv]"]
+    assert fit(task, run, "--model", "SourceOnly", *chosen) == 0
+    logged = rows(run / "metrics.csv")
+    scores = {"val/reverse_validation", "val/iwcv"}
+    assert {name for name in logged[0] if name.startswith("val/")} == {"val/source_accuracy", *scores}
+    assert all(any(row[name] for row in logged) for name in scores)
+    kept = {path.stem for path in (run / "checkpoints").iterdir()}
+    assert kept == {"last", "oracle", "source_accuracy", "reverse_validation", "iwcv"}
+    assert main(["validate", "--config", str(run / "config.yaml")]) == 0
 
 
 def test_prediction_labels_every_test_input_of_the_target(task: str, tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""The callback that computes scores at validation, from the target's inputs alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from adapt.encoding import DomainEncoding
+from adapt.errors import AdaptError
+from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate
+
+_SOURCE, _TARGET = 0, 1
+
+
+class Scores(Callback):
+    """At each validation computes scores that need no target label, and logs them as `val/<score>`.
+
+    Expects `validation_step` to return `features (N, ...)` and `logits (N, K)`, and validation loaders `[source,
+    target]`, or `[target]` of a method that is `source_free`, which then lacks the scores that need the source. The
+    labels in the target's batches, which the oracle is made of, are not read.
+
+    Every validation sees the same samples, so that checkpoints are compared on equal terms, and no random number but
+    the callback's own is drawn. A score that is undefined at a validation is logged as NaN, and its rule picks another.
+    With several processes each computes the scores of its own share of the samples, up to `max_samples` per domain, and
+    their mean is logged.
+
+    Args:
+        names: Keys of `adapt.selection.SCORES`; None for those that cost little.
+        max_samples: Most samples of each domain that scores are computed from, drawn at random from its validation
+            set: pairwise scores grow with its square.
+        seed: Seeds the draw, apart from the training's random numbers.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None, max_samples: int = 2000, seed: int = 0) -> None:
+        super().__init__()
+        if max_samples < 2:
+            raise AdaptError(f"Expected Scores(max_samples=...) of at least 2, found {max_samples}.")
+        self.names = check_score_names(DEFAULT_SCORES if names is None else names)
+        self.max_samples, self.seed = max_samples, seed
+        self._clear()
+
+    def names_for(self, source_free: bool) -> tuple[str, ...]:
+        """The scores that a run has."""
+        return tuple(name for name in self.names if not (source_free and SCORES[name].needs_source))
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget what an earlier validation left."""
+        self._clear()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep a random share of the encodings, and of the source the classes."""
+        encoded = isinstance(outputs, Mapping) and {"features", "logits"} <= outputs.keys()
+        if trainer.sanity_checking or not self.names or not encoded:
+            return
+        # Without the source there is but one loader, the target's.
+        domain = dataloader_idx + getattr(pl_module, "source_free", False)
+        columns = [outputs["features"].detach().float().flatten(1), outputs["logits"].detach().float()]
+        self._keep(domain, columns + ([batch.y] if domain == _SOURCE else []))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compute and log the scores, before the checkpoints look at them."""
+        if _TARGET not in self._kept:
+            return
+        _, features, logits = self._kept[_TARGET]
+        source = None
+        if _SOURCE in self._kept:
+            _, *encoding = self._kept[_SOURCE]
+            source = DomainEncoding(*encoding)
+        values = evaluate(
+            Samples(DomainEncoding(features, logits, None), source),
+            self.names_for(getattr(pl_module, "source_free", False)),
+        )
+        pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=trainer.world_size > 1)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kept: dict[int, list[Tensor]] = {}
+        # One of each domain, so that the draw from the target does not depend on the source.
+        self._generators = [torch.Generator().manual_seed(self.seed) for _ in (_SOURCE, _TARGET)]
+
+    def _keep(self, domain: int, columns: list[Tensor]) -> None:
+        # The samples with the smallest random keys so far are a uniform draw: a domain often comes sorted by class.
+        keys = torch.rand(len(columns[0]), generator=self._generators[domain]).to(columns[0].device)
+        kept = [keys, *columns]
+        if domain in self._kept:
+            kept = [torch.cat(pair) for pair in zip(self._kept[domain], kept, strict=True)]
+        smallest = kept[0].argsort()[: self.max_samples]
+        self._kept[domain] = [column[smallest] for column in kept]
