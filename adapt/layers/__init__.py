@@ -1,6 +1,7 @@
 """Modules that are not whole networks."""
 
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
+from adapt.layers.batch_norm import batch_norms, batch_statistics, only_batch_norm_trains
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
@@ -14,5 +15,8 @@ __all__ = [
     "GradientReversal",
     "StrongAugmentation",
     "WeakAugmentation",
+    "batch_norms",
+    "batch_statistics",
+    "only_batch_norm_trains",
     "reverse_gradient",
 ]

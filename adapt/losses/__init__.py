@@ -18,6 +18,7 @@ from adapt.losses.mcd import classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.self_ensembling import class_balance, consistency
+from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
@@ -25,6 +26,7 @@ __all__ = [
     "adda",
     "bnm",
     "bsp",
+    "centroid_labels",
     "class_balance",
     "classifier_discrepancy",
     "cmd",
@@ -41,6 +43,7 @@ __all__ = [
     "gradient_penalty",
     "hafn",
     "homm",
+    "information_maximisation",
     "jmmd",
     "mcc",
     "mdd",
