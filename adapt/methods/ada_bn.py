@@ -17,8 +17,8 @@ class AdaBN(Method):
     Paper: Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, ICLR Workshop 2017
     (https://arxiv.org/abs/1603.04779).
 
-    Formula: `γ_j (x_j − μ_j) / σ_j + β_j` for each unit j of a layer, with the source's γ and β, and `μ_j` and `σ²_j` the
-    means over the training's batches of `mean(x_j)` and `var(x_j)`, var with n − 1. Inputs of a layer `(M, d)` or
+    Formula: `γ_j (x_j − μ_j) / σ_j + β_j` for each unit j of a layer, with the source's γ and β, and `μ_j` and `σ²_j`
+    the means over the training's batches of `mean(x_j)` and `var(x_j)`, var with n − 1. Inputs of a layer `(M, d)` or
     `(M, d, h, w)`.
 
     There is no loss, no gradient and no learning rate: `optimizer` and `lr_scheduler` are not used. `max_steps` counts

@@ -18,8 +18,8 @@ class TENT(Method):
     Paper: Wang et al., Tent: Fully Test-Time Adaptation by Entropy Minimization, ICLR 2021
     (https://arxiv.org/abs/2006.10726).
 
-    Formula: `L = −(1/M) Σ_j Σ_k p_jk log p_jk`, with p the softmax of the target logits `(M, K)`, minimised over γ and β
-    of every batch norm `γ (x − μ) / σ + β`, with μ and σ of the batch.
+    Formula: `L = −(1/M) Σ_j Σ_k p_jk log p_jk`, with p the softmax of the target logits `(M, K)`, minimised over γ and
+    β of every batch norm `γ (x − μ) / σ + β`, with μ and σ of the batch.
 
     Every other parameter is frozen, and every other layer in evaluation mode: no dropout enters the entropy. With
     `evaluate_with: batch`, the paper's way, validation, test and prediction too normalise each batch with its own
