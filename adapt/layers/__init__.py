@@ -1,6 +1,7 @@
 """Modules that are not whole networks."""
 
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
+from adapt.layers.batch_norm import batch_norms, batch_statistics, only_batch_norm_trains
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.evaluation import evaluating
@@ -15,6 +16,9 @@ __all__ = [
     "GradientReversal",
     "StrongAugmentation",
     "WeakAugmentation",
+    "batch_norms",
+    "batch_statistics",
     "evaluating",
+    "only_batch_norm_trains",
     "reverse_gradient",
 ]

@@ -24,6 +24,7 @@ from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
+from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
@@ -37,6 +38,7 @@ __all__ = [
     "bss",
     "calibration_temperature",
     "category_relationship",
+    "centroid_labels",
     "class_balance",
     "classifier_discrepancy",
     "cmd",
@@ -56,6 +58,7 @@ __all__ = [
     "gradient_penalty",
     "hafn",
     "homm",
+    "information_maximisation",
     "jmmd",
     "l2_sp",
     "mcc",

@@ -1,6 +1,7 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.ada_bn import AdaBN
 from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
@@ -24,11 +25,13 @@ from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.self_ensembling import SelfEnsembling
+from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.subspace_alignment import SubspaceAlignment
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
+from adapt.methods.tent import TENT
 from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
@@ -44,9 +47,12 @@ __all__ = [
     "MCD",
     "MDD",
     "MMD",
+    "SHOT",
     "SWD",
     "TCA",
+    "TENT",
     "WDGRL",
+    "AdaBN",
     "AlternatingMethod",
     "DeepJDOT",
     "Encoding",

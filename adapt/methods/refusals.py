@@ -37,11 +37,15 @@ def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
 
 
 def refuse_source_free_mismatch(method: Method) -> None:
-    """Refuse data without a source for a method that needs it, and the other way round.
+    """Refuse data without a source for a method that needs it, the other way round, and penalties without a source.
 
     Raises:
         AdaptError: They do not fit.
     """
+    if method.source_free and method.penalties:
+        raise AdaptError(
+            f"{type(method).__name__} has no source samples, on which penalties act too. Leave the penalties out."
+        )
     found = getattr(getattr(method.trainer, "datamodule", None), "source_free", method.source_free)
     if found == method.source_free:
         return

@@ -42,7 +42,9 @@ def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, 
     run, source = tmp_path / "run", tmp_path / "source"
     start: list[str] = []
     if "--model.init_from" in method.read_text():  # as its second line's command says
-        assert fit(task, source, "--model", "SourceOnly") == 0
+        width = yaml.safe_load(method.read_text())["model"]["init_args"].get("bottleneck")
+        network = ["--model.bottleneck", str(width)] if width else []
+        assert fit(task, source, "--model", "SourceOnly", *network) == 0
         start = ["--model.init_from", str(source / "checkpoints" / "last.ckpt")]
     assert fit(task, run, "--config", str(method), *start) == 0
     assert main(["test", "--config", str(run / "config.yaml")]) == 0

@@ -1,6 +1,6 @@
 """Every method on a toy: what the tests of learning, resuming and leakage go through."""
 
-from tests.zoo import adversarial, basics, fine_tuning, mapping, matching, self_training
+from tests.zoo import adversarial, basics, fine_tuning, mapping, matching, self_training, source_free
 from tests.zoo.case import Case
 
 CASES: dict[str, Case] = {
@@ -9,6 +9,7 @@ CASES: dict[str, Case] = {
     **matching.CASES,
     **adversarial.CASES,
     **self_training.CASES,
+    **source_free.CASES,
     **mapping.CASES,
 }
 
