@@ -1,4 +1,4 @@
-"""The `adapt` command: fit, validate, test and predict are one LightningCLI; benchmark and report stand beside it."""
+"""The `adapt` command: fit, validate, test and predict are one LightningCLI; benchmark, report and style stand beside."""
 
 import csv
 import json
@@ -38,6 +38,7 @@ USAGE = """usage: adapt COMMAND [options]
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
   benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
   report     make table and page again        adapt report runs/quickstart
+  style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
 
 `adapt COMMAND --help` lists the options of each.
 """
@@ -270,6 +271,10 @@ def _dispatch(args: list[str]) -> int:
         from adapt.benchmark.command import benchmark_command, report_command
 
         return (benchmark_command if command == "benchmark" else report_command)(args[1:])
+    if command == "style":
+        from adapt.style import style_command
+
+        return style_command(args[1:])
     if command not in LightningCLI.subcommands():
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)

@@ -3,8 +3,12 @@
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
+from adapt.layers.fourier import swap_amplitude
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 from adapt.layers.head import ClassifierHead
+from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
+from adapt.layers.pixels import Pixels, to_bytes
+from adapt.layers.restyling import restyle
 
 __all__ = [
     "Augmentation",
@@ -12,7 +16,13 @@ __all__ = [
     "ClassifierHead",
     "DomainDiscriminator",
     "GradientReversal",
+    "PerceptualFeatures",
+    "Pixels",
     "StrongAugmentation",
     "WeakAugmentation",
+    "perceptual_features",
+    "restyle",
     "reverse_gradient",
+    "swap_amplitude",
+    "to_bytes",
 ]

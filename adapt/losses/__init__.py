@@ -5,6 +5,7 @@ from adapt.losses.afn import hafn, safn
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.cdan import entropy_weights, multilinear
+from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.coral import coral
 from adapt.losses.deepjdot import deepjdot
@@ -19,17 +20,20 @@ from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
+from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
     "adda",
     "bnm",
     "bsp",
+    "charbonnier_entropy",
     "class_balance",
     "classifier_discrepancy",
     "cmd",
     "confident",
     "consistency",
+    "content_loss",
     "coral",
     "critic_gap",
     "deepjdot",
@@ -38,6 +42,7 @@ __all__ = [
     "entropy",
     "entropy_weights",
     "fixmatch",
+    "gram",
     "gradient_penalty",
     "hafn",
     "homm",
@@ -48,4 +53,6 @@ __all__ = [
     "multilinear",
     "safn",
     "sliced_wasserstein",
+    "style_loss",
+    "total_variation",
 ]

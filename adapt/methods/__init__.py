@@ -11,6 +11,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
@@ -22,6 +23,7 @@ from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.source_only import SourceOnly
+from adapt.methods.style_transfer import StyleTransfer
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.wdgrl import WDGRL
@@ -34,6 +36,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "FDA",
     "JAN",
     "MCC",
     "MCD",
@@ -53,5 +56,6 @@ __all__ = [
     "Phase",
     "SelfEnsembling",
     "SourceOnly",
+    "StyleTransfer",
     "TargetOnly",
 ]
