@@ -58,7 +58,7 @@ def style_command(argv: list[str]) -> int:
             content_weight=given.content_weight,
             smoothness=given.smoothness,
             solver=given.solver,
-            lr=given.rate,
+            rate=given.rate,
             start=given.start,
             progress=lambda step, loss: bar.update(task, completed=step, description=f"loss {loss:.4g}"),
         )

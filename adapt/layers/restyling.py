@@ -27,7 +27,7 @@ def restyle(
     content_weight: float = 1.0,
     smoothness: float = 1.0,
     solver: Solver = "adam",
-    lr: float = 0.02,
+    rate: float = 0.02,
     start: Start = "content",
     progress: Callable[[int, float], None] | None = None,
 ) -> Tensor:
@@ -49,7 +49,7 @@ def restyle(
         content_weight: Weight of the content loss.
         smoothness: Weight of the total variation.
         solver: `adam`, or `lbfgs` with a line search, which evaluates the network several times a step.
-        lr: Rate of Adam, in pixel values a step; L-BFGS starts its searches at 1.
+        rate: Step of Adam, in pixel values from 0 to 1; L-BFGS starts its searches at 1.
         start: Start from the `content`, or from `noise` by torch's generator.
         progress: Called after each step with its number, from 1, and the loss.
 
@@ -69,10 +69,10 @@ def restyle(
         raise AdaptError(
             f"restyle expects layers out of the network's {network.layers}, found {content_layer} and {chosen}."
         )
-    if steps < 1 or lr <= 0 or min(style_weight, content_weight, smoothness) < 0:
+    if steps < 1 or rate <= 0 or min(style_weight, content_weight, smoothness) < 0:
         raise AdaptError(
-            "restyle expects steps of at least 1, lr above 0 and weights of at least 0, "
-            f"found {steps}, {lr} and {style_weight}, {content_weight}, {smoothness}."
+            "restyle expects steps of at least 1, rate above 0 and weights of at least 0, "
+            f"found {steps}, {rate} and {style_weight}, {content_weight}, {smoothness}."
         )
     at, where = network.layers.index(content_layer), [network.layers.index(layer) for layer in chosen]
     with torch.no_grad():
@@ -84,7 +84,7 @@ def restyle(
         shown, grams = shown / shown_size, [g / size for g, size in zip(grams, gram_sizes, strict=True)]
     pixels = content.detach().clone() if start == "content" else torch.rand_like(content)
     pixels.requires_grad_()
-    optimizer = _optimizer(solver, pixels, lr)
+    optimizer = _optimizer(solver, pixels, rate)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -109,9 +109,9 @@ def restyle(
     return pixels.detach()
 
 
-def _optimizer(solver: Solver, pixels: Tensor, lr: float) -> torch.optim.Optimizer:
+def _optimizer(solver: Solver, pixels: Tensor, rate: float) -> torch.optim.Optimizer:
     if solver == "adam":
-        return torch.optim.Adam([pixels], lr=lr)
+        return torch.optim.Adam([pixels], lr=rate)
     if solver == "lbfgs":
         return torch.optim.LBFGS([pixels], lr=1.0, max_iter=1, max_eval=25, line_search_fn="strong_wolfe")
     raise AdaptError(f"solver expects 'adam' or 'lbfgs', found {solver!r}.")

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -91,7 +90,8 @@ def cached(path: Path, make: Callable[[], Tensor], shape: torch.Size) -> Tensor:
         return images
     try:
         found: Any = torch.load(path, weights_only=True)["images"]
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+    # A broken file can end in any error of the unpickler; what a person needs is its path.
+    except Exception as error:
         raise AdaptError(f"Expected restyled images in {path}, could not read them. Remove the file.") from error
     if not isinstance(found, Tensor) or found.shape != shape or found.dtype != torch.uint8:
         raise AdaptError(f"Expected restyled images of shape {tuple(shape)} in {path}. Remove the file.")

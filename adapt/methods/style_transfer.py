@@ -115,7 +115,7 @@ class StyleTransfer(Method):
             "content_weight": content_weight,
             "smoothness": smoothness,
             "solver": solver,
-            "lr": rate,
+            "rate": rate,
             "start": start,
         }
         self._images: Tensor | None = None
