@@ -41,6 +41,7 @@ USAGE = """usage: adapt COMMAND [options]
   report     make table and page again        adapt report runs/quickstart
   compare    what changed between two grids   adapt compare runs/before runs/after
   features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
+  style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
 
 `adapt COMMAND --help` lists the options of each.
 """
@@ -281,6 +282,10 @@ def _dispatch(args: list[str]) -> int:
         from adapt.features import features_command
 
         return features_command(args[1:])
+    if command == "style":
+        from adapt.style import style_command
+
+        return style_command(args[1:])
     if command not in LightningCLI.subcommands():
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)

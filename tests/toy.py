@@ -44,11 +44,13 @@ def samples(seed: int, shifted: bool) -> tuple[Tensor, Tensor]:
     return ((x * stretch) @ turn + offset if shifted else x), y
 
 
-def build(method: type[Method], dropout: float = 0.0, **kwargs: Any) -> Method:
+def build(
+    method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ...] = (WIDTH,), **kwargs: Any
+) -> Method:
     """The method with the toy's network, unless `kwargs` bring another."""
     options = {
         "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),
-        "backbone": MLP((WIDTH,), (32, 32), dropout=dropout),
+        "backbone": MLP(input_shape, (32, 32), dropout=dropout),
     }
     return method(num_classes=CLASSES, **options | kwargs)
 
@@ -69,14 +71,14 @@ def train(
     """Train a method on the toy in a real Trainer, and return what was trained."""
     seed_everything(seed, verbose=False)
     datamodule = module("source", "target", **{"batch_size": 64, "source_free": method.source_free} | (data or {}))
-    built = build(method, dropout, **kwargs)
-    options: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "logger": False} | (trainer or {})
+    built = build(method, dropout, module.input_shape, **kwargs)
+    options: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "logger": False, "default_root_dir": directory}
     fit = Trainer(
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[*callbacks, *selection_callbacks(directory, method.source_free)],
-        **options,
+        **options | (trainer or {}),
     )
     fit.fit(built, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
     return built, datamodule, fit

@@ -5,8 +5,12 @@ from adapt.layers.batch_norm import batch_norms, batch_statistics, only_batch_no
 from adapt.layers.bottleneck import Bottleneck
 from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.evaluation import evaluating
+from adapt.layers.fourier import swap_amplitude
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 from adapt.layers.head import ClassifierHead
+from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
+from adapt.layers.pixels import Pixels, to_bytes
+from adapt.layers.restyling import restyle
 
 __all__ = [
     "Augmentation",
@@ -14,11 +18,17 @@ __all__ = [
     "ClassifierHead",
     "DomainDiscriminator",
     "GradientReversal",
+    "PerceptualFeatures",
+    "Pixels",
     "StrongAugmentation",
     "WeakAugmentation",
     "batch_norms",
     "batch_statistics",
     "evaluating",
     "only_batch_norm_trains",
+    "perceptual_features",
+    "restyle",
     "reverse_gradient",
+    "swap_amplitude",
+    "to_bytes",
 ]

@@ -6,6 +6,7 @@ from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
 from adapt.losses.cdan import entropy_weights, multilinear
+from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
@@ -26,6 +27,7 @@ from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_pl
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
+from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
@@ -39,12 +41,14 @@ __all__ = [
     "calibration_temperature",
     "category_relationship",
     "centroid_labels",
+    "charbonnier_entropy",
     "class_balance",
     "classifier_discrepancy",
     "cmd",
     "co_tuning",
     "confident",
     "consistency",
+    "content_loss",
     "coral",
     "coral_map",
     "critic_gap",
@@ -56,6 +60,7 @@ __all__ = [
     "entropy_weights",
     "fixmatch",
     "gradient_penalty",
+    "gram",
     "hafn",
     "homm",
     "information_maximisation",
@@ -68,8 +73,10 @@ __all__ = [
     "nearest_shift",
     "safn",
     "sliced_wasserstein",
+    "style_loss",
     "subspace_alignment",
     "tca",
+    "total_variation",
     "transfer_components",
     "transport_plan",
 ]

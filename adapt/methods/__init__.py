@@ -12,6 +12,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
@@ -27,6 +28,7 @@ from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
+from adapt.methods.style_transfer import StyleTransfer
 from adapt.methods.subspace_alignment import SubspaceAlignment
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
@@ -42,6 +44,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "FDA",
     "JAN",
     "MCC",
     "MCD",
@@ -68,6 +71,7 @@ __all__ = [
     "Phase",
     "SelfEnsembling",
     "SourceOnly",
+    "StyleTransfer",
     "SubspaceAlignment",
     "TargetOnly",
 ]

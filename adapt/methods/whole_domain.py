@@ -1,11 +1,12 @@
-"""One pass of a method's network over a whole domain."""
+"""Passes over a whole domain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch.utils.data import DataLoader
 
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
@@ -14,19 +15,47 @@ from adapt.layers import evaluating
 if TYPE_CHECKING:
     from adapt.methods.base import Method
 
+Role = Literal["source", "target"]
+
 
 @torch.no_grad()
-def encode_domain(method: Method, role: str) -> DomainEncoding:
+def encode_domain(method: Method, role: Role) -> DomainEncoding:
     """See `Method.encode_domain`."""
-    loader = datamodule_of(method, f"a pass over the {role}").domain_dataloader(role)
+    batches = domain_batches(method, role)
     with evaluating(method):
         features, logits, labels = [], [], []
-        for batch in on_device(method, loader):
+        for batch in batches:
             encoding = method(batch.x)
             features.append(encoding.features)
             logits.append(encoding.logits)
             labels += [batch.y] if role == "source" else []
     return DomainEncoding(torch.cat(features), torch.cat(logits), torch.cat(labels) if labels else None)
+
+
+def domain_batches(method: Method, role: Role) -> Iterator[Any]:
+    """The batches of `domain_loader` on the method's device, transformed as in training.
+
+    Raises:
+        AdaptError: As `domain_loader`.
+    """
+    return on_device(method, domain_loader(method, role))
+
+
+def domain_loader(method: Method, role: Role) -> DataLoader[Any]:
+    """One pass over a domain's training inputs, in order and without augmentation, as the trainer's data gives it.
+
+    Raises:
+        AdaptError: The trainer has no `DomainDataModule`, or it leaves this domain out.
+    """
+    loader: DataLoader[Any] = datamodule_of(method, f"a pass over the {role}").domain_dataloader(role)
+    return loader
+
+
+def on_device(method: Method, batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches as a training step receives them: on the method's device and transformed."""
+    data: Any = datamodule_of(method, "batches")
+    for batch in batches:
+        yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, method.device, 0), 0)
 
 
 def datamodule_of(method: Method, purpose: str) -> Any:
@@ -46,10 +75,3 @@ def datamodule_of(method: Method, purpose: str) -> Any:
             "Give it to fit(method, datamodule=...)."
         )
     return data
-
-
-def on_device(method: Method, batches: Iterable[Any]) -> Iterator[Any]:
-    """Batches as a training step receives them: on the method's device and transformed."""
-    data: Any = datamodule_of(method, "batches")
-    for batch in batches:
-        yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, method.device, 0), 0)

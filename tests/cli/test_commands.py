@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+import adapt.methods
 from adapt.cli import imported, main
 from adapt.selection import Scores
 
@@ -19,12 +20,21 @@ TOY = {
     "trainer": {"max_steps": 12, "max_epochs": -1, "val_check_interval": 5, "check_val_every_n_epoch": None}
     | {"log_every_n_steps": 3, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"},
 }
+# Painting as the file says would take minutes, and weights that are downloaded.
+QUICK = {"style_transfer": "--model.paint_steps 1 --model.max_images 8 --model.pretrained false --model.cache {}".split()}
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> str:
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(TOY))
+    return str(path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    path = tmp_path / "images.yaml"
+    path.write_text(yaml.safe_dump(TOY | {"data": TOY["data"] | {"class_path": "tests.zoo.pixel.Lit"}}))
     return str(path)
 
 
@@ -38,15 +48,18 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda path: path.stem)
-def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, tmp_path: Path) -> None:
+def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, images: str, tmp_path: Path) -> None:
     run, source = tmp_path / "run", tmp_path / "source"
+    cls = getattr(adapt.methods, yaml.safe_load(method.read_text())["model"]["class_path"].rpartition(".")[2])
+    task = images if cls.needs.startswith("images") else task
     start: list[str] = []
     if "--model.init_from" in method.read_text():  # as its second line's command says
         width = yaml.safe_load(method.read_text())["model"]["init_args"].get("bottleneck")
         network = ["--model.bottleneck", str(width)] if width else []
         assert fit(task, source, "--model", "SourceOnly", *network) == 0
         start = ["--model.init_from", str(source / "checkpoints" / "last.ckpt")]
-    assert fit(task, run, "--config", str(method), *start) == 0
+    quick = [word.format(tmp_path) for word in QUICK.get(method.stem, [])]
+    assert fit(task, run, "--config", str(method), *start, *quick) == 0
     assert main(["test", "--config", str(run / "config.yaml")]) == 0
     accuracies = json.loads((run / "test.json").read_text())
     source_free = imported(yaml.safe_load((run / "config.yaml").read_text())["model"]["class_path"]).source_free

@@ -1,6 +1,6 @@
 """Every method on a toy: what the tests of learning, resuming and leakage go through."""
 
-from tests.zoo import adversarial, basics, fine_tuning, mapping, matching, self_training, source_free
+from tests.zoo import adversarial, basics, fine_tuning, mapping, matching, pixel, self_training, source_free
 from tests.zoo.case import Case
 
 CASES: dict[str, Case] = {
@@ -10,6 +10,7 @@ CASES: dict[str, Case] = {
     **adversarial.CASES,
     **self_training.CASES,
     **source_free.CASES,
+    **pixel.CASES,
     **mapping.CASES,
 }
 

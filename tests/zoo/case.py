@@ -48,7 +48,7 @@ class Case:
         """An untrained one, without the source run that it may want."""
         seed_everything(seed, verbose=False)
         kept = {k: v for k, v in self.options.items() if k not in TRAINING}
-        return build(self.method, dropout, **kept)
+        return build(self.method, dropout, self.module.input_shape, **kept)
 
     def accuracy(self, directory: Path, seed: int) -> float:
         """Target test accuracy after training, in [0, 1]."""

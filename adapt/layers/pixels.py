@@ -1,0 +1,74 @@
+"""From the inputs that a datamodule has normalised to the pixels of the images, and back."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from adapt.errors import AdaptError
+
+_TOLERANCE = 0.01
+
+
+class Pixels:
+    """The way between normalised inputs and pixels in [0, 1], for methods that change images.
+
+    What is swapped or matched is a property of images of nonnegative values: an amplitude that is exchanged at
+    frequency 0 after the mean was subtracted has lost its sign.
+
+    Args:
+        owner: Name of the method, for messages.
+        mean: Mean per channel that the datamodule subtracted, None if it did not.
+        std: Standard deviation per channel that it divided by.
+
+    Raises:
+        AdaptError: Only one of both is given, their lengths differ, or a deviation is not positive.
+    """
+
+    def __init__(self, owner: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+        if (mean is None) != (std is None) or len(mean or ()) != len(std or ()) or min(std or (1.0,)) <= 0:
+            raise AdaptError(
+                f"{owner} expects mean and std of one length, std positive, or neither; found mean {mean}, std {std}."
+            )
+        self.owner = owner
+        self.mean, self.std = tuple(mean or (0.0,)), tuple(std or (1.0,))
+
+    def of(self, inputs: Tensor) -> Tensor:
+        """Pixels in [0, 1] of inputs `(N, C, H, W)`.
+
+        Raises:
+            AdaptError: The inputs are no images, have another number of channels, or lie outside the range.
+        """
+        if inputs.ndim != 4 or not inputs.is_floating_point():
+            raise AdaptError(
+                f"{self.owner} expects images (N, C, H, W) of floats, found {inputs.dtype} of shape "
+                f"{tuple(inputs.shape)}: it changes pixels, and has no meaning for other data."
+            )
+        if len(self.mean) not in (1, inputs.shape[1]):
+            raise AdaptError(
+                f"{self.owner} expects mean and std with a value for each of {inputs.shape[1]} channels (or one for "
+                f"all), found {len(self.mean)}."
+            )
+        mean, std = self._columns(inputs)
+        pixels = inputs * std + mean
+        low, high = (float(value) for value in torch.aminmax(pixels.detach()))
+        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+            raise AdaptError(
+                f"{self.owner} expects images in [0, 1] once mean and std are undone, found [{low:.3g}, {high:.3g}]. "
+                "Give --model.mean and --model.std with the values that the data is normalised with."
+            )
+        return pixels.clamp(0, 1)
+
+    def back(self, pixels: Tensor) -> Tensor:
+        """Inputs of pixels `(N, C, H, W)`, which are cut off at 0 and 1 before."""
+        mean, std = self._columns(pixels)
+        return (pixels.clamp(0, 1) - mean) / std
+
+    def _columns(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device)[:, None, None] for v in (self.mean, self.std))
+        return mean, std
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 1] as bytes on the CPU, a quarter of the size."""
+    return (pixels.detach().float() * 255).round().clamp(0, 255).to(torch.uint8).cpu()

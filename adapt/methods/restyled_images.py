@@ -1,0 +1,164 @@
+"""The source images that `StyleTransfer` trains on: painted once, and kept in a file for every run that wants the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from PIL import Image, ImageDraw
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional
+from torchvision.utils import make_grid
+
+from adapt.errors import AdaptError
+from adapt.layers import Pixels, to_bytes
+from adapt.methods.whole_domain import Role, domain_batches, domain_loader
+
+if TYPE_CHECKING:
+    from adapt.methods.base import Method
+
+_MARGIN = 70
+_SMALLEST_SIDE = 96
+
+
+class Pairing(NamedTuple):
+    """Source images, the target images whose style each is to take, and what tells them from others.
+
+    Attributes:
+        positions: Positions of the n chosen images in the source's training set, ascending `(n,)`.
+        content: The chosen images `(n, C, H, W)`, bytes.
+        style: The target image drawn for each `(n, C, H, W)`, bytes.
+        size: Number of images in the source's training set.
+        fingerprint: Hash of all training images of both domains.
+    """
+
+    positions: Tensor
+    content: Tensor
+    style: Tensor
+    size: int
+    fingerprint: str
+
+
+def draw_pairs(method: Method, pixels: Pixels, count: int | None, seed: int) -> Pairing:
+    """Draw up to `count` source images (None: all), and a target image for each.
+
+    One pass over the training inputs of each domain, in order and without augmentation; no label is read.
+
+    Args:
+        method: The method, in its trainer.
+        pixels: The way from inputs to pixels.
+        count: Most source images.
+        seed: Of a generator of its own, so that every run draws the same ones.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    source, target = (len(domain_loader(method, role).dataset) for role in ("source", "target"))  # type: ignore[arg-type]  # views have a length
+    positions = torch.randperm(source, generator=generator)[:count].sort().values
+    partners = torch.randint(target, (len(positions),), generator=generator)
+    digest = hashlib.sha256()
+    content = _collect(method, "source", positions, pixels, digest.update)
+    drawn, place = partners.unique(return_inverse=True)
+    style = _collect(method, "target", drawn, pixels, digest.update)[place]
+    return Pairing(positions, content, style, source, digest.hexdigest())
+
+
+def cached(path: Path, make: Callable[[], Tensor], shape: torch.Size) -> Tensor:
+    """The images in a file, made and written first if there is none.
+
+    Args:
+        path: The file; it appears whole or not at all.
+        make: What makes the images, as bytes.
+        shape: Their shape.
+
+    Raises:
+        AdaptError: The file holds something else, or the folder cannot be written to.
+    """
+    if not path.is_file():
+        images = make()
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"images": images}, partial)
+            partial.replace(path)
+        except OSError as error:
+            raise AdaptError(f"Expected a folder for restyled images at {path.parent}: {error.strerror}.") from error
+        return images
+    try:
+        found: Any = torch.load(path, weights_only=True)["images"]
+    # A broken file can end in any error of the unpickler; what a person needs is its path.
+    except Exception as error:
+        raise AdaptError(f"Expected restyled images in {path}, could not read them. Remove the file.") from error
+    if not isinstance(found, Tensor) or found.shape != shape or found.dtype != torch.uint8:
+        raise AdaptError(f"Expected restyled images of shape {tuple(shape)} in {path}. Remove the file.")
+    return found
+
+
+def key(network: nn.Module, settings: Mapping[str, Any], fingerprint: str) -> str:
+    """Hash of all that decides what the images look like: weights, settings and data."""
+    digest = hashlib.sha256(json.dumps([settings, fingerprint], sort_keys=True).encode())
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:20]
+
+
+def paint(
+    pairing: Pairing,
+    painter: Callable[[Tensor, Tensor, Callable[[int, float], None]], Tensor],
+    batch_size: int,
+    device: torch.device,
+    steps: int,
+    show: bool,
+) -> Tensor:
+    """All restyled images `(n, C, H, W)` as bytes, a batch at a time, with a bar.
+
+    Args:
+        pairing: Contents and styles.
+        painter: From pixels of both, and what it is to call after each step, to pixels.
+        batch_size: Images at a time.
+        device: Where it works.
+        steps: Steps of each batch, for the bar.
+        show: Whether there is a bar.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    parts = []
+    with Progress(*columns, disable=not show) as bar:
+        task = bar.add_task(f"restyling {len(pairing.content)} images, steps", total=len(pairing.content) * steps)
+        for content, style in zip(pairing.content.split(batch_size), pairing.style.split(batch_size), strict=True):
+
+            def advance(step: int, loss: float, images: int = len(content)) -> None:
+                bar.advance(task, images)
+
+            shown, painted = (x.to(device).float() / 255 for x in (content, style))
+            parts.append(to_bytes(painter(shown, painted, advance)))
+    return torch.cat(parts)
+
+
+def save_picture(rows: Mapping[str, Tensor], path: Path) -> Path:
+    """Write named rows of images `(n, C, H, W)`, bytes, as one PNG, small images enlarged without blur."""
+    side = next(iter(rows.values())).shape[-1]
+    scale = max(1, -(-_SMALLEST_SIDE // side))
+    enlarged = [x.repeat_interleave(scale, 2).repeat_interleave(scale, 3) for x in rows.values()]
+    grid = make_grid(torch.cat(enlarged), nrow=len(enlarged[0]), padding=4, pad_value=255)
+    image = Image.new("RGB", (grid.shape[2] + _MARGIN, grid.shape[1]), "white")
+    image.paste(functional.to_pil_image(grid), (_MARGIN, 0))
+    draw = ImageDraw.Draw(image)
+    for k, name in enumerate(rows):
+        draw.text((8, (k + 0.5) * grid.shape[1] / len(rows)), name, fill="black", anchor="lm")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+def _collect(method: Method, role: Role, at: Tensor, pixels: Pixels, update: Callable[[bytes], None]) -> Tensor:
+    """The images of a domain at ascending positions, as bytes, while all of its bytes go into a hash."""
+    kept = []
+    for batch in domain_batches(method, role):
+        images = to_bytes(pixels.of(batch.x))
+        update(f"{role} {tuple(images.shape)}".encode() + images.numpy().tobytes())
+        kept.append(images[torch.isin(batch.index.cpu(), at)])
+    return torch.cat(kept)
