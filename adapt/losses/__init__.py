@@ -13,6 +13,7 @@ from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
+from adapt.losses.lmmd import lmmd
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import classifier_discrepancy
 from adapt.losses.mdd import mdd
@@ -42,6 +43,7 @@ __all__ = [
     "hafn",
     "homm",
     "jmmd",
+    "lmmd",
     "mcc",
     "mdd",
     "mmd",
