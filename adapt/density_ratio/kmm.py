@@ -28,12 +28,12 @@ def kmm(
     Kernel mean matching, Huang et al. 2006,
     https://papers.nips.cc/paper_files/paper/2006/hash/a2186aa7c086b46ad4e8bf81e2a3a19b-Abstract.html, with
     K_ij = k(s_i, s_j), κ_i = (N/M) Σ_j k(s_i, t_j), k = exp(−d²/b), subject to 0 ≤ w_i ≤ B and |mean w − 1| ≤ ε. The
-    quadratic programme is solved by OSQP to 1e-6 and polished; `ridge` on the diagonal of K makes its solution unique.
+    quadratic programme is solved by OSQP to 1e-6; `ridge` on the diagonal of K makes its solution unique.
     The means match, single weights do not follow the ratio: most are 0 and few large, fewer the wider b is.
 
-    A block of n samples takes n² · 8 bytes a few times over and time that grows with n³: half a second for 800. More
-    than `block` source samples are therefore split at random into parts of nearly equal size, each a sample of the
-    source, which are matched to the whole target one by one. Target samples cost time N · M only.
+    A block of n samples takes n² · 8 bytes a few times over and time that grows with n³: one or two seconds for 800.
+    More than `block` source samples are therefore split at random into parts of nearly equal size, each a sample of
+    the source, which are matched to the whole target one by one. Target samples cost time N · M only.
 
     Args:
         source: Features `(N, d)`.

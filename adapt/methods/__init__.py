@@ -11,9 +11,11 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.dsan import DSAN
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
+from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
@@ -34,6 +36,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "DSAN",
     "JAN",
     "MCC",
     "MCD",
@@ -48,6 +51,7 @@ __all__ = [
     "FineTuning",
     "FixMatch",
     "HoMM",
+    "ImportanceWeighting",
     "Method",
     "MinEnt",
     "Phase",
