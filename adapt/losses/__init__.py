@@ -19,6 +19,7 @@ from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
 from adapt.losses.linear_coral import coral_map
+from adapt.losses.lmmd import lmmd
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import classifier_discrepancy
 from adapt.losses.mdd import mdd
@@ -66,6 +67,7 @@ __all__ = [
     "information_maximisation",
     "jmmd",
     "l2_sp",
+    "lmmd",
     "mcc",
     "mdd",
     "mmd",

@@ -12,10 +12,12 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
 from adapt.methods.homm import HoMM
+from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.mapping import MappingMethod
@@ -44,6 +46,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "DSAN",
     "FDA",
     "JAN",
     "MCC",
@@ -63,6 +66,7 @@ __all__ = [
     "FineTuning",
     "FixMatch",
     "HoMM",
+    "ImportanceWeighting",
     "LinearCORAL",
     "MappingMethod",
     "Method",

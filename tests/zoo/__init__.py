@@ -1,6 +1,17 @@
 """Every method on a toy: what the tests of learning, resuming and leakage go through."""
 
-from tests.zoo import adversarial, basics, fine_tuning, mapping, matching, pixel, self_training, source_free
+from tests.zoo import (
+    adversarial,
+    basics,
+    fine_tuning,
+    mapping,
+    matching,
+    pixel,
+    relation,
+    reweighting,
+    self_training,
+    source_free,
+)
 from tests.zoo.case import Case
 
 CASES: dict[str, Case] = {
@@ -10,8 +21,10 @@ CASES: dict[str, Case] = {
     **adversarial.CASES,
     **self_training.CASES,
     **source_free.CASES,
+    **reweighting.CASES,
     **pixel.CASES,
     **mapping.CASES,
+    **relation.CASES,
 }
 
 __all__ = ["CASES", "Case"]

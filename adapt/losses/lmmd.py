@@ -1,0 +1,77 @@
+"""Local maximum mean discrepancy: one for each class."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from adapt.errors import AdaptError
+from adapt.losses.inputs import feature_pair
+from adapt.losses.kernels import Kernel, gaussian_kernel, squared_distances
+from adapt.losses.predictions import class_logits
+
+
+def lmmd(
+    source: Tensor,
+    target: Tensor,
+    y: Tensor,
+    target_logits: Tensor,
+    *,
+    kernel: Kernel = "mean",
+    scales: Sequence[float] | None = None,
+    bandwidths: Sequence[float] | None = None,
+) -> Tensor:
+    """Squared MMD between the domains' parts of each class, averaged over classes.
+
+    DSAN, Zhu et al. 2020, https://arxiv.org/abs/2106.09388:
+    (1/|C|) Σ_c [ Σ_ij u_ic u_jc k(s_i, s_j) + Σ_ij v_ic v_jc k(t_i, t_j) − 2 Σ_ij u_ic v_jc k(s_i, t_j) ]. A class's
+    weights sum to 1 in each domain: u_ic is 1 by the class's number of source samples where y_i = c, and v_jc its
+    predicted probability p_jc / Σ_j' p_j'c at the target. No gradient passes through them. This is the biased
+    estimate.
+
+    C holds, as in the authors' code, the classes that both the labels of the source batch and the most probable
+    classes of the target batch name; without any the value is 0. The paper's formula has all classes in the sum.
+
+    Args:
+        source: Features `(N, d)`.
+        target: Features `(M, d)`; N ≠ M is allowed.
+        y: Class indices of the source `(N,)`.
+        target_logits: Logits of the target `(M, K)`.
+        kernel: How the bandwidths follow from the batch, see `adapt.losses.mmd`; `"mean"` is the authors' kernel.
+        scales: Factors of the batch's bandwidth, see `adapt.losses.mmd`.
+        bandwidths: The values b of exp(−d²/b), for `"fixed"` only.
+
+    Returns:
+        Scalar without unit, in [0, 2] times the number of kernels.
+
+    Raises:
+        AdaptError: Shapes or labels that do not belong together, or options that do not fit.
+    """
+    source, target = feature_pair("lmmd", source, target)
+    logits = class_logits("lmmd", target_logits).detach()
+    n, classes = len(source), logits.shape[1]
+    if y.shape != (n,) or len(logits) != len(target):
+        raise AdaptError(
+            f"lmmd expects y (N,) and target_logits (M, K) for N = {n} and M = {len(target)}, "
+            f"found {tuple(y.shape)} and {tuple(target_logits.shape)}."
+        )
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        raise AdaptError(f"lmmd expects class indices in 0..{classes - 1}, as many as logits, found {low} to {high}.")
+    weights = torch.cat([_shares(one_hot(y, classes).to(source)), -_shares(logits.softmax(1).to(source))])
+    labels, predicted = one_hot(y, classes).any(0), one_hot(logits.argmax(1), classes).any(0)
+    shared = (labels & predicted).to(weights)
+    values = gaussian_kernel(
+        squared_distances(torch.cat([source, target])), kernel=kernel, scales=scales, bandwidths=bandwidths
+    )
+    # The bracket of class c is w_cᵀ K w_c with the target's weights negative; half precision would cancel in it.
+    with torch.autocast(source.device.type, enabled=False):
+        each = (weights * (values @ weights)).sum(0)
+    return (each * shared).sum() / shared.sum().clamp_min(1)
+
+
+def _shares(memberships: Tensor) -> Tensor:
+    """Each class's column by its sum; classes of nobody stay 0."""
+    sums = memberships.sum(0)
+    return memberships / torch.where(sums > 0, sums, torch.ones_like(sums))
