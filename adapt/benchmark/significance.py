@@ -167,5 +167,6 @@ def _interval(differences: Mapping[Pair, float]) -> float | None:
 
 
 def _nonzero(differences: Sequence[float]) -> npt.NDArray[np.float64]:
-    rounded: npt.NDArray[np.float64] = np.round(np.asarray(differences, dtype=float), DECIMALS)
-    return rounded[rounded != 0]
+    rounded = np.round(np.asarray(differences, dtype=float), DECIMALS)
+    nonzero: npt.NDArray[np.float64] = rounded[rounded != 0]
+    return nonzero
