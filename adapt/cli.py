@@ -121,6 +121,16 @@ class AdaptCLI(LightningCLI):
             # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
             check_method(imported(config.model.class_path), Path(config.ckpt_path))
 
+    def instantiate_classes(self) -> None:
+        """Build trainer, method and data, also where the data's shape is all that the backbone is told."""
+        # Lightning puts linked arguments into its dump of the configuration, where `init_args` is missing if there is
+        # no other one; the dump is made once, so that what is mended here stays.
+        self._dump_config()
+        backbone = self.config_dump["model"]["init_args"].get("backbone")
+        if isinstance(backbone, dict):
+            backbone.setdefault("init_args", {})
+        super().instantiate_classes()
+
     @property
     def settings(self) -> Any:
         """The configuration of the chosen command."""

@@ -40,7 +40,9 @@ def features_command(argv: Sequence[str]) -> int:
     parser.add_function_arguments(extract_features)
     # A backbone without weights has random features; let them at least be the same ones every time.
     torch.manual_seed(0)
-    options = parser.instantiate_classes(parser.parse_args(list(argv)))
+    # The older name is deprecated, and all that the oldest version allowed here has.
+    build = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    options = build(parser.parse_args(list(argv)))
     extract_features(**{name: value for name, value in options.items() if name != "config"})
     return 0
 

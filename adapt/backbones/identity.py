@@ -14,7 +14,7 @@ class Identity(Backbone):
         input_shape: Shape of one input; its product is `num_features`.
     """
 
-    def __init__(self, input_shape: tuple[int, ...] = (2,)) -> None:
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.num_features = prod(input_shape)
 

@@ -20,7 +20,7 @@ MAPPINGS: Mapping[type[MappingMethod], dict[str, Any]] = {
     LinearCORAL: {"regularization": 0.01},
     SubspaceAlignment: {"components": 5},
     TCA: {"components": 5, "landmarks": 60, "kernel": "linear"},
-    OTMapping: {"max_samples": 300},
+    OTMapping: {"max_samples": 800},
 }
 NAMES = pytest.mark.parametrize("method", MAPPINGS, ids=lambda m: m.__name__)
 
