@@ -40,9 +40,6 @@ def run_cell(cell: Cell) -> list[Row]:
     try:
         cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
         loggers = cli.trainer.loggers
-        for callback in cli.trainer.callbacks:
-            if isinstance(callback, Pictures):
-                callback.embedding = cell.embedding
         rows = _test(cli, cell)
         _summarise(loggers, rows)
     except ArgumentError as error:
@@ -64,6 +61,8 @@ def _logger(cell: Cell) -> list[str]:
 
 def _test(cli: Any, cell: Cell) -> list[Row]:
     trainer: Any = cli.trainer
+    for pictures in (callback for callback in trainer.callbacks if isinstance(callback, Pictures)):
+        pictures.embedding = cell.embedding
     rows: list[Row] = []
     for rule in RULES:
         path = checkpoint_path(cell.directory, rule)
