@@ -1,4 +1,4 @@
-"""The `adapt` command: fit, validate, test and predict are one LightningCLI; benchmark, report and style stand beside."""
+"""The `adapt` command: fit, validate, test and predict are one LightningCLI; the others stand beside it."""
 
 import csv
 import json
