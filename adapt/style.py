@@ -44,7 +44,13 @@ def style_command(argv: list[str]) -> int:
     checkpoint = None if given.weights is None else str(given.weights)
     network = perceptual_features(given.network, sorted({content_layer, *style_layers}), checkpoint).to(device)
     torch.manual_seed(given.seed)
-    columns = (TextColumn("painting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("painting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=given.steps)
         painted = restyle(
@@ -86,7 +92,7 @@ def read_picture(path: Path, size: int) -> Tensor:
     width, height = (max(1, round(scale * side)) for side in image.size)
     if min(width, height) < _SMALLEST:
         raise AdaptError(
-            f"Expected a picture with sides of at least {_SMALLEST} pixels, {path} becomes {width}×{height}. Raise --size."
+            f"Expected a picture of at least {_SMALLEST} pixels, {path} becomes {width}×{height}: raise --size."
         )
     resized = functional.resize(functional.pil_to_tensor(image), [height, width], antialias=True)
     pixels: Tensor = resized[None].float() / 255

@@ -115,7 +115,7 @@ def test_a_painted_picture_has_the_style_and_stays_in_range(solver: str, start: 
         start=start,  # type: ignore[arg-type]
         progress=lambda step, loss: losses.append(loss),
     )
-    assert painted.shape == content.shape and 0 <= painted.min() and painted.max() <= 1
+    assert painted.shape == content.shape and painted.min() >= 0 and painted.max() <= 1
     assert len(losses) == 30 and losses[-1] < 0.3 * losses[0]
     assert (relative_error(painted, style) < 0.3 * relative_error(content, style)).all()
 

@@ -44,9 +44,7 @@ def samples(seed: int, shifted: bool) -> tuple[Tensor, Tensor]:
     return ((x * stretch) @ turn + offset if shifted else x), y
 
 
-def build(
-    method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ...] = (WIDTH,), **kwargs: Any
-) -> Method:
+def build(method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ...] = (WIDTH,), **kwargs: Any) -> Method:
     """The method with the toy's network, unless `kwargs` bring another."""
     options = {
         "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),

@@ -20,8 +20,8 @@ def swap_amplitude(source: Tensor, target: Tensor, beta: float) -> Tensor:
 
     Args:
         source: Images `(N, C, H, W)`, of nonnegative values: the mean's phase is its sign.
-        target: Images `(M, C, H, W)`, the style of source image i being image i; where N ≠ M, one that torch's generator
-            draws for it.
+        target: Images `(M, C, H, W)`, the style of source image i being image i; where N ≠ M, one that torch's
+            generator draws for it.
         beta: Share β of the height and of the width, in [0, 1].
 
     Returns:
@@ -47,7 +47,8 @@ def swap_amplitude(source: Tensor, target: Tensor, beta: float) -> Tensor:
         _frequencies(width, source)[: width // 2 + 1] <= int(beta * width)
     )
     swapped = torch.where(mask, torch.polar(style.abs(), spectrum.angle()), spectrum)
-    return torch.fft.irfft2(swapped, s=(height, width)).to(source.dtype)
+    restored: Tensor = torch.fft.irfft2(swapped, s=(height, width))
+    return restored.to(source.dtype)
 
 
 def _frequencies(size: int, like: Tensor) -> Tensor:

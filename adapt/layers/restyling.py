@@ -1,7 +1,7 @@
 """Pictures that show one image in the style of another."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -84,7 +84,7 @@ def restyle(
         shown, grams = shown / shown_size, [g / size for g, size in zip(grams, gram_sizes, strict=True)]
     pixels = content.detach().clone() if start == "content" else torch.rand_like(content)
     pixels.requires_grad_()
-    optimizer = _optimizer(solver, pixels, rate)
+    optimizer: Any = _optimizer(solver, pixels, rate)  # torch declares closures that return floats
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -101,7 +101,7 @@ def restyle(
 
     with torch.enable_grad():
         for step in range(steps):
-            loss = optimizer.step(closure)  # type: ignore[arg-type]  # torch declares closures that return floats
+            loss = optimizer.step(closure)
             with torch.no_grad():
                 pixels.clamp_(0, 1)
             if progress is not None:

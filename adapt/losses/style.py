@@ -13,8 +13,8 @@ from adapt.losses.inputs import full_precision
 def gram(features: Tensor) -> Tensor:
     """Correlations of each image's feature maps over all positions, G_ij = Σ_k F_ik F_jk / (C·H·W).
 
-    Gatys et al. 2016, https://arxiv.org/abs/1508.06576, whose Gram matrix is the sum; the constant makes matrices of images
-    of different sizes comparable, and `style_loss` the paper's where they are the same.
+    Gatys et al. 2016, https://arxiv.org/abs/1508.06576, whose Gram matrix is the sum; the constant makes matrices of
+    images of different sizes comparable, and `style_loss` the paper's where they are the same.
 
     Args:
         features: Feature maps `(N, C, H, W)`.

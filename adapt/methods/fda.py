@@ -20,14 +20,14 @@ class FDA(Method):
 
     Formula: `L = CE(f(x_s→t), y_s) + w · (1/M) Σ_j (H(f(x_t^j))² + 0.001²)^η`, with
     `x_s→t = F⁻¹[M_β ∘ |F(x_t)| e^{i∠F(x_s)} + (1 − M_β) ∘ F(x_s)]`, F the Fourier transform of each channel, M_β the
-    frequencies up to β·H and β·W, and H the entropy of the prediction in nats. Images `(N, C, H, W)` and `(M, C, H, W)`;
-    each source image takes the amplitudes of one target image of its batch.
+    frequencies up to β·H and β·W, and H the entropy of the prediction in nats. Images `(N, C, H, W)` and
+    `(M, C, H, W)`; each source image takes the amplitudes of one target image of its batch.
 
     As in the paper: w = 0.005 and η = 2, on from the first step; `entropy_weight: 0` leaves images that are restyled
     and nothing else, and the target is then not encoded at all unless a penalty asks for it. β was 0.01, 0.05 or 0.09
-    there, on far larger images: below 1/H it swaps the mean colour alone. Departures: images are classified, not segmented; restyled images are cut off
-    at black and white; the two domains are encoded in one pass (TLlib). Not here: the mean of three networks with
-    different β, and the pseudo-labels of a second round.
+    there, on far larger images: below 1/H it swaps the mean colour alone. Departures: images are classified, not
+    segmented; restyled images are cut off at black and white; the two domains are encoded in one pass (TLlib). Not
+    here: the mean of three networks with different β, and the pseudo-labels of a second round.
 
     Amplitudes are swapped on pixels in [0, 1], as the authors insist: `mean` and `std` say what the datamodule did.
 
@@ -37,13 +37,14 @@ class FDA(Method):
         beta: Share β of height and width, in [0, 1].
         entropy_weight: Weight w of the target's entropy.
         eta: Exponent η.
-        mean: Mean per channel that the datamodule subtracted (`ImageFolders`: ImageNet's, [0.485, 0.456, 0.406]; `Digits`:
-            [0.5]); None for images in [0, 1].
+        mean: Mean per channel that the datamodule subtracted (`ImageFolders`: ImageNet's, [0.485, 0.456, 0.406];
+            `Digits`: [0.5]); None for images in [0, 1].
         std: Standard deviation per channel that it divided by (ImageNet's [0.229, 0.224, 0.225]; `Digits`: [0.5]).
         **kwargs: Arguments of `Method`.
 
     Raises:
-        AdaptError: A value is out of range; while training, the inputs are no images in the range that mean and std say.
+        AdaptError: A value is out of range; while training, the inputs are no images in the range that mean and std
+            say.
     """
 
     family: ClassVar[str] = "pixel"

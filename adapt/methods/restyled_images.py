@@ -1,4 +1,4 @@
-"""The source images that `StyleTransfer` trains on: painted once, and kept in a file for every run that wants the same."""
+"""The images that `StyleTransfer` trains on: painted once, and kept in a file for every run that wants the same."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def draw_pairs(method: Method, pixels: Pixels, count: int | None, seed: int) -> 
     partners = torch.randint(target, (len(positions),), generator=generator)
     digest = hashlib.sha256()
     content = _collect(method, "source", positions, pixels, digest.update)
-    drawn, place = partners.unique(return_inverse=True)
+    drawn, place = torch.unique(partners, return_inverse=True)
     style = _collect(method, "target", drawn, pixels, digest.update)[place]
     return Pairing(positions, content, style, source, digest.hexdigest())
 
@@ -128,7 +128,7 @@ def paint(
     parts = []
     with Progress(*columns, disable=not show) as bar:
         task = bar.add_task(f"restyling {len(pairing.content)} images, steps", total=len(pairing.content) * steps)
-        for content, style in zip(pairing.content.split(batch_size), pairing.style.split(batch_size), strict=True):
+        for content, style in zip(*(torch.split(x, batch_size) for x in (pairing.content, pairing.style)), strict=True):
 
             def advance(step: int, loss: float, images: int = len(content)) -> None:
                 bar.advance(task, images)

@@ -19,7 +19,7 @@ _SHOWN = 6
 
 
 class StyleTransfer(Method):
-    """Source images are repainted, before training, in the style of target images drawn for them, and keep their labels.
+    """Source images are painted, before training, in the style of target images drawn for them, and keep their labels.
 
     Paper: Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016
     (https://arxiv.org/abs/1508.06576).
@@ -37,8 +37,8 @@ class StyleTransfer(Method):
     Painting takes longer than training: about 20 ms of a CPU core for an image of 128×128 and a step with SqueezeNet,
     so that 300 images in 40 steps are 4 minutes. `max_images` bounds it (the other source images are trained on as they
     are), and `cache` keeps the images for other seeds and methods: the file's name is a hash of all settings, of the
-    network's weights and of both domains' training images. `style.png` in the run's folder shows some of them: look at it.
-    Restyled images are cut as in evaluation, whatever the data does to training images; `augmentation` varies them.
+    network's weights and of both domains' training images. `style.png` in the run's folder shows some of them: look at
+    it. Restyled images are cut as in evaluation, whatever the data does to training images; `augmentation` varies them.
 
     Published: not on a task here.
 
@@ -66,8 +66,8 @@ class StyleTransfer(Method):
         **kwargs: Arguments of `Method`.
 
     Raises:
-        AdaptError: A value is out of range; when training starts, the inputs are no images in the range that mean and std
-            say, or the weights are not to be had.
+        AdaptError: A value is out of range; when training starts, the inputs are no images in the range that mean and
+            std say, or the weights are not to be had.
     """
 
     family: ClassVar[str] = "pixel"
@@ -141,9 +141,10 @@ class StyleTransfer(Method):
                 return paint(pairing, painter, self.paint_batch, self.device, self._settings["steps"], show)
 
         drawn = {"seed": self.style_seed, "images": self.max_images, "batch": self.paint_batch}
-        name = f"{getattr(self.trainer.datamodule, 'task', 'task')}-{key(eye, self._settings | drawn, pairing.fingerprint)}.pt"  # type: ignore[attr-defined]  # a part of the trainer sets it
+        task = self.trainer.datamodule.task  # type: ignore[attr-defined]  # a part of the trainer sets it
         run = Path(self.trainer.default_root_dir)
-        path = (run / "styles" if self.cache is None else Path(self.cache)) / name
+        folder = run / "styles" if self.cache is None else Path(self.cache)
+        path = folder / f"{task}-{key(eye, self._settings | drawn, pairing.fingerprint)}.pt"
         if self.trainer.is_global_zero:
             self._images = cached(path, make, pairing.content.shape)
         self.trainer.strategy.barrier("restyled images")

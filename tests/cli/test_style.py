@@ -22,7 +22,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def style(*more: str) -> int:
-    words = "style --content a.jpg --style b.png --out new/c.png --size 48 --steps 12 --rate 0.05 --style-weight 1000 --smoothness 0 --weights w.pth"
+    words = "style --content a.jpg --style b.png --out new/c.png --weights w.pth --size 48 --steps 12"
+    words += " --rate 0.05 --style-weight 1000 --smoothness 0"
     return main([*words.split(), *more])
 
 

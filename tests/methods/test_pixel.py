@@ -13,7 +13,7 @@ from adapt.layers import swap_amplitude
 from adapt.methods import FDA, StyleTransfer
 from adapt.methods.style_transfer import restyle
 from tests.toy import build, train
-from tests.zoo.pixel import SMALL, Lit, Painted
+from tests.zoo.pixel import SMALL, Painted
 
 FAST = SMALL | {"paint_steps": 2, "max_images": 20}
 

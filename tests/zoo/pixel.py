@@ -39,13 +39,13 @@ class Lit(DomainDataModule):
 
     def images(self, y: Tensor, shifted: bool, generator: torch.Generator) -> Tensor:
         stripes = torch.stack([wave(4, 0), wave(0, 4), wave(4, 4), wave(4, -4)])[y]
-        ground = torch.tensor([0.6, 0.5, 0.4] if shifted else [0.45, 0.45, 0.45]) + 0.6 * tints(y, shifted, generator)
+        ground = torch.tensor([0.6, 0.5, 0.4] if shifted else [0.45, 0.45, 0.45]) + 0.3 * tints(y, shifted, generator)
         light = torch.zeros(len(y), SIDE, SIDE)
         for k, m in ((1, 0), (0, 1)):
             phase = 2 * math.pi * torch.rand(len(y), 1, 1, generator=generator)
             light += (0.1 if shifted else 0.03) * wave(k, m, phase)
         x = ground[:, :, None, None] * (1 + light[:, None]) + 0.05 * stripes[:, None]
-        return x + 0.15 * torch.randn(x.shape, generator=generator)
+        return x + 0.25 * torch.randn(x.shape, generator=generator)
 
 
 class Painted(Lit):
