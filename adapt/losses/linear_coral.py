@@ -45,4 +45,5 @@ def _power(x: Tensor, regularization: float, exponent: float) -> Tensor:
             f"coral_map expects a source covariance of full rank, found {len(x)} samples of {x.shape[1]} features "
             "that leave a direction empty: give a regularization above 0."
         )
-    return (vectors * values**exponent) @ vectors.T
+    power: Tensor = (vectors * values**exponent) @ vectors.T
+    return power

@@ -50,8 +50,8 @@ def transport_plan(
         raise AdaptError(f"transport_plan expects plan 'emd', 'sinkhorn' or 'group_lasso', found {plan!r}.")
     if entropy <= 0 or group < 0:
         raise AdaptError(f"transport_plan expects entropy > 0 and group >= 0, found {entropy} and {group}.")
-    cost = squared_distances_between(source, target)
-    cost = (cost / cost.median().clamp_min(torch.finfo(cost.dtype).tiny)).numpy()
+    distances = squared_distances_between(source, target)
+    cost = (distances / distances.median().clamp_min(torch.finfo(distances.dtype).tiny)).numpy()
     weights = [torch.full((n,), 1 / n, dtype=torch.float64).numpy() for n in cost.shape]
     if plan == "emd":
         found = ot.emd(*weights, cost, numItermax=1_000_000)

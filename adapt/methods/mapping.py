@@ -140,7 +140,7 @@ class FittedTensors(nn.Module):
         super().__init__()
         for name in names:
             self.register_buffer(name, torch.empty(0))
-        self.register_load_state_dict_pre_hook(_take_sizes)
+        self.register_load_state_dict_pre_hook(_take_sizes)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     @property
     def empty(self) -> bool:

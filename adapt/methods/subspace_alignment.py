@@ -41,7 +41,7 @@ class SubspaceAlignment(MappingMethod):
         weights = subspace_alignment(source.features, target.features, components=self.num_features)
         means = source.features.double().mean(0), target.features.double().mean(0)
         spread = ((target.features.double() - means[1]) @ weights[1]).var(0).mean().sqrt()
-        found = {}
+        found: dict[str, Tensor] = {}
         for side, weight, mean in zip(("source", "target"), weights, means, strict=True):
             found |= {f"{side}_weight": weight / spread, f"{side}_bias": -mean @ weight / spread}
         return found
