@@ -76,7 +76,16 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
     files = {path.stem for path in (ROOT / "adapt" / "methods").glob("*.py")}
     classes = overview.methods()
     own = {method.__module__.rsplit(".", 1)[1] for method in classes}
-    assert files - own == {"__init__", "alternating", "base", "checkpoints", "randomness", "refusals", "whole_domain"}
+    assert files - own == {
+        "__init__",
+        "alternating",
+        "base",
+        "checkpoints",
+        "randomness",
+        "refusals",
+        "restyled_images",
+        "whole_domain",
+    }
     assert {case.method for case in CASES.values()} == set(classes)
 
 
