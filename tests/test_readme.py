@@ -84,6 +84,7 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "mapping",
         "randomness",
         "refusals",
+        "restyled_images",
         "whole_domain",
     }
     assert {case.method for case in CASES.values()} == set(classes)
