@@ -49,6 +49,7 @@ USAGE = """usage: adapt COMMAND [options]
 _NOISE = (
     "LightningCLI's args parameter",
     ".*does not have many workers.*",
+    ".*in eval mode at the start of training.*",
     "Experiment logs directory .* exists",
     "Checkpoint directory .* exists",
     ".*smaller than the logging interval.*",
