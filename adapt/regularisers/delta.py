@@ -77,7 +77,7 @@ class DELTA(FromStart):
             start = feature_maps(self.start.backbone, batch.x)
         weights: list[Tensor] | list[None] = [None] * len(maps)
         if len(self.attention):
-            weights = list(self.attention.split([m.shape[channel_dimension(m)] for m in maps]))
+            weights = list(torch.split(self.attention, [m.shape[channel_dimension(m)] for m in maps]))
         return torch.stack([delta(m, s, a) for m, s, a in zip(maps, start, weights, strict=True)]).sum()
 
     def get_extra_state(self) -> Tensor:
