@@ -50,11 +50,13 @@ def explain(error: Exception) -> str:
 def _unknown_class(key: str, name: str) -> str:
     bases = {"--model": Method, "--data": DomainDataModule, "--model.backbone": Backbone}
     known = sorted(_names(bases[key])) if key in bases else []
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    expected = f"one of {', '.join(known)}, or " if known else ""
+    # The names that are near say more than all of them, which are many.
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    expected = f"one of {', '.join(known)}, or " if known and not close else ""
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return (
-        f"Unknown class {name!r} for {key}: expected {expected}an import path (my_module.MyClass, whose file lies in "
-        f"this folder).{f' Did you mean {close[0]}?' if close else ''}"
+        f"Unknown class {name!r} for {key}: expected {expected}a class of adapt or an import path (my_module.MyClass, "
+        f"whose file lies in this folder).{hint}"
     )
 
 

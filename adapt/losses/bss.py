@@ -31,6 +31,5 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
             f"bss expects k between 1 and the {min(features.shape)} singular values of these features, found {k}."
         )
     with torch.autocast(features.device.type, enabled=False):
-        values: Tensor = torch.linalg.svdvals(full_precision(features))[-k:]
-        total: Tensor = values.square().sum()
-    return total
+        values: Tensor = torch.linalg.svdvals(full_precision(features))
+    return values[-k:].square().sum()

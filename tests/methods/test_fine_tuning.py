@@ -36,15 +36,15 @@ class Watch(Callback):
             self.start = deepcopy(pl_module.network.state_dict())
 
 
-@pytest.mark.parametrize("interrupted", [10, 30])
+# The zoo's cases start from a source run, and are continued after the target phase has begun.
 @pytest.mark.parametrize("regulariser", [L2SP(), DELTA(), BSS(), CoTuning()], ids=lambda r: type(r).__name__)
-def test_a_run_continued_before_or_after_the_phase_s_begin_is_the_uninterrupted_one(
-    regulariser: Regulariser, interrupted: int, tmp_path: Path
+def test_a_run_continued_before_the_target_phase_is_the_uninterrupted_one(
+    regulariser: Regulariser, tmp_path: Path
 ) -> None:
     options = OPTIONS | FEW | {"steps": 40, "regulariser": regulariser, "bottleneck": 6}
     whole, _, _ = train(FineTuning, tmp_path / "whole", 3, **options)
     stop = tmp_path / "stop.ckpt"
-    train(FineTuning, tmp_path / "first", 3, callbacks=[StopAt(interrupted, stop)], **options)
+    train(FineTuning, tmp_path / "first", 3, callbacks=[StopAt(10, stop)], **options)
     continued, _, _ = train(FineTuning, tmp_path / "second", 77, ckpt_path=stop, **options)
     expected, found = whole.state_dict(), continued.state_dict()
     assert expected.keys() == found.keys()
@@ -132,7 +132,8 @@ def test_lp_ft_probes_first_and_then_tunes_all(tmp_path: Path) -> None:
 
 
 def test_the_rate_decays_from_block_to_block_and_multiplies_the_backbone_s() -> None:
-    method = FineTuning(4, MLP((8,), (7, 6, 5)), bottleneck=3, layer_decay=0.5, backbone_lr_scale=0.1)
+    options = {"bottleneck": 3, "layer_decay": 0.5, "backbone_lr_scale": 0.1}
+    method = FineTuning(num_classes=4, backbone=MLP((8,), (7, 6, 5)), **options)
     found = {id(p): group["lr_scale"] for group in method.parameter_groups() for p in group["params"]}
     rates = [{found[id(p)] for p in block.parameters()} for block in method.backbone.blocks]
     assert rates == [{pytest.approx(0.1 * 0.5**k)} for k in (3, 2, 1)]
@@ -146,7 +147,7 @@ def test_a_parameter_in_no_block_has_the_first_block_s_rate() -> None:
             super().__init__((8,), (7, 6))
             self.position = torch.nn.Parameter(torch.zeros(8))
 
-    method = FineTuning(4, Positioned(), layer_decay=0.5)
+    method = FineTuning(num_classes=4, backbone=Positioned(), layer_decay=0.5)
     found = {id(p): group["lr_scale"] for group in method.parameter_groups() for p in group["params"]}
     assert found[id(method.backbone.position)] == found[id(method.backbone.blocks[0].weight)] == 0.25
 

@@ -5,7 +5,7 @@ from adapt.regularisers import BSS, DELTA, L2SP, CoTuning
 from tests.zoo.case import Case
 
 # No source phase in continued runs either, which are given a checkpoint instead of the source run.
-FEW = {"data": {"shots": 3}, "source_fraction": 0.0}
+FEW = {"data": {"shots": 5}, "source_fraction": 0.0}
 
 CASES = {
     "FineTuning, LP-FT": Case(FineTuning, FEW | {"tune": "lp_ft"}, after_source=True),
