@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the noise to start from")
     parser.add_argument("--style-weight", type=float, default=100.0, help="how much the style counts")
     parser.add_argument("--content-weight", type=float, default=1.0, help="how much the content counts")
-    parser.add_argument("--smoothness", type=float, default=1.0, help="how much smooth colours count")
+    parser.add_argument("--smoothness", type=float, default=10.0, help="how much smooth colours count")
     parser.add_argument("--solver", choices=get_args(Solver), default="adam", help="lbfgs is slower and the paper's")
     parser.add_argument("--rate", type=float, default=0.02, help="Adam's step, of pixels from 0 to 1")
     parser.add_argument("--start", choices=get_args(Start), default="content", help="noise is the paper's")

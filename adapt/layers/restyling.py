@@ -25,7 +25,7 @@ def restyle(
     steps: int = 100,
     style_weight: float = 100.0,
     content_weight: float = 1.0,
-    smoothness: float = 1.0,
+    smoothness: float = 10.0,
     solver: Solver = "adam",
     rate: float = 0.02,
     start: Start = "content",

@@ -85,7 +85,7 @@ class StyleTransfer(Method):
         paint_steps: int = 60,
         style_weight: float = 100.0,
         content_weight: float = 1.0,
-        smoothness: float = 1.0,
+        smoothness: float = 10.0,
         solver: Solver = "adam",
         rate: float = 0.02,
         start: Start = "content",

@@ -80,7 +80,7 @@ def wave(k: int, m: int, phase: Tensor | float = 0.0) -> Tensor:
 
 # A random network, which needs no file. The source's own colours are the false cue, so that no original is kept.
 SMALL = {"pretrained": False, "style_layers": [1, 3], "content_layer": 3, "paint_steps": 20, "rate": 0.05}
-SMALL |= {"paint_batch": 150, "style_weight": 10.0, "keep": 0.0}
+SMALL |= {"paint_batch": 150, "style_weight": 10.0, "smoothness": 1.0, "keep": 0.0}
 CASES = {
     "FDA": Case(FDA, {"beta": 0.09}, module=Lit),
     "FDA, no entropy": Case(FDA, {"beta": 0.09, "entropy_weight": 0.0}, module=Lit, resume=False),
