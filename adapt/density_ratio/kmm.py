@@ -85,7 +85,11 @@ def _matched(s: Tensor, t: Tensor, width: float, upper: float, slack: float | No
     epsilon = 1 - n**-0.5 if slack is None else slack
     gram = gaussians(s, s, width) + ridge * torch.eye(n, dtype=s.dtype)
     # In chunks: the target may be much larger than a block of the source.
-    kappa = torch.stack([gaussians(s, chunk, width).sum(1) for chunk in t.split(_TARGETS_AT_ONCE)]).sum(0) * n / len(t)
+    kappa = (
+        torch.stack([gaussians(s, chunk, width).sum(1) for chunk in torch.split(t, _TARGETS_AT_ONCE)]).sum(0)
+        * n
+        / len(t)
+    )
     problem = solver().OSQP()
     problem.setup(
         P=sparse.csc_matrix(gram.triu().numpy()),

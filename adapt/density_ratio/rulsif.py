@@ -50,6 +50,6 @@ def rulsif(
     points = drawn(t, centres, seed)
     at_source, at_target = gaussians(s, points, width), gaussians(t, points, width)
     second = alpha * at_target.T @ at_target / len(t) + (1 - alpha) * at_source.T @ at_source / len(s)
-    theta = torch.linalg.solve(second + ridge * torch.eye(len(points), dtype=s.dtype), at_target.mean(0))
-    weights = (at_source @ theta).clamp_min(0)
+    theta: Tensor = torch.linalg.solve(second + ridge * torch.eye(len(points), dtype=s.dtype), at_target.mean(0))
+    weights: Tensor = (at_source @ theta).clamp_min(0)
     return weights.to(device=source.device, dtype=torch.promote_types(source.dtype, torch.float32))
