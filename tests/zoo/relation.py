@@ -6,5 +6,5 @@ from tests.zoo.self_training import Turned
 
 CASES = {
     "DSAN": Case(DSAN, module=Turned),
-    "DSAN, median": Case(DSAN, {"kernel": "median", "ramp": False}, module=Turned, resume=False),
+    "DSAN, median": Case(DSAN, {"kernel": "median"}, module=Turned, resume=False),
 }
