@@ -12,7 +12,7 @@ from tests.cli.test_commands import TOY, fit, task  # noqa: F401  # a fixture
 
 MISTAKES = {
     "command": (["train"], "Unknown command 'train'"),
-    "method": (["fit", "--model", "DANM"], "Unknown class 'DANM' for --model.*Did you mean DANN"),
+    "method": (["fit", "--model", "DANM"], "Unknown class 'DANM' for --model.*Did you mean .*DANN"),
     "argument": (["fit", "--model", "DANN", "--model.wieght", "2"], "no argument 'wieght'.*Did you mean 'weight'"),
     "value": (["fit", "--model", "DANN", "--model.weight", "three"], "--model.weight expects float, found 'three'"),
     "choice": (

@@ -136,7 +136,7 @@ def test_the_rate_decays_from_block_to_block_and_multiplies_the_backbone_s() -> 
     method = FineTuning(num_classes=4, backbone=MLP((8,), (7, 6, 5)), **options)
     found = {id(p): group["lr_scale"] for group in method.parameter_groups() for p in group["params"]}
     rates = [{found[id(p)] for p in block.parameters()} for block in method.backbone.blocks]
-    assert rates == [{pytest.approx(0.1 * 0.5**k)} for k in (3, 2, 1)]
+    assert [list(rate) for rate in rates] == [[pytest.approx(0.1 * 0.5**k)] for k in (3, 2, 1)]
     assert {found[id(p)] for part in (method.bottleneck, method.classifier) for p in part.parameters()} == {1.0}
     assert set(found) == {id(p) for p in method.parameters()}
 
