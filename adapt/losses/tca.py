@@ -32,9 +32,10 @@ def tca(
     target: Tensor,
     *,
     components: int,
-    kernel: Literal["gaussian", "linear"] = "gaussian",
+    kernel: Literal["gaussian", "linear"] = "linear",
     scale: float = 1.0,
     regularization: float = 1.0,
+    whiten: bool = False,
     landmarks: Tensor | None = None,
 ) -> TransferComponents:
     """The k components that keep the most variance for the least gap between the domains' means.
@@ -47,7 +48,10 @@ def tca(
     That is cubic in N + M. With landmarks Z, W is sought among functions Σ_j w_j k(·, z_j): K is then `(N + M, m)`,
     and both statistics still run over all samples. Z = all samples is the paper's method.
 
-    The components are centred and scaled to unit variance over both domains; the paper's have unit scatter.
+    The components are centred, and one number brings their mean variance over both domains to 1. Their variances are
+    the eigenvalues, as the eigenvectors have it that implementations project on. The paper states the problem under
+    WᵀKHKW = I, unit variance of every component: that is `whiten`, and lifts the noise of the last to the size of the
+    first.
 
     Args:
         source: Features `(N, d)`.
@@ -56,6 +60,7 @@ def tca(
         kernel: `gaussian`, exp(−d²/b), or `linear`, the dot product.
         scale: b in units of the landmarks' mean squared distance, for the Gaussian kernel.
         regularization: μ, above 0.
+        whiten: Scale every component to unit variance.
         landmarks: Z `(m, d)`; None for all samples.
 
     Returns:
@@ -86,7 +91,8 @@ def tca(
     if values[0] <= 1e-10 * values[-1]:
         raise AdaptError(f"tca found fewer than {components} components that vary: lower components.")
     # The solver's vectors have wᵀ (K L K + μ I) w = 1, so that wᵀ K H K w is the eigenvalue.
-    weight = torch.from_numpy(vectors * ((len(pooled) - 1) / values) ** 0.5).flip(1).to(z)
+    spread = values if whiten else values.mean()
+    weight = torch.from_numpy(vectors * ((len(pooled) - 1) / spread) ** 0.5).flip(1).to(z)
     return TransferComponents(z, weight, -mean @ weight, bandwidth)
 
 

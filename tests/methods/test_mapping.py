@@ -19,7 +19,7 @@ from tests.zoo.mapping import FROZEN
 MAPPINGS: Mapping[type[MappingMethod], dict[str, Any]] = {
     LinearCORAL: {"regularization": 0.01},
     SubspaceAlignment: {"components": 5},
-    TCA: {"components": 5, "landmarks": 60, "kernel": "linear"},
+    TCA: {"components": 5, "landmarks": 60},
     OTMapping: {"max_samples": 800},
 }
 NAMES = pytest.mark.parametrize("method", MAPPINGS, ids=lambda m: m.__name__)

@@ -13,9 +13,11 @@ FROZEN = {"backbone": Identity((WIDTH,)), "optimizer": lambda p: torch.optim.Ada
 CASES = {
     "LinearCORAL": Case(LinearCORAL, FROZEN | {"regularization": 0.01}),
     "SubspaceAlignment": Case(SubspaceAlignment, FROZEN | {"components": 8}),
-    "TCA": Case(TCA, FROZEN | {"kernel": "linear", "components": 7, "regularization": 0.001}),
+    "TCA": Case(TCA, FROZEN | {"components": 7}),
     # A kernel that sees only its neighbourhood needs domains that overlap.
-    "TCA, Gaussian": Case(TCA, FROZEN | {"components": 4, "regularization": 0.001}, module=Shrunk, resume=False),
+    "TCA, Gaussian": Case(
+        TCA, FROZEN | {"kernel": "gaussian", "components": 4, "regularization": 0.001}, module=Shrunk, resume=False
+    ),
     "OTMapping": Case(OTMapping, FROZEN),
     "OTMapping, exact": Case(OTMapping, FROZEN | {"plan": "emd"}, resume=False),
     "OTMapping, group lasso": Case(OTMapping, FROZEN | {"plan": "group_lasso", "max_samples": 400}, resume=False),
