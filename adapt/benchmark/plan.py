@@ -15,7 +15,7 @@ SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsu
 
 AVERAGE = "Average"
 
-_PLAN_KEYS = ("name", "seeds", "base", "tasks", "methods")
+_PLAN_KEYS = ("name", "seeds", "embeddings", "base", "tasks", "methods")
 _METHOD_KEYS = ("config", "init_from", "setting")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
@@ -37,7 +37,8 @@ class Cell:
         wandb_mode: How the run logs to Weights & Biases; `auto` is online when a key is configured.
         project: Project in Weights & Biases.
         embedding: Whether the cell draws its features in the plane. The report shows one seed of each method, and the
-            t-SNE takes as long as a small network's training: a grid draws it for its first seed.
+            t-SNE takes as long as a small network's training: a grid draws it for its first seed, or, with
+            `embeddings: false` in its file, for none.
     """
 
     task: str
@@ -96,6 +97,9 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     _check_keys(content, _PLAN_KEYS, str(path))
     name = str(content.get("name") or path.stem)
     seeds = _seeds(content.get("seeds"), path)
+    embeddings = content.get("embeddings", True)
+    if not isinstance(embeddings, bool):
+        raise AdaptError(f"{path}, embeddings: expected true or false, found {embeddings!r}.")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks = {
         str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
@@ -133,7 +137,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     config_hash=config_hash(portable),
                     wandb_mode=wandb_mode,
                     project=project,
-                    embedding=seed == seeds[0],
+                    embedding=embeddings and seed == seeds[0],
                 )
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()))
 

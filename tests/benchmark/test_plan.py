@@ -67,11 +67,18 @@ def test_without_out_results_go_to_runs(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "b.yaml").cells[0].directory.parts[:2] == ("runs", "quick")
 
 
+def test_embeddings_are_of_the_first_seed_or_left_out(tmp_path: Path) -> None:
+    drawn = {cell.seed for cell in plan(tmp_path, GOOD).cells if cell.embedding}
+    assert drawn == {0}
+    assert not any(cell.embedding for cell in plan(tmp_path, GOOD + "\nembeddings: false\n").cells)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("seeds:", "seedz:", "unknown key 'seedz'; did you mean 'seeds'"),
         ("seeds: [0, 1]", "", "expected `seeds`, a list"),
+        ("seeds: [0, 1]", "seeds: [0]\nembeddings: none", "embeddings: expected true or false, found 'none'"),
         ("[0, 1]", "[]", "expected `seeds`, a list"),
         ("[0, 1]", "[0, 0]", "seed 0 is listed twice"),
         ("[0, 1]", "[0, true]", "whole numbers from 0 on, found True"),
