@@ -22,16 +22,18 @@ class CoTuning(Regulariser):
     Formula: `w · −(1/N) Σ_i Σ_s p(s | y_i) log q_s(x_i)`, with q the softmax of a second head on the same features,
     which starts as the source's classifier and learns too, and p(s | y) the mean of softmax(z / T) over the labelled
     target samples of class y, where z are the source network's logits as fine-tuning starts (the paper's direct
-    approach). T calibrates that network on the source's validation samples. Predictions are those of the first head.
+    approach). T ≥ 1 calibrates that network on the source's validation samples. The first head predicts.
 
     In the paper source and target have different classes, and the second head keeps what the first, which is new,
     forgets. Here both have the same K classes and both heads start as the source's classifier. What remains: p(· | y)
     is a soft label, which says for which classes the source network takes the target's class y, and keeping that
     answer readable from the features holds the backbone near what the source taught it. Where the source network is
-    sure of the wrong class, that answer is wrong too, and the first head alone learns the right one.
+    sure and right, that label is the class itself, and the second head only repeats the first one's task; where it is
+    sure and wrong, the second head holds on to the mistake, and the first alone learns better.
 
-    Departure: the paper's reverse approach, a classifier from source predictions to target classes chosen on held-out
-    target labels, is left out: a few shots cannot spare any.
+    Departures: T is at least 1, for a network without a mistake on the source's validation samples would be given
+    T → 0, and its doubts about the target would be lost. The paper's reverse approach, a classifier from source
+    predictions to target classes chosen on held-out target labels, is left out: a few shots cannot spare any.
 
     Published: not on a task here.
 
@@ -55,7 +57,7 @@ class CoTuning(Regulariser):
         """Let the second head be the classifier as it is now, and learn the relationship."""
         self.head.load_state_dict(network.classifier.state_dict())
         with evaluating(network):
-            temperature = calibration_temperature(*_predictions(network, held_out))
+            temperature = calibration_temperature(*_predictions(network, held_out), lowest=1.0)
             logits, y = _predictions(network, labelled)
         found = category_relationship(logits, y, len(self.relationship), temperature=temperature)
         self.relationship.copy_(found)
