@@ -186,7 +186,11 @@ def test_files_that_are_no_state_dict_are_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "epoch": 3}, wrapped)
     text.write_text("no weights")
     torch.save({"weight": Path("x")}, pickled)
-    for path in (wrapped, text, pickled):
+    # The unpickler takes their first letters for commands, and stumbles over each in its own way.
+    words = [tmp_path / f"{word}.pth" for word in ("hello", "raise", "setup")]
+    for path in words:
+        path.write_text(f"{path.stem} world")
+    for path in (wrapped, text, pickled, *words):
         with pytest.raises(AdaptError, match="state dict"):
             TorchvisionBackbone("resnet18", checkpoint=str(path))
 

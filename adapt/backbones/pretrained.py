@@ -109,7 +109,8 @@ def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) ->
         raise AdaptError(f"checkpoint expects a state dict file, found nothing at {path}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    # What the unpickler raises at bytes that are no checkpoint depends on the first of them.
+    except (UnpicklingError, RuntimeError, EOFError, IndexError, KeyError, ValueError) as error:
         raise AdaptError(f"checkpoint {path} is no state dict that torch.load reads with weights_only=True.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise AdaptError(f"checkpoint {path} expects a state dict of tensors: save `model.state_dict()` alone.")

@@ -51,7 +51,7 @@ CASES = {
     "MCD": Case(MCD, module=Turned),
     "MCD, hidden layers": Case(MCD, DECAY | HIDDEN, module=Turned, resume=False),
     "MCD, sliced Wasserstein": Case(
-        MCD, DECAY | HIDDEN | {"discrepancy": "sliced_wasserstein", "weight": 3.0}, module=Turned
+        MCD, DECAY | HIDDEN | {"discrepancy": "sliced_wasserstein", "weight": 3.0}, module=Turned, resume=False
     ),
     "ADDA": Case(ADDA, DECAY | {"discriminator_hidden": 64}, after_source=True),
     "WDGRL": Case(WDGRL),

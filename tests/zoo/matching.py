@@ -10,7 +10,7 @@ CASES = {
     "JAN-A": Case(JAN, {"adversarial": True}),
     "JAN, linear": Case(JAN, {"estimator": "linear"}, resume=False),
     "HoMM": Case(HoMM),
-    "HoMM, drawn entries": Case(HoMM, {"samples": 1000}),
+    "HoMM, drawn entries": Case(HoMM, {"samples": 1000}, resume=False),
     "HoMM, order 1": Case(HoMM, {"order": 1, "weight": 10.0}, resume=False),
     "HoMM, order 2": Case(HoMM, {"order": 2, "weight": 100.0}, resume=False),
     "HoMM, order 4": Case(HoMM, {"order": 4}, resume=False),

@@ -47,7 +47,7 @@ EARLY = {"source_fraction": 0.3}
 CASES = {
     # Unbounded, the logistic weights rest on four samples here.
     "ImportanceWeighting": Case(ImportanceWeighting, EARLY | {"max_weight": 20.0}, module=Rare),
-    "ImportanceWeighting, KMM": Case(ImportanceWeighting, EARLY | {"estimator": "kmm"}, module=Rare),
+    "ImportanceWeighting, KMM": Case(ImportanceWeighting, EARLY | {"estimator": "kmm"}, module=Rare, resume=False),
     "ImportanceWeighting, KLIEP": Case(ImportanceWeighting, EARLY | {"estimator": "kliep"}, module=Rare, resume=False),
     "ImportanceWeighting, RuLSIF": Case(
         ImportanceWeighting, EARLY | {"estimator": "rulsif"}, module=Rare, resume=False
