@@ -13,6 +13,7 @@ from adapt.benchmark.grid import run_grid
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
+from adapt.benchmark.rule_table import rule_sentence, rule_sheet
 from adapt.benchmark.selection_table import negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
@@ -143,13 +144,15 @@ def _show(report: Report, console: Console) -> None:
     if len(report.summaries) > 1:
         for sheet in selection_sheets(report.selections[-1]):
             console.print(to_terminal(sheet))
+        console.print(to_terminal(rule_sheet(report.ranking)))
+        console.print(rule_sentence(report.ranking), markup=False, highlight=False)
     sheet = significance_sheet(report.tests[0])
     if sheet.rows:
         console.print(to_terminal(sheet))
     for sentence in [*ranking_sentences(report.tests[0]), *report.remarks]:
         console.print(sentence, style="dim", markup=False, highlight=False)
-    tables = (report.markdown, report.latex, report.table, report.selection, report.significance, report.results)
-    files = (report.page, *tables)
+    tables = (report.markdown, report.latex, report.table, report.selection, report.rules, report.significance)
+    files = (report.page, *tables, report.results)
     _say(console, "Written: " + ", ".join(map(str, files)))
 
 

@@ -24,6 +24,12 @@ _KINDS = {
         "difference (Nemenyi, 0.05).",
         "full",
     ),
+    "selection-gap": ("What choosing without labels costs", "Further right is worse; zero is the oracle.", "wide"),
+    "rule-scatter": (
+        "Scores against target accuracy",
+        "A point per checkpoint; a rule that ranks well has its points on a rising line.",
+        "full",
+    ),
     "bars": ("Accuracy", "Bars are means over seeds; the dashed line is source-only.", "wide"),
     "curves": ("Learning curves", "Mean over seeds; the band is the 95% interval.", "full"),
     "embedding": (

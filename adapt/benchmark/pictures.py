@@ -30,7 +30,7 @@ class Picture:
 
     Attributes:
         path: Where it lies.
-        kind: `bars`, `curves`, `embedding` or `confusion`.
+        kind: `bars`, `curves`, `embedding` or `confusion`; other modules draw kinds of their own.
         task: The task that it shows, or `Average`.
         title: Heading in the page.
         alt: What a person who cannot see it should know.
@@ -77,6 +77,12 @@ def read_curve(path: Path, column: str) -> dict[int, float]:
     except (OSError, ValueError, csv.Error):
         return {}
     return curve
+
+
+def metrics_file(directory: Path) -> Path:
+    """Where a cell's folder holds its metrics; older ones keep them in a folder of the logger."""
+    direct = directory / "metrics.csv"
+    return direct if direct.exists() else next(iter(sorted(directory.rglob("metrics.csv"))), direct)
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> Arrays | None:
@@ -126,7 +132,7 @@ def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: 
     drawn = False
     for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):
         for method in summary.methods:
-            curves = [read_curve(_metrics_file(r.directory), column) for r in results if r.method == method]
+            curves = [read_curve(metrics_file(r.directory), column) for r in results if r.method == method]
             curves = [curve for curve in curves if curve]
             if curves:
                 drawn = True
@@ -223,11 +229,6 @@ def _class_names(results: Sequence[CellResult], method: str, seed: int, count: i
     arrays = read_arrays(directory / "confusion.npz", ("class_names",))
     names = [] if arrays is None else [str(name) for name in arrays["class_names"]]
     return names if len(names) >= count else [str(k) for k in range(count)]
-
-
-def _metrics_file(directory: Path) -> Path:
-    direct = directory / "metrics.csv"
-    return direct if direct.exists() else next(iter(sorted(directory.rglob("metrics.csv"))), direct)
 
 
 def _saved(figure: Figure, folder: Path, kind: str, task: str, name: str, title: str, alt: str) -> Picture:

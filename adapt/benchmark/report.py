@@ -11,7 +11,10 @@ from adapt.benchmark.grid import PLAN_FILE
 from adapt.benchmark.page import Facts, build_page
 from adapt.benchmark.pictures import Picture, draw_pictures
 from adapt.benchmark.results import read_results, write_atomically, write_csv
-from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_markdown
+from adapt.benchmark.rule_pictures import draw_rules
+from adapt.benchmark.rule_quality import Ranking, rank_rules, read_checkpoints
+from adapt.benchmark.rule_table import rule_csv, rule_latex, rule_markdown
+from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_latex, selection_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
 from adapt.benchmark.tables import csv_table, latex_table, markdown_table
@@ -28,6 +31,7 @@ class Report:
         pictures: All pictures, the critical-difference diagram first.
         summaries: One per selection rule.
         selections: One per task, and with several of them their average last.
+        ranking: The rules, best first.
         tests: One per selection rule.
         remarks: What the report lacks, and how to get it.
     """
@@ -37,19 +41,22 @@ class Report:
     latex: Path
     table: Path
     selection: Path
+    rules: Path
     significance: Path
     page: Path
     pictures: tuple[Picture, ...]
     summaries: tuple[Summary, ...]
     selections: tuple[Selection, ...]
+    ranking: Ranking
     tests: tuple[Significance, ...]
     remarks: tuple[str, ...]
 
 
 def build_report(directory: Path) -> Report:
-    """Write `results.csv`, `table`, `selection` and `significance` as `.md` and `.csv`, `report.html` and `pictures/`.
+    """Write `results.csv`, `report.html`, `pictures/`, and four tables as `.md` and `.csv`.
 
-    The table also comes as `table.tex`. Only the first tasks of a large grid get pictures, and the page says so.
+    The tables are `table`, `selection`, `rules` and `significance`; the first three also come as `.tex`. Only the first
+    tasks of a large grid get pictures of their own, and the page says so.
 
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
@@ -66,7 +73,9 @@ def build_report(directory: Path) -> Report:
     selections = select(results, summaries)
     tests = tuple(examine(results, summary) for summary in summaries)
     diagram, remarks = _diagram(tests[0], folder)
-    pictures = [*diagram, *draw_pictures(results, leading, pictured, folder)]
+    ranking = rank_rules(read_checkpoints(results), selections[-1])
+    ruled = draw_rules(ranking, selections[-1], leading, folder)
+    pictures = [*diagram, *ruled, *draw_pictures(results, leading, pictured, folder)]
     facts = Facts(
         benchmark=str(plan.get("benchmark") or directory.resolve().name),
         command=str(plan.get("command") or ""),
@@ -82,11 +91,13 @@ def build_report(directory: Path) -> Report:
         latex=directory / "table.tex",
         table=directory / "table.csv",
         selection=directory / "selection.md",
+        rules=directory / "rules.md",
         significance=directory / "significance.md",
         page=directory / "report.html",
         pictures=tuple(pictures),
         summaries=summaries,
         selections=tuple(selections),
+        ranking=ranking,
         tests=tests,
         remarks=tuple(remarks),
     )
@@ -96,11 +107,19 @@ def build_report(directory: Path) -> Report:
     write_atomically(report.table, csv_table(summaries))
     write_atomically(report.selection, selection_markdown(selections[-1]))
     write_atomically(report.selection.with_suffix(".csv"), selection_csv(selections))
-    shown = "\n".join([*(f"![{p.alt}](pictures/{p.path.name})" for p in diagram), *remarks])
+    write_atomically(report.selection.with_suffix(".tex"), selection_latex(selections))
+    write_atomically(report.rules, rule_markdown(ranking, map(_embedded, ruled)))
+    write_atomically(report.rules.with_suffix(".csv"), rule_csv(ranking))
+    write_atomically(report.rules.with_suffix(".tex"), rule_latex(ranking))
+    shown = "\n".join([*map(_embedded, diagram), *remarks])
     write_atomically(report.significance, significance_markdown(tests, shown))
     write_atomically(report.significance.with_suffix(".csv"), significance_csv(tests))
     write_atomically(report.page, build_page(facts, summaries, pictures))
     return report
+
+
+def _embedded(picture: Picture) -> str:
+    return f"![{picture.alt}](pictures/{picture.path.name})"
 
 
 def _diagram(found: Significance, folder: Path) -> tuple[list[Picture], list[str]]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_markdown
+from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown
 from adapt.benchmark.statistics import Estimate, Summary, over_seeds, seed_means
-from adapt.benchmark.tables import columns_of, entry, labels_used, rule_name
+from adapt.benchmark.tables import columns_of, entry, labels_used, ranks, rule_name
 
 ORACLE = "oracle"
 
@@ -66,20 +66,44 @@ def selection_markdown(selection: Selection) -> str:
     return "\n".join(["# What each selection rule would have picked\n", *map(to_markdown, selection_sheets(selection))])
 
 
-def accuracy_sheet(selection: Selection) -> Sheet:
-    """A row per method, a column per rule."""
+def selection_latex(selections: Sequence[Selection]) -> str:
+    r"""The sheets of every task and of their average in LaTeX, the best methods of every rule marked.
+
+    Needs `\usepackage{booktabs}`, and `graphicx` with many rules.
+    """
+    sheets = [
+        sheet
+        for selection in reversed(selections)
+        for sheet in (accuracy_sheet(selection, ranked=True), *selection_sheets(selection)[1:])
+    ]
+    return "\n".join(map(to_latex, sheets))
+
+
+def accuracy_sheet(selection: Selection, ranked: bool = False) -> Sheet:
+    """A row per method, a column per rule; `ranked` marks the best two methods under each rule."""
+    places = {rule: _places(selection, rule) if ranked else {} for rule in selection.rules}
     rows = tuple(
         (
             method,
             labels_used(selection.settings[method]),
             tuple(
-                entry(selection.accuracies.get((method, rule)), len(selection.seeds), average=selection.tasks > 1)
+                entry(
+                    selection.accuracies.get((method, rule)),
+                    len(selection.seeds),
+                    places[rule].get(method, ""),
+                    average=selection.tasks > 1,
+                )
                 for rule in selection.rules
             ),
         )
         for method in selection.methods
     )
     notes = [_explained(selection.rules)]
+    if any(places.values()):
+        notes.append(
+            "Bold: best, underlined: second best under a rule among methods that train with the same kind of target "
+            "labels; train-on-target is never ranked."
+        )
     estimates = selection.accuracies.values()
     if any(e.negative == "apart" for e in estimates):
         notes.append("↓ negative transfer: below source-only under the same rule, with the 95% intervals apart.")
@@ -205,6 +229,11 @@ def _gaps(estimates: Sequence[Estimate | None], seeds: int) -> tuple[Entry, ...]
         # Rounding leaves a minus on zero.
         entries.append(Entry(f"{value + 0.0:.1f}{interval}", rank, f"(n = {e.n})" if e.n < seeds else ""))
     return tuple(entries)
+
+
+def _places(selection: Selection, rule: str) -> dict[str, Rank]:
+    estimates = {m: e for m in selection.methods if (e := selection.accuracies.get((m, rule))) is not None}
+    return ranks(estimates, selection.settings)
 
 
 def _explained(rules: Sequence[str]) -> str:

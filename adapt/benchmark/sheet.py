@@ -1,6 +1,7 @@
 """A table of methods as text in cells, and the same table for a terminal, in Markdown, LaTeX and HTML."""
 
 import html
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ Rank = Literal["best", "second", ""]
 
 MISSING = "–"
 
-_HEAD = ("Method", "Target labels")
+_WIDE = 6
 _MOST_TERMINAL_COLUMNS = 4
 
 _LATEX = {
@@ -32,9 +33,15 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "–": "--",
+    "−": r"$-$",
+    "×": r"$\times$",
     "≥": r"$\geq$",
     "λ": r"$\lambda$",
+    "ρ": r"$\rho$",
 }
+
+# A hyphen before a number would be set as a hyphen.
+_MINUS = re.compile(r"-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -53,19 +60,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table with a row per method.
+    """A table with a row per method, or per rule.
 
     Attributes:
         caption: What the numbers are.
         columns: Headings of the entries.
         rows: Method, the target labels that it trains on, and an entry per column.
         notes: Sentences that explain the marks in the table.
+        head: Headings of the two things that a row starts with.
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, str, tuple[Entry, ...]], ...]
     notes: tuple[str, ...] = ()
+    head: tuple[str, str] = ("Method", "Target labels")
 
 
 def to_markdown(sheet: Sheet) -> str:
@@ -78,7 +87,7 @@ def to_markdown(sheet: Sheet) -> str:
     lines = [
         sheet.caption,
         "",
-        "| " + " | ".join([*_HEAD, *map(_pipes, sheet.columns)]) + " |",
+        "| " + " | ".join([*sheet.head, *map(_pipes, sheet.columns)]) + " |",
         "|" + "|".join(["---", "---", *["--:"] * len(sheet.columns)]) + "|",
     ]
     for method, labels, entries in sheet.rows:
@@ -87,25 +96,27 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def to_latex(sheet: Sheet) -> str:
-    r"""The table in LaTeX; needs `\usepackage{booktabs}`."""
+    r"""The table in LaTeX; needs `\usepackage{booktabs}`, and `graphicx` where many columns are scaled to the page."""
 
     def cell(entry: Entry) -> str:
-        number = latex(entry.number)
+        number = _MINUS.sub("$-$", latex(entry.number))
         number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(entry.rank, number)
         return f"{number} {latex(entry.notes)}".strip()
 
+    wide = len(sheet.columns) > _WIDE
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex(' '.join([sheet.caption, *sheet.notes]))}}}",
+        *([r"\resizebox{\linewidth}{!}{%"] if wide else []),
         rf"\begin{{tabular}}{{ll{'r' * len(sheet.columns)}}}",
         r"\toprule",
-        " & ".join(map(latex, [*_HEAD, *sheet.columns])) + r" \\",
+        " & ".join(map(latex, [*sheet.head, *sheet.columns])) + r" \\",
         r"\midrule",
     ]
     for method, labels, entries in sheet.rows:
         lines.append(" & ".join([latex(method), latex(labels), *map(cell, entries)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}" + "}" * wide, r"\end{table}"]) + "\n"
 
 
 def to_html(sheet: Sheet) -> str:
@@ -117,10 +128,10 @@ def to_html(sheet: Sheet) -> str:
         return f"<td>{number} <small>{html.escape(entry.notes)}</small></td>" if entry.notes else f"<td>{number}</td>"
 
     def name(method: str, labels: str) -> str:
-        small = f"<small>target labels: {html.escape(labels)}</small>" if labels else ""
+        small = f"<small>{html.escape(sheet.head[1].lower())}: {html.escape(labels)}</small>" if labels else ""
         return f'<th scope="row">{html.escape(method)}{small}</th>'
 
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in [_HEAD[0], *sheet.columns])
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in [sheet.head[0], *sheet.columns])
     body = "\n".join(
         f"<tr>{name(method, labels)}{''.join(map(cell, entries))}</tr>" for method, labels, entries in sheet.rows
     )
@@ -138,7 +149,7 @@ def to_terminal(sheet: Sheet) -> Group:
     def cell(entry: Entry) -> Text:
         return Text.assemble((entry.number, styles[entry.rank]), (f" {entry.notes}" if entry.notes else "", "yellow"))
 
-    rows = [[*map(Text, _HEAD), *map(Text, sheet.columns)]]
+    rows = [[*map(Text, sheet.head), *map(Text, sheet.columns)]]
     rows += [[Text(method), Text(labels), *map(cell, entries)] for method, labels, entries in sheet.rows]
     # Many columns fit a screen only below one another.
     transposed = len(sheet.columns) > max(_MOST_TERMINAL_COLUMNS, len(sheet.rows))

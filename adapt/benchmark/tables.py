@@ -130,7 +130,7 @@ def columns_of(summary: Summary) -> dict[str, Mapping[str, Estimate]]:
 def _notes(summary: Summary, rows: Sequence[tuple[str, str, tuple[Entry, ...]]]) -> list[str]:
     sentences = []
     estimates = [*summary.cells.values(), *summary.averages.values()]
-    if any(_ranks(summary, column) for column in columns_of(summary)):
+    if any(ranks(column, summary.settings) for column in columns_of(summary).values()):
         sentences.append(
             "Bold: best, underlined: second best among methods that train with the same kind of target labels; "
             "train-on-target is never ranked."
@@ -148,13 +148,13 @@ def _notes(summary: Summary, rows: Sequence[tuple[str, str, tuple[Entry, ...]]])
 
 def _rows(summary: Summary) -> tuple[tuple[str, str, tuple[Entry, ...]], ...]:
     columns = columns_of(summary)
-    ranks = {name: _ranks(summary, name) for name in columns}
+    places = {name: ranks(estimates, summary.settings) for name, estimates in columns.items()}
     return tuple(
         (
             method,
             labels_used(summary.settings[method]),
             tuple(
-                entry(estimates.get(method), len(summary.seeds), ranks[name].get(method, ""), name == AVERAGE)
+                entry(estimates.get(method), len(summary.seeds), places[name].get(method, ""), name == AVERAGE)
                 for name, estimates in columns.items()
             ),
         )
@@ -162,10 +162,9 @@ def _rows(summary: Summary) -> tuple[tuple[str, str, tuple[Entry, ...]], ...]:
     )
 
 
-def _ranks(summary: Summary, column: str) -> dict[str, Rank]:
+def ranks(estimates: Mapping[str, Estimate], settings: Mapping[str, str]) -> dict[str, Rank]:
     """Best and second best as displayed, within methods that train with the same kind of target labels."""
-    ranks: dict[str, Rank] = {}
-    estimates = columns_of(summary)[column]
+    found: dict[str, Rank] = {}
     # A method with a handful of target labels does not compete with methods that have none.
     kinds: list[Callable[[str], bool]] = [
         lambda setting: setting in (SOURCE_ONLY, UNSUPERVISED),
@@ -175,14 +174,23 @@ def _ranks(summary: Summary, column: str) -> dict[str, Rank]:
         shown = {
             method: round(100 * estimate.mean, 1)
             for method, estimate in estimates.items()
-            if estimate.mean is not None and kind(summary.settings[method])
+            if estimate.mean is not None and kind(settings[method])
         }
-        values = sorted(set(shown.values()), reverse=True)
-        if len(shown) < 2:
-            continue
-        for method, value in shown.items():
-            if value == values[0]:
-                ranks[method] = "best"
-            elif value == values[1] and len(shown) > 2:
-                ranks[method] = "second"
-    return ranks
+        found |= best_two(shown)
+    return found
+
+
+def best_two(shown: Mapping[str, float]) -> dict[str, Rank]:
+    """The highest of the displayed values and, of more than two, the second highest; ties share a rank."""
+    values = sorted(set(shown.values()), reverse=True)
+    if len(shown) < 2:
+        return {}
+    places: dict[float, Rank] = {values[0]: "best"}
+    if len(shown) > 2 and len(values) > 1:
+        places[values[1]] = "second"
+    return {name: places[value] for name, value in shown.items() if value in places}
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

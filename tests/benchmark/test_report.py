@@ -62,8 +62,8 @@ def test_the_page_needs_nothing_but_itself(directory: Path) -> None:
 
 def test_every_picture_is_a_png_with_words_for_it(directory: Path) -> None:
     pictures = Page((directory / "report.html").read_text()).pictures
-    # Bars and curves; an embedding of each method but source-only; a confusion matrix of each.
-    assert len(pictures) == 2 + 3 + 4
+    # Gaps, bars and curves; an embedding of each method but source-only; a confusion matrix of each.
+    assert len(pictures) == 3 + 3 + 4
     for picture in pictures:
         with Image.open(io.BytesIO(base64.b64decode(str(picture["src"]).partition(",")[2]))) as image:
             assert image.format == "PNG"
@@ -72,6 +72,7 @@ def test_every_picture_is_a_png_with_words_for_it(directory: Path) -> None:
         assert len(str(picture["alt"])) > 30
     assert any("SourceOnly 60.1 ± 1.3; DANN 80.1 ± 1.3" in str(picture["alt"]) for picture in pictures)
     assert {path.name.split("-")[0] for path in (directory / "pictures").iterdir()} == {
+        "selection",
         "bars",
         "curves",
         "embedding",
@@ -123,14 +124,14 @@ def test_a_grid_of_tasks_has_a_critical_difference_diagram(tmp_path: Path, monke
     monkeypatch.setattr("adapt.benchmark.report.MOST_PICTURED_TASKS", 0)
     write_benchmark(tmp_path, tasks=("a", "b", "c", "d"))
     report = build_report(tmp_path)
-    assert [picture.kind for picture in report.pictures] == ["critical-difference", "bars"]
+    assert [picture.kind for picture in report.pictures] == ["critical-difference", "selection-gap", "bars"]
     assert "pictures/critical-difference.png" in report.significance.read_text()
     assert "<h2>Average ranks</h2>" in report.page.read_text()
 
     # Without the library there is a sentence in its place.
     monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
     report = build_report(tmp_path)
-    assert [picture.kind for picture in report.pictures] == ["bars"]
+    assert [picture.kind for picture in report.pictures] == ["selection-gap", "bars"]
     assert "pip install &#x27;adapt-lightning[stats]&#x27;" in report.page.read_text()
 
 
