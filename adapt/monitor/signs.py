@@ -116,7 +116,8 @@ def feature_norm(history: Sequence[Seen]) -> str | None:
         return None
     return (
         f"the features' norm explodes: {now:.3g}, after {first:.3g} at the first validation. Try a lower "
-        "learning rate, --trainer.gradient_clip_val 1, weight decay, or --model.bottleneck 256, whose batch norm bounds it."
+        "learning rate, --trainer.gradient_clip_val 1, weight decay, or --model.bottleneck 256, whose batch norm "
+        "bounds it."
     )
 
 
