@@ -72,7 +72,9 @@ def test_batches_that_were_not_looked_at_do_not_break_the_row() -> None:
     assert kinds([flat, flat, flat._replace(flat=[])]) == set()
 
 
-@pytest.mark.parametrize(("norm", "explodes"), [(49.0, False), (51.0, True), (float("nan"), True), (float("inf"), True)])
+@pytest.mark.parametrize(
+    ("norm", "explodes"), [(49.0, False), (51.0, True), (float("nan"), True), (float("inf"), True)]
+)
 def test_the_norm_is_compared_with_the_first_validations(norm: float, explodes: bool) -> None:
     assert kinds([FINE, FINE._replace(norm=norm)]) == ({"feature_norm"} if explodes else set())
 
@@ -86,7 +88,6 @@ def test_certainty_that_costs_no_source_accuracy_is_wanted() -> None:
 
 def test_every_warning_says_what_to_try() -> None:
     history = [FINE._replace(lost=9, domain_accuracy=1.0, flat=["gap"], norm=float("nan"))] * 3
-    history += [FINE._replace(entropy=0.0, source_accuracy=0.1)] * 0
     texts = [SIGNS[kind](history) for kind in kinds(history)]
     texts.append(SIGNS["discriminator_dead"]([FINE._replace(domain_accuracy=0.5)] * 3))
     texts.append(SIGNS["confident_forgetting"]([FINE, *[FINE._replace(entropy=0.0, source_accuracy=0.1)] * 3]))
