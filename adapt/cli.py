@@ -28,6 +28,7 @@ from adapt.errors import AdaptError, DivergedError
 from adapt.explain import cause, explain
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
+from adapt.monitor import Monitor
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
 
@@ -153,6 +154,7 @@ class AdaptCLI(LightningCLI):
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
             callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores)
+            callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
         else:
             kwargs["logger"] = False
         if given.deterministic is None and torch.cuda.is_available():

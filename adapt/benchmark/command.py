@@ -139,7 +139,7 @@ def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, c
 
 def _show(report: Report, console: Console) -> None:
     console.print(terminal_table(report.summaries[0]))
-    for sentence in negative_transfers(report.summaries):
+    for sentence in [*negative_transfers(report.summaries), *filter(None, [report.warned])]:
         console.print(sentence, style="yellow", markup=False, highlight=False)
     if len(report.summaries) > 1:
         for sheet in selection_sheets(report.selections[-1]):

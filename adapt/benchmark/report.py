@@ -18,6 +18,7 @@ from adapt.benchmark.selection_table import Selection, select, selection_csv, se
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
 from adapt.benchmark.tables import csv_table, latex_table, markdown_table
+from adapt.monitor import summary_of, warnings_of
 
 MOST_PICTURED_TASKS = 6
 
@@ -34,6 +35,7 @@ class Report:
         ranking: The rules, best first.
         tests: One per selection rule.
         remarks: What the report lacks, and how to get it.
+        warned: How many cells warned while they trained, and of what; empty where none did.
     """
 
     results: Path
@@ -50,6 +52,7 @@ class Report:
     ranking: Ranking
     tests: tuple[Significance, ...]
     remarks: tuple[str, ...]
+    warned: str
 
 
 def build_report(directory: Path) -> Report:
@@ -100,6 +103,7 @@ def build_report(directory: Path) -> Report:
         ranking=ranking,
         tests=tests,
         remarks=tuple(remarks),
+        warned=summary_of([warnings_of(result.directory) for result in results]),
     )
     write_csv(results, report.results)
     write_atomically(report.markdown, "\n".join(markdown_table(summary) for summary in summaries))

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from adapt.benchmark import page
+from adapt.benchmark.command import report_command
 from adapt.benchmark.pictures import read_curve
 from adapt.benchmark.report import build_report
 from adapt.benchmark.tables import rule_name
 from adapt.errors import AdaptError
+from adapt.monitor import Warned, warnings_of
+from adapt.monitor.log import write_warnings
 from adapt.selection import RULES
 from tests.benchmark.synthetic import write_benchmark
 
@@ -172,6 +175,19 @@ def test_a_report_shows_every_rule_of_a_run(tmp_path: Path) -> None:
     for rule in RULES:
         assert html.escape(rule_name(rule)) in report.page.read_text()
         assert rule_name(rule) in report.markdown.read_text()
+
+
+def test_a_report_says_how_many_cells_warned_and_of_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_benchmark(tmp_path)
+    assert build_report(tmp_path).warned == ""
+    found = [Warned(30, "collapse", "At step 30, ..."), Warned(50, "zero_gradient", "At step 50, ...")]
+    for seed, warned in enumerate((found, found[:1])):
+        write_warnings(tmp_path / "task0" / "DANN" / str(seed), warned)
+    assert warnings_of(tmp_path / "task0" / "DANN" / "0") == tuple(found)
+    assert warnings_of(tmp_path / "task0" / "MMD" / "0") == ()
+    assert report_command([str(tmp_path)]) == 0
+    sentence = "2 of 8 cells warned while they trained: collapse (2), zero gradient (1); see warnings.jsonl of each."
+    assert sentence in capsys.readouterr().out
 
 
 def test_a_curve_is_read_past_the_gaps_that_the_logger_leaves(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 import adapt.methods
 from adapt.cli import imported, main
+from adapt.monitor import AdaptationWarning, warnings_of
 from adapt.selection import Scores
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,16 @@ def test_the_command_line_chooses_the_scores_and_each_is_a_rule(task: str, tmp_p
     kept = {path.stem for path in (run / "checkpoints").iterdir()}
     assert kept == {"last", "oracle", "source_accuracy", "reverse_validation", "iwcv"}
     assert main(["validate", "--config", str(run / "config.yaml")]) == 0
+
+
+def test_the_monitor_is_on_unless_the_command_line_says_which_kinds(task: str, tmp_path: Path) -> None:
+    useless = ["--model", "MMD", "--model.weight", "0", "--trainer.max_steps", "21"]
+    with pytest.warns(AdaptationWarning, match="no gradient comes from mmd"):
+        assert fit(task, tmp_path / "on", *useless) == 0
+    assert (20, "zero_gradient") in {(warned.step, warned.kind) for warned in warnings_of(tmp_path / "on")}
+    off = ["--trainer.callbacks+=Monitor", "--trainer.callbacks.kinds", "[]"]
+    assert fit(task, tmp_path / "off", *useless, *off) == 0
+    assert warnings_of(tmp_path / "off") == ()
 
 
 def test_prediction_labels_every_test_input_of_the_target(task: str, tmp_path: Path) -> None:
