@@ -126,7 +126,7 @@ def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: 
     drawn = False
     for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):
         for method in summary.methods:
-            curves = [read_curve(_metrics_file(r.directory), column) for r in results if r.method == method]
+            curves = [read_curve(metrics_file(r.directory), column) for r in results if r.method == method]
             curves = [curve for curve in curves if curve]
             if curves:
                 drawn = True
@@ -225,7 +225,8 @@ def _class_names(results: Sequence[CellResult], method: str, seed: int, count: i
     return names if len(names) >= count else [str(k) for k in range(count)]
 
 
-def _metrics_file(directory: Path) -> Path:
+def metrics_file(directory: Path) -> Path:
+    """A cell's CSV log: in its folder, or where an older logger put it below."""
     direct = directory / "metrics.csv"
     return direct if direct.exists() else next(iter(sorted(directory.rglob("metrics.csv"))), direct)
 

@@ -11,6 +11,7 @@ from adapt.benchmark.grid import PLAN_FILE
 from adapt.benchmark.page import Facts, build_page
 from adapt.benchmark.pictures import Picture, draw_pictures
 from adapt.benchmark.results import read_results, write_atomically, write_csv
+from adapt.benchmark.score_curves import draw_scores
 from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
@@ -66,13 +67,17 @@ def build_report(directory: Path) -> Report:
     selections = select(results, summaries)
     tests = tuple(examine(results, summary) for summary in summaries)
     diagram, remarks = _diagram(tests[0], folder)
-    pictures = [*diagram, *draw_pictures(results, leading, pictured, folder)]
+    pictures = [
+        *diagram,
+        *draw_pictures(results, leading, pictured, folder),
+        *draw_scores(results, leading, pictured, folder),
+    ]
     facts = Facts(
         benchmark=str(plan.get("benchmark") or directory.resolve().name),
         command=str(plan.get("command") or ""),
         results=results,
         tasks_without_pictures=leading.tasks[MOST_PICTURED_TASKS:],
-        selection=selections[-1],
+        selections=selections,
         significance=tests[0],
         remarks=remarks,
     )
