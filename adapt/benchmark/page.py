@@ -93,11 +93,8 @@ def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Pi
 
 
 def _section(heading: str, content: str) -> str:
-    anchor = _anchor(heading)
     switched = ' class="switch"' if 'class="choices"' in content else ""
-    return f'<section id="{anchor}"{switched} aria-labelledby="{anchor}-head"><h2 id="{anchor}-head">{heading}</h2>' + (
-        f"{content}</section>"
-    )
+    return f'<section id="{_anchor(heading)}"{switched}><h2>{heading}</h2>{content}</section>'
 
 
 def _anchor(heading: str) -> str:

@@ -13,18 +13,17 @@ from adapt.benchmark.results import CellResult
 # A folder of 900 cells repeats its configurations; a page that is opened on a phone must not.
 MOST_CONFIG_CHARACTERS = 1_000_000
 
-WARNINGS = ("warnings.jsonl", "warnings.json", "warnings.txt")
+# One JSON object per line: step, kind, text.
+WARNINGS_FILE = "warnings.jsonl"
 
 
 def warnings_of(directory: Path) -> list[str]:
     """What the monitor wrote into a cell's folder, one sentence each; empty where it wrote nothing."""
-    for name in WARNINGS:
-        try:
-            text = (directory / name).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            continue
-        return [found for line in text.splitlines() if (found := _warning(line))]
-    return []
+    try:
+        text = (directory / WARNINGS_FILE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return []
+    return [_warning(line) for line in text.splitlines() if line.strip()]
 
 
 def warnings_section(results: Sequence[CellResult]) -> str:
@@ -144,16 +143,12 @@ def _config(result: CellResult) -> str:
 
 
 def _warning(line: str) -> str:
-    line = line.strip()
+    # A line that a killed run left half-written is shown as it is: the page must not fail by it.
     try:
         content = json.loads(line)
-    except ValueError:
-        return line
-    if not isinstance(content, dict):
-        return line
-    step = f"step {content['step']}: " if "step" in content else ""
-    said = [str(content[key]) for key in ("message", "warning", "text", "advice", "try") if content.get(key)]
-    return step + " ".join(said) if said else line
+        return f"step {content['step']}: {content['text']}"
+    except (ValueError, KeyError, TypeError):
+        return line.strip()
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -25,6 +25,7 @@ class Report:
     """Where the parts of a report lie, and what they show.
 
     Attributes:
+        benchmark: Name of the benchmark.
         results: `results.csv`; the paths after it likewise.
         pictures: All pictures, the critical-difference diagram first.
         summaries: One per selection rule.
@@ -33,6 +34,7 @@ class Report:
         remarks: What the report lacks, and how to get it.
     """
 
+    benchmark: str
     results: Path
     markdown: Path
     latex: Path
@@ -82,6 +84,7 @@ def build_report(directory: Path) -> Report:
         remarks=remarks,
     )
     report = Report(
+        benchmark=facts.benchmark,
         results=directory / "results.csv",
         markdown=directory / "table.md",
         latex=directory / "table.tex",

@@ -72,6 +72,7 @@ def _draw(
     figure = new_figure(8.0, 1.9 * rows + 0.22 * legend_rows + 0.5)
     panels: list[Axes] = list(figure.subplots(rows, _ACROSS, sharex=True, squeeze=False).flat)
     for axes, name in zip(panels, names, strict=False):
+        drawn: list[float] = []
         for method in methods:
             found = [scores[name] for (m, _), scores in curves.items() if m == method and name in scores]
             if found:
@@ -79,8 +80,10 @@ def _draw(
                 # Alone, a point has no line to be seen by.
                 marker = "o" if len(steps) == 1 else ""
                 colour, style = styles[method]
+                drawn += values
                 axes.plot(steps, values, style, color=colour, label=method, linewidth=1.2, marker=marker)
-        axes.set_title(name.replace("_", " "), fontsize=9)
+        cut = _cut(axes, drawn)
+        axes.set_title(name.replace("_", " ") + (" (outliers cut)" if cut else ""), fontsize=9)
         axes.grid(color=FAINT, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7, labelbottom=True)
@@ -104,3 +107,15 @@ def _draw(
     )
     path = save_png(figure, folder / f"{KIND}-{slug(task)}.png")
     return Picture(path, KIND, task, f"Scores: {task}", alt)
+
+
+def _cut(axes: Axes, values: Sequence[float]) -> bool:
+    """Whether a few values were so far out, as weighted risks' are, that they had to leave the panel."""
+    low, high = np.percentile(values, [25, 75])
+    room = 10 * (high - low)
+    if not room or (min(values) > low - room and max(values) < high + room):
+        return False
+    inside = [value for value in values if low - room <= value <= high + room]
+    margin = 0.05 * (max(inside) - min(inside))
+    axes.set_ylim(min(inside) - margin, max(inside) + margin)
+    return True

@@ -124,8 +124,12 @@ def to_html(sheet: Sheet) -> str:
         small = f"<small>target labels: {html.escape(labels)}</small>" if labels else ""
         return f'<th scope="row">{html.escape(method)}{small}</th>'
 
+    def heading(column: str) -> str:
+        # Rules have long names in one word, which would make their columns as wide.
+        return html.escape(column).replace("_", "_<wbr>")
+
     columns = sheet.columns
-    head = "".join(f'<th scope="col"{style(column)}>{html.escape(column)}</th>' for column in [_HEAD[0], *columns])
+    head = "".join(f'<th scope="col"{style(column)}>{heading(column)}</th>' for column in [_HEAD[0], *columns])
     body = "\n".join(
         f"<tr>{name(method, labels)}{''.join(map(cell, columns, entries))}</tr>"
         for method, labels, entries in sheet.rows
