@@ -99,6 +99,10 @@ def test_the_report_groups_runs_by_method_and_shows_the_comparison(calls: list[B
 def test_the_library_knows_every_argument_that_it_is_given(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     wr = pytest.importorskip("wandb_workspaces.reports.v2", reason="needs adapt-lightning[wandb-report]")
     saved: list[Any] = []
+    # A run set looks its project's id up, over the network.
+    monkeypatch.setattr("wandb_workspaces.reports.v2.interface._get_api", lambda: None)
+    found = {"project": {"id": "1", "internalId": "1"}}
+    monkeypatch.setattr("wandb_workspaces.reports.v2.interface.execute_graphql", lambda *_, **__: found)
     monkeypatch.setattr(wr.Report, "save", lambda self: saved.append(self._to_model()))
     monkeypatch.setattr(wr.Report, "url", property(lambda self: f"https://wandb.ai/{self.entity}"))
     # Its own classes refuse what they do not know, and its model is what would be sent.
