@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+import webbrowser
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from adapt.benchmark.selection_table import negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
 from adapt.benchmark.tables import terminal_table
+from adapt.benchmark.wandb_report import intention, publish
 from adapt.tracking import WandbMode, is_disabled, is_offline
 
 _INTERRUPTED = 130
@@ -73,12 +75,22 @@ def report_command(argv: list[str]) -> int:
         0.
 
     Raises:
-        AdaptError: When the folder holds no results, or one that cannot be read.
+        AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
     """
     parser = argparse.ArgumentParser("adapt report", description="Rebuild tables, pictures and page from files.")
     parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of a benchmark, such as runs/quickstart")
-    runs: Path = parser.parse_args(argv).runs
-    _show(build_report(runs), _console())
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--wandb", action="store_true", help="build a report in Weights & Biases, too (when online)")
+    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
+    parser.add_argument("--entity", help="owner of that project (default: who is logged in)")
+    arguments = parser.parse_args(argv)
+    console = _console()
+    report = build_report(arguments.runs)
+    _show(report, console)
+    if arguments.open and not webbrowser.open(report.page.resolve().as_uri()):
+        _say(console, f"No browser was found to open {report.page}.")
+    if arguments.wandb:
+        _publish(report, arguments.project, arguments.entity, console)
     return 0
 
 
@@ -135,6 +147,13 @@ def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, c
     except Exception as error:
         # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
+
+
+def _publish(report: Report, project: str, entity: str | None, console: Console) -> None:
+    if is_disabled() or is_offline():
+        _say(console, intention(report, project))
+    else:
+        _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")
 
 
 def _show(report: Report, console: Console) -> None:

@@ -14,6 +14,7 @@ from adapt.benchmark.results import read_results, write_atomically, write_csv
 from adapt.benchmark.rule_pictures import draw_rules
 from adapt.benchmark.rule_quality import Ranking, rank_rules, read_checkpoints
 from adapt.benchmark.rule_table import rule_csv, rule_latex, rule_markdown
+from adapt.benchmark.score_curves import draw_scores
 from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_latex, selection_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
@@ -28,6 +29,7 @@ class Report:
     """Where the parts of a report lie, and what they show.
 
     Attributes:
+        benchmark: Name of the benchmark.
         results: `results.csv`; the paths after it likewise.
         pictures: All pictures, the critical-difference diagram first.
         summaries: One per selection rule.
@@ -38,6 +40,7 @@ class Report:
         warned: How many cells warned while they trained, and of what; empty where none did.
     """
 
+    benchmark: str
     results: Path
     markdown: Path
     latex: Path
@@ -78,17 +81,23 @@ def build_report(directory: Path) -> Report:
     diagram, remarks = _diagram(tests[0], folder)
     ranking = rank_rules(read_checkpoints(results), selections[-1])
     ruled = draw_rules(ranking, selections[-1], leading, folder)
-    pictures = [*diagram, *ruled, *draw_pictures(results, leading, pictured, folder)]
+    pictures = [
+        *diagram,
+        *ruled,
+        *draw_pictures(results, leading, pictured, folder),
+        *draw_scores(results, leading, pictured, folder),
+    ]
     facts = Facts(
         benchmark=str(plan.get("benchmark") or directory.resolve().name),
         command=str(plan.get("command") or ""),
         results=results,
         tasks_without_pictures=leading.tasks[MOST_PICTURED_TASKS:],
-        selection=selections[-1],
+        selections=selections,
         significance=tests[0],
         remarks=remarks,
     )
     report = Report(
+        benchmark=facts.benchmark,
         results=directory / "results.csv",
         markdown=directory / "table.md",
         latex=directory / "table.tex",

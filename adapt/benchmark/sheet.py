@@ -122,22 +122,34 @@ def to_latex(sheet: Sheet) -> str:
 def to_html(sheet: Sheet) -> str:
     """The table in HTML, with caption and notes."""
 
-    def cell(entry: Entry) -> str:
+    def style(column: str) -> str:
+        return ' class="oracle"' if column == "oracle" else ""
+
+    def cell(column: str, entry: Entry) -> str:
         number = html.escape(entry.number)
         number = {"best": f"<strong>{number}</strong>", "second": f"<u>{number}</u>"}.get(entry.rank, number)
-        return f"<td>{number} <small>{html.escape(entry.notes)}</small></td>" if entry.notes else f"<td>{number}</td>"
+        notes = f" <small>{html.escape(entry.notes)}</small>" if entry.notes else ""
+        return f"<td{style(column)}>{number}{notes}</td>"
 
     def name(method: str, labels: str) -> str:
         small = f"<small>{html.escape(sheet.head[1].lower())}: {html.escape(labels)}</small>" if labels else ""
         return f'<th scope="row">{html.escape(method)}{small}</th>'
 
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in [sheet.head[0], *sheet.columns])
+    def heading(column: str) -> str:
+        # Rules have long names in one word, which would make their columns as wide.
+        return html.escape(column).replace("_", "_<wbr>")
+
+    columns = sheet.columns
+    head = "".join(f'<th scope="col"{style(column)}>{heading(column)}</th>' for column in [sheet.head[0], *columns])
     body = "\n".join(
-        f"<tr>{name(method, labels)}{''.join(map(cell, entries))}</tr>" for method, labels, entries in sheet.rows
+        f"<tr>{name(method, labels)}{''.join(map(cell, columns, entries))}</tr>"
+        for method, labels, entries in sheet.rows
     )
+    # A wide table scrolls in a box of its own, which the keyboard has to reach.
+    box = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(sheet.caption)}">'
     explained = "".join(f'<p class="note">{html.escape(note)}</p>' for note in sheet.notes)
     return (
-        f'<p class="note">{html.escape(sheet.caption)}</p><div class="scroll"><table>'
+        f'<p class="note">{html.escape(sheet.caption)}</p>{box}<table>'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{explained}"
     )
 
