@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adapt.benchmark.pictures import Picture
 from adapt.benchmark.progress import duration
 from adapt.benchmark.results import CellResult
+from adapt.benchmark.search_table import SearchReport, search_sheets
 from adapt.benchmark.selection_table import Selection, negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_html
 from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
@@ -79,6 +80,7 @@ class Facts:
     selection: Selection
     significance: Significance
     remarks: Sequence[str]
+    search: SearchReport | None = None
 
 
 def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
@@ -92,6 +94,7 @@ def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Pi
         f"<title>{name}: benchmark</title><style>{_STYLE}</style></head><body>",
         f"<header><h1>{name}</h1>{_lead(facts, leading)}</header><main>",
         f"<section><h2>Result</h2>{html_table(leading)}{_sentences(negative_transfers(summaries))}</section>",
+        *_search(facts.search),
         *_selection(facts.selection),
         *_significance(facts, len(others)),
         *_picture_sections(pictures, facts.tasks_without_pictures),
@@ -110,7 +113,15 @@ def _lead(facts: Facts, summary: Summary) -> str:
         f"{_count(len(summary.tasks), 'task')} × {_count(len(summary.methods), 'method')} × "
         f"{_count(len(summary.seeds), 'seed')}: {_count(len(facts.results), 'run')}"
     )
-    return f'<p class="lead">{counts}{f", {failed} without a result" if failed else ""}.</p>'
+    searched = "" if facts.search is None else f'<p class="lead">{html.escape(facts.search.sentence)}</p>'
+    return f'<p class="lead">{counts}{f", {failed} without a result" if failed else ""}.</p>{searched}'
+
+
+def _search(report: SearchReport | None) -> list[str]:
+    if report is None:
+        return []
+    more = '<p class="note">All trials with their settings and scores: search.md beside this page.</p>'
+    return ["<section><h2>Hyperparameter search</h2>", *map(to_html, search_sheets(report)), more, "</section>"]
 
 
 def _selection(selection: Selection) -> list[str]:

@@ -11,6 +11,7 @@ from adapt.benchmark.grid import PLAN_FILE
 from adapt.benchmark.page import Facts, build_page
 from adapt.benchmark.pictures import Picture, draw_pictures
 from adapt.benchmark.results import read_results, write_atomically, write_csv
+from adapt.benchmark.search_table import SearchReport, read_search_report, search_csv, search_markdown
 from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
@@ -30,6 +31,7 @@ class Report:
         selections: One per task, and with several of them their average last.
         tests: One per selection rule.
         remarks: What the report lacks, and how to get it.
+        search: How the settings were found, with `search.md` and `search.csv`; None without a search.
     """
 
     results: Path
@@ -44,18 +46,21 @@ class Report:
     selections: tuple[Selection, ...]
     tests: tuple[Significance, ...]
     remarks: tuple[str, ...]
+    search: SearchReport | None = None
 
 
 def build_report(directory: Path) -> Report:
     """Write `results.csv`, `table`, `selection` and `significance` as `.md` and `.csv`, `report.html` and `pictures/`.
 
-    The table also comes as `table.tex`. Only the first tasks of a large grid get pictures, and the page says so.
+    The table also comes as `table.tex`, and a search as `search.md` and `.csv`. Only the first tasks of a large grid get
+    pictures, and the page says so.
 
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
     """
     results = read_results(directory)
     plan = _read_plan(directory)
+    search = read_search_report(directory)
     rules = rules_of(results)
     summaries = tuple(summarise(results, rule, plan.get("tasks", ()), plan.get("methods", ())) for rule in rules)
     leading = summaries[0]
@@ -75,6 +80,7 @@ def build_report(directory: Path) -> Report:
         selection=selections[-1],
         significance=tests[0],
         remarks=remarks,
+        search=search,
     )
     report = Report(
         results=directory / "results.csv",
@@ -89,9 +95,11 @@ def build_report(directory: Path) -> Report:
         selections=tuple(selections),
         tests=tests,
         remarks=tuple(remarks),
+        search=search,
     )
     write_csv(results, report.results)
-    write_atomically(report.markdown, "\n".join(markdown_table(summary) for summary in summaries))
+    found_by = [f"{search.sentence}\n"] if search else []
+    write_atomically(report.markdown, "\n".join([*found_by, *(markdown_table(summary) for summary in summaries)]))
     write_atomically(report.latex, "\n".join(latex_table(summary) for summary in summaries))
     write_atomically(report.table, csv_table(summaries))
     write_atomically(report.selection, selection_markdown(selections[-1]))
@@ -99,6 +107,9 @@ def build_report(directory: Path) -> Report:
     shown = "\n".join([*(f"![{p.alt}](pictures/{p.path.name})" for p in diagram), *remarks])
     write_atomically(report.significance, significance_markdown(tests, shown))
     write_atomically(report.significance.with_suffix(".csv"), significance_csv(tests))
+    if search is not None:
+        write_atomically(directory / "search.md", search_markdown(search))
+        write_atomically(directory / "search.csv", search_csv(search))
     write_atomically(report.page, build_page(facts, summaries, pictures))
     return report
 
