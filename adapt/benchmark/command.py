@@ -124,7 +124,7 @@ def _benchmark_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "adapt benchmark",
         description="Run tasks × methods × seeds; finished cells are never run twice. With `search: {trials: N}` "
-        "in the file, first try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
+        "in the file, try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"

@@ -52,8 +52,8 @@ class Report:
 def build_report(directory: Path) -> Report:
     """Write `results.csv`, `table`, `selection` and `significance` as `.md` and `.csv`, `report.html` and `pictures/`.
 
-    The table also comes as `table.tex`, and a search as `search.md` and `.csv`. Only the first tasks of a large grid get
-    pictures, and the page says so.
+    The table also comes as `table.tex`, and a search as `search.md` and `.csv`. Only the first tasks of a large grid
+    get pictures, and the page says so.
 
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
