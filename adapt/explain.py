@@ -62,13 +62,14 @@ def _unknown_class(key: str, name: str) -> str:
 
 def _unknown_option(class_path: str, option: str) -> str:
     module, _, name = class_path.rpartition(".")
-    known = sorted(_arguments(getattr(import_module(module), name)))
+    known = sorted(arguments(getattr(import_module(module), name)))
     close = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{name} has no argument {option!r}: expected one of {', '.join(known)}.{hint}"
 
 
-def _arguments(cls: type) -> set[str]:
+def arguments(cls: type) -> set[str]:
+    """Names of the arguments that a class takes, those that it hands on to its bases included."""
     names: set[str] = set()
     for owner in cls.__mro__:
         if "__init__" not in vars(owner):

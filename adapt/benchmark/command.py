@@ -5,6 +5,7 @@ import shlex
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,6 +16,8 @@ from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
 from adapt.benchmark.rule_table import rule_sentence, rule_sheet
+from adapt.benchmark.search import SEARCH_FILE, rule_folder, run_search
+from adapt.benchmark.search_table import search_sheets
 from adapt.benchmark.selection_table import negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
@@ -43,21 +46,31 @@ def benchmark_command(argv: list[str]) -> int:
     from adapt.benchmark.run import run_cell
 
     console = _console()
-    outcome = run_grid(
-        plan.cells,
-        run_cell,
-        jobs=arguments.jobs,
-        retry=arguments.retry,
-        rerun_changed=arguments.rerun_changed,
-        command=shlex.join(["adapt", "benchmark", *argv]),
-        console=console,
-    )
+    out = plan.cells[0].directory.parents[2]
+    options: dict[str, Any] = {
+        "jobs": arguments.jobs,
+        "retry": arguments.retry,
+        "rerun_changed": arguments.rerun_changed,
+        "command": shlex.join(["adapt", "benchmark", *argv]),
+        "console": console,
+    }
+    if plan.search is None:
+        outcome = run_grid(plan.cells, run_cell, **options)
+        # What an earlier search picked is not what these cells are.
+        (out / SEARCH_FILE).unlink(missing_ok=True)
+        folders = {plan.name: out}
+    else:
+        outcome = run_search(plan, run_cell, **options)
+        folders = {plan.name: out}
+        folders |= {
+            f"{plan.name}, picked by {rule}": rule_folder(out, plan.search, rule) for rule in plan.search.rules[1:]
+        }
     if outcome.interrupted:
         return _INTERRUPTED
-    out = plan.cells[0].directory.parents[2]
-    report = build_report(out)
-    _log(out, plan.name, arguments.wandb, arguments.project, report, console)
-    _show(report, console)
+    for name, folder in folders.items():
+        report = build_report(folder)
+        _log(folder, name, arguments.wandb, arguments.project, report, console)
+        _show(report, console)
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
     if outcome.failed:
@@ -122,7 +135,9 @@ def compare_command(argv: list[str]) -> int:
 
 def _benchmark_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "adapt benchmark", description="Run tasks × methods × seeds; finished cells are never run twice."
+        "adapt benchmark",
+        description="Run tasks × methods × seeds; finished cells are never run twice. With `search: {trials: N}` "
+        "in the file, try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"
@@ -157,6 +172,8 @@ def _publish(report: Report, project: str, entity: str | None, console: Console)
 
 
 def _show(report: Report, console: Console) -> None:
+    if report.search is not None:
+        _say(console, report.search.sentence)
     console.print(terminal_table(report.summaries[0]))
     for sentence in [*negative_transfers(report.summaries), *filter(None, [report.warned])]:
         console.print(sentence, style="yellow", markup=False, highlight=False)
@@ -165,13 +182,16 @@ def _show(report: Report, console: Console) -> None:
             console.print(to_terminal(sheet))
         console.print(to_terminal(rule_sheet(report.ranking)))
         console.print(rule_sentence(report.ranking), markup=False, highlight=False)
+    for sheet in search_sheets(report.search) if report.search is not None else ():
+        console.print(to_terminal(sheet))
     sheet = significance_sheet(report.tests[0])
     if sheet.rows:
         console.print(to_terminal(sheet))
     for sentence in [*ranking_sentences(report.tests[0]), *report.remarks]:
         console.print(sentence, style="dim", markup=False, highlight=False)
     tables = (report.markdown, report.latex, report.table, report.selection, report.rules, report.significance)
-    files = (report.page, *tables, report.results)
+    searched = () if report.search is None else (report.page.with_name("search.md"),)
+    files = (report.page, *tables, *searched, report.results)
     _say(console, "Written: " + ", ".join(map(str, files)))
 
 

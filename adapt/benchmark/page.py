@@ -11,6 +11,9 @@ from adapt.benchmark.page_switch import switch, switch_style
 from adapt.benchmark.pictures import Picture
 from adapt.benchmark.plan import slug
 from adapt.benchmark.results import CellResult
+from adapt.benchmark.rule_quality import Ranking
+from adapt.benchmark.rule_table import rule_sentence, rule_sheet
+from adapt.benchmark.search_table import SearchReport, search_sheets
 from adapt.benchmark.selection_table import Selection, accuracy_sheet, negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_html
 from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
@@ -63,6 +66,8 @@ class Facts:
     selections: Sequence[Selection]
     significance: Significance
     remarks: Sequence[str]
+    ranking: Ranking
+    search: SearchReport | None = None
 
 
 def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
@@ -73,8 +78,10 @@ def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Pi
     several = len(summaries) > 1
     sections = [
         ("Result", switch(summaries, facts.selections[-1]) + _sentences(negative_transfers(summaries))),
+        ("Hyperparameter search", _search(facts.search)),
         ("Model selection", "".join(map(to_html, selection_sheets(facts.selections[-1]))) if several else ""),
         ("Each task under every rule", _tasks(facts.selections) if several else ""),
+        ("Which rule to trust", _rules(facts.ranking) if several else ""),
         ("Significance", _significance(facts, leading.rule, several)),
         *_picture_sections(pictures),
         ("Warnings", warnings_section(facts.results)),
@@ -113,7 +120,19 @@ def _lead(facts: Facts, summary: Summary) -> str:
         f"{count(len(summary.tasks), 'task')} × {count(len(summary.methods), 'method')} × "
         f"{count(len(summary.seeds), 'seed')}: {count(len(facts.results), 'run')}"
     )
-    return f'<p class="lead">{counts}{f", {failed} without a result" if failed else ""}.</p>'
+    searched = "" if facts.search is None else f'<p class="lead">{html.escape(facts.search.sentence)}</p>'
+    return f'<p class="lead">{counts}{f", {failed} without a result" if failed else ""}.</p>{searched}'
+
+
+def _search(report: SearchReport | None) -> str:
+    if report is None:
+        return ""
+    more = '<p class="note">All trials with their settings and scores: search.md beside this page.</p>'
+    return "".join(map(to_html, search_sheets(report))) + more
+
+
+def _rules(ranking: Ranking) -> str:
+    return to_html(rule_sheet(ranking)) + _sentences([rule_sentence(ranking)])
 
 
 def _tasks(selections: Sequence[Selection]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
+from adapt.benchmark.search_plan import Search, read_search
 from adapt.errors import AdaptError
 from adapt.tracking import WandbMode
 
@@ -15,8 +16,8 @@ SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsu
 
 AVERAGE = "Average"
 
-_PLAN_KEYS = ("name", "seeds", "embeddings", "base", "tasks", "methods")
-_METHOD_KEYS = ("config", "init_from", "setting")
+_PLAN_KEYS = ("name", "seeds", "embeddings", "base", "tasks", "methods", "search")
+_METHOD_KEYS = ("config", "init_from", "setting", "search")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
 
@@ -62,13 +63,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A benchmark: its name and its cells, in the order in which they run."""
+    """A benchmark: its name and its cells, in the order in which they run.
+
+    With a `search` the cells are those of the configurations that the search is around.
+    """
 
     name: str
     tasks: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
+    search: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class _Method:
     config: Config
     init_from: str | None
     setting: str | None
+    search: Any = None
 
 
 def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto", project: str = "adapt") -> Plan:
@@ -119,12 +125,8 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             for method in _ordered(methods, path):
                 spec = methods[method]
                 config = merge(merge(merge(base, task_config), spec.config), {"seed_everything": seed})
-                portable: Config = config
-                if spec.init_from is not None:
-                    start = cells[task, spec.init_from, seed]
-                    checkpoint = start.directory / "checkpoints" / "last.ckpt"
-                    portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
-                    config = merge(config, {"model": {"init_args": {"init_from": str(checkpoint)}}})
+                start = None if spec.init_from is None else cells[task, spec.init_from, seed]
+                config, identity = start_from(start, config)
                 cells[task, method, seed] = Cell(
                     task=task,
                     method=method,
@@ -134,12 +136,27 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     benchmark=name,
                     init_from=spec.init_from,
                     setting=spec.setting or setting_of(config),
-                    config_hash=config_hash(portable),
+                    config_hash=identity,
                     wandb_mode=wandb_mode,
                     project=project,
                     embedding=embeddings and seed == seeds[0],
                 )
-    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()))
+    configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
+    spaces = {method: spec.search for method, spec in methods.items()}
+    search = read_search(content.get("search"), spaces, configs, seeds, str(path))
+    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
+
+
+def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
+    """The configuration with the last checkpoint of its start, if it has one, and its hash.
+
+    The hash knows the start by what made it, not by where it lies.
+    """
+    if start is None:
+        return config, config_hash(config)
+    portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
+    checkpoint = str(start.directory / "checkpoints" / "last.ckpt")
+    return merge(config, {"model": {"init_args": {"init_from": checkpoint}}}), config_hash(portable)
 
 
 def slug(name: str) -> str:
@@ -190,6 +207,7 @@ def _method(entry: Any, where: str, folder: Path) -> _Method:
         _configuration(entry["config"], where, folder),
         None if init_from is None else str(init_from),
         None if setting is None else str(setting),
+        entry.get("search"),
     )
 
 

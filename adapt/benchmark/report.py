@@ -15,6 +15,7 @@ from adapt.benchmark.rule_pictures import draw_rules
 from adapt.benchmark.rule_quality import Ranking, rank_rules, read_checkpoints
 from adapt.benchmark.rule_table import rule_csv, rule_latex, rule_markdown
 from adapt.benchmark.score_curves import draw_scores
+from adapt.benchmark.search_table import SearchReport, read_search_report, search_csv, search_markdown
 from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_latex, selection_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
@@ -38,6 +39,7 @@ class Report:
         tests: One per selection rule.
         remarks: What the report lacks, and how to get it.
         warned: How many cells warned while they trained, and of what; empty where none did.
+        search: How the settings were found, with `search.md` and `search.csv`; None without a search.
     """
 
     benchmark: str
@@ -56,19 +58,21 @@ class Report:
     tests: tuple[Significance, ...]
     remarks: tuple[str, ...]
     warned: str
+    search: SearchReport | None = None
 
 
 def build_report(directory: Path) -> Report:
     """Write `results.csv`, `report.html`, `pictures/`, and four tables as `.md` and `.csv`.
 
-    The tables are `table`, `selection`, `rules` and `significance`; the first three also come as `.tex`. Only the first
-    tasks of a large grid get pictures of their own, and the page says so.
+    The tables are `table`, `selection`, `rules` and `significance`; the first three also come as `.tex`. A search has
+    `search.md` and `.csv` too. Only the first tasks of a large grid get pictures of their own, and the page says so.
 
     Raises:
         AdaptError: When there is no result, or one that cannot be read.
     """
     results = read_results(directory)
     plan = _read_plan(directory)
+    search = read_search_report(directory)
     rules = rules_of(results)
     summaries = tuple(summarise(results, rule, plan.get("tasks", ()), plan.get("methods", ())) for rule in rules)
     leading = summaries[0]
@@ -95,6 +99,8 @@ def build_report(directory: Path) -> Report:
         selections=selections,
         significance=tests[0],
         remarks=remarks,
+        ranking=ranking,
+        search=search,
     )
     report = Report(
         benchmark=facts.benchmark,
@@ -113,9 +119,11 @@ def build_report(directory: Path) -> Report:
         tests=tests,
         remarks=tuple(remarks),
         warned=summary_of([warnings_of(result.directory) for result in results]),
+        search=search,
     )
     write_csv(results, report.results)
-    write_atomically(report.markdown, "\n".join(markdown_table(summary) for summary in summaries))
+    found_by = [f"{search.sentence}\n"] if search else []
+    write_atomically(report.markdown, "\n".join([*found_by, *(markdown_table(summary) for summary in summaries)]))
     write_atomically(report.latex, "\n".join(latex_table(summary) for summary in summaries))
     write_atomically(report.table, csv_table(summaries))
     write_atomically(report.selection, selection_markdown(selections[-1]))
@@ -127,6 +135,9 @@ def build_report(directory: Path) -> Report:
     shown = "\n".join([*map(_embedded, diagram), *remarks])
     write_atomically(report.significance, significance_markdown(tests, shown))
     write_atomically(report.significance.with_suffix(".csv"), significance_csv(tests))
+    if search is not None:
+        write_atomically(directory / "search.md", search_markdown(search))
+        write_atomically(directory / "search.csv", search_csv(search))
     write_atomically(report.page, build_page(facts, summaries, pictures))
     return report
 

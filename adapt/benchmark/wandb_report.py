@@ -1,6 +1,7 @@
 """A benchmark as a Report in Weights & Biases: its runs grouped by method, and its comparison's tables."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -56,8 +57,9 @@ def publish(report: Report, project: str, entity: str | None = None) -> str:
         AdaptError: Without wandb-workspaces, or when W&B refuses.
     """
     try:
-        import wandb_workspaces.reports.v2 as wr
-        from wandb_workspaces import expr
+        # By name: the package is typed, and exports its classes without saying so.
+        wr: Any = import_module("wandb_workspaces.reports.v2")
+        expr = import_module("wandb_workspaces.expr")
     except ImportError as error:
         raise AdaptError(
             f"Expected wandb-workspaces, which builds the report, found none ({error}). "
