@@ -31,7 +31,10 @@ def write_warnings(directory: Path, found: Iterable[Warned]) -> None:
     path = directory / WARNINGS_FILE
     if lines:
         directory.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="utf-8")
+        # A report may read while a run writes.
+        whole = path.with_suffix(".tmp")
+        whole.write_text("".join(lines), encoding="utf-8")
+        whole.replace(path)
     else:
         path.unlink(missing_ok=True)
 

@@ -39,8 +39,8 @@ TIMEOUT = 60
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "demo"
     write_benchmark(out, tasks=("a → b", "b → a"))
-    warning = {"step": 3, "kind": "collapse", "text": "All target predictions are one class."}
-    (out / "task0" / "DANN" / "0" / "warnings.jsonl").write_text(json.dumps(warning) + "\n{half")
+    warning = {"step": 3, "kind": "collapse", "text": "At step 3, one class is predicted."}
+    (out / "task0" / "DANN" / "0" / "warnings.jsonl").write_text(json.dumps(warning) + "\n")
     build_report(out)
     return out
 
@@ -176,4 +176,4 @@ def test_headings_are_in_order_and_the_contents_lead_to_them(page: Any) -> None:
     found = [page.find_element("css selector", link.get_attribute("hash") + " > h2").text for link in links]
     assert found == [link.text for link in links]
     assert {"Result", "Warnings", "Each run", "How it was made"} <= set(found)
-    assert "step 3: All target predictions are one class." in page.find_element("id", "warnings").text
+    assert "At step 3, one class is predicted." in page.find_element("id", "warnings").text
