@@ -14,6 +14,9 @@ from adapt.selection import DEFAULT_SCORES
 from tests.cli.test_commands import TOY
 from tests.wandb_file import config_of, history_of, read_records, run_files
 
+# One grid for all tests here, in the process that ran it.
+pytestmark = pytest.mark.xdist_group("run")
+
 METHODS = {
     "SourceOnly": {"model": {"class_path": "SourceOnly"}},
     "Tuned": {
