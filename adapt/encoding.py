@@ -1,8 +1,13 @@
-"""What the network makes of a batch: methods and penalties both speak of it."""
+"""What the network makes of a batch: methods, penalties and the callbacks that look on all speak of it."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+
+# The places of both domains among an evaluation's loaders, `[source, target]`.
+SOURCE, TARGET = 0, 1
 
 
 class Encoding(NamedTuple):
@@ -36,3 +41,48 @@ class Encodings(NamedTuple):
 
     source: Encoding
     target: Encoding
+
+
+def step_encoding(outputs: Any, module: Any, dataloader_idx: int) -> tuple[int, Encoding] | None:
+    """The domain of an evaluation step, `SOURCE` or `TARGET`, and what it returned, detached, features flat.
+
+    Args:
+        outputs: What the step returned: a mapping with `features (N, ...)` and `logits (N, K)`, or something else.
+        module: Whose step it was; one that is `source_free` has but one loader, the target's.
+        dataloader_idx: Which of the loaders the batch came from.
+
+    Returns:
+        None if the step returned no features and logits.
+    """
+    if not isinstance(outputs, Mapping) or not {"features", "logits"} <= outputs.keys():
+        return None
+    features, logits = (outputs[name].detach().float() for name in ("features", "logits"))
+    return dataloader_idx + getattr(module, "source_free", False), Encoding(features.flatten(1), logits)
+
+
+class RandomShare:
+    """A uniform draw without replacement out of samples that come batch by batch, often sorted by class.
+
+    Args:
+        size: Most samples that are kept.
+        generator: Draws the samples' keys, on the CPU.
+    """
+
+    def __init__(self, size: int, generator: torch.Generator) -> None:
+        self.size, self._generator = size, generator
+        self._kept: list[Tensor] = []
+
+    @property
+    def columns(self) -> list[Tensor]:
+        """What is kept, in the order of `add`'s arguments."""
+        return self._kept[1:]
+
+    def add(self, *columns: Tensor) -> None:
+        """Have the samples of a batch, each column's rows, take part in the draw."""
+        keys = torch.rand(len(columns[0]), generator=self._generator).to(columns[0].device)
+        kept = [keys, *columns]
+        if self._kept:
+            kept = [torch.cat(pair) for pair in zip(self._kept, kept, strict=True)]
+        # The samples with the smallest random keys so far are the draw.
+        smallest = kept[0].argsort()[: self.size]
+        self._kept = [column[smallest] for column in kept]

@@ -1,7 +1,6 @@
 """The callback that draws what a tested model does with both domains."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from adapt.analysis.confusion import confusion_figure, confusion_matrix
 from adapt.analysis.drawing import png_bytes
 from adapt.analysis.embedding import embedding_figure, project
+from adapt.encoding import SOURCE, TARGET, RandomShare, step_encoding
 from adapt.errors import AdaptError
 
 _DOMAINS = ("source", "target")
@@ -56,19 +55,19 @@ class Pictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a random share of the features, and count every prediction."""
-        if not isinstance(outputs, Mapping) or not {"features", "logits"} <= outputs.keys():
+        encoded = step_encoding(outputs, pl_module, dataloader_idx)
+        if encoded is None:
             return
-        y, logits = batch.y.detach().cpu(), outputs["logits"].detach().float().cpu()
-        # Without the source there is but one loader, the target's.
-        domain = dataloader_idx + getattr(pl_module, "source_free", False)
-        self._keep(domain, outputs["features"].detach().float().cpu().flatten(1), y)
+        domain, (features, logits) = encoded
+        y = batch.y.detach().cpu()
+        self._kept[domain].add(features.cpu(), y)
         count = logits.shape[1]
-        counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).numpy(), count)
+        counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).cpu().numpy(), count)
         self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files and log the pictures."""
-        if not self._kept or not trainer.is_global_zero:
+        if not self._confusion or not trainer.is_global_zero:
             return
         directory = Path(self.directory or trainer.default_root_dir)
         directory.mkdir(parents=True, exist_ok=True)
@@ -87,24 +86,15 @@ class Pictures(Callback):
         self._clear()
 
     def _clear(self) -> None:
-        self._kept: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self._confusion: dict[int, np.ndarray[Any, np.dtype[np.int64]]] = {}
-        self._generator = torch.Generator().manual_seed(self.seed)
-
-    def _keep(self, loader: int, features: Tensor, y: Tensor) -> None:
-        # The samples with the smallest random keys so far are a uniform draw: test sets often come sorted by class.
-        keys = torch.rand(len(y), generator=self._generator)
-        if loader in self._kept:
-            old = self._kept[loader]
-            keys, features, y = torch.cat([old[0], keys]), torch.cat([old[1], features]), torch.cat([old[2], y])
-        best = keys.argsort()[: self.samples]
-        self._kept[loader] = (keys[best], features[best], y[best])
+        generator = torch.Generator().manual_seed(self.seed)
+        self._kept = {domain: RandomShare(self.samples, generator) for domain in (SOURCE, TARGET)}
 
     def _write_embedding(self, directory: Path, trainer: Trainer) -> Figure:
-        parts = sorted(self._kept.items())
-        features = torch.cat([kept[1] for _, kept in parts]).numpy()
-        y = torch.cat([kept[2] for _, kept in parts]).numpy()
-        domain = np.concatenate([np.full(len(kept[2]), loader) for loader, kept in parts])
+        parts = {domain: share.columns for domain, share in self._kept.items() if share.columns}
+        features = torch.cat([features for features, _ in parts.values()]).numpy()
+        y = torch.cat([y for _, y in parts.values()]).numpy()
+        domain = np.concatenate([np.full(len(y), domain) for domain, (_, y) in parts.items()])
         xy = project(features, self.seed)
         np.savez_compressed(directory / "embedding.npz", xy_2d=xy, y=y, domain=domain)
         return embedding_figure(xy, y, domain, self._class_names(trainer), "Test features of both domains")

@@ -4,13 +4,14 @@ import html
 from collections.abc import Sequence
 from dataclasses import replace
 
+from adapt.benchmark.search_plan import DEFAULT_RULE
 from adapt.benchmark.selection_table import ORACLE, Selection
 from adapt.benchmark.sheet import MISSING, Entry, Sheet, to_html
 from adapt.benchmark.statistics import Estimate, Summary
-from adapt.benchmark.tables import columns_of, entry, rule_name, sheet_of
+from adapt.benchmark.tables import columns_of, entry, points, rule_name, sheet_of
 
 # What a page opens with: the first of these that was recorded. None of them reads a target label.
-HEADLINE_RULES = ("information_maximisation", "source_accuracy", "last")
+HEADLINE_RULES = (DEFAULT_RULE, "source_accuracy", "last")
 
 
 def headline(rules: Sequence[str]) -> str:
@@ -86,6 +87,4 @@ def _unmarked(estimate: Estimate | None) -> Estimate | None:
 def _gap(gap: Estimate | None) -> Entry:
     if gap is None or gap.mean is None:
         return Entry(MISSING)
-    interval = "" if gap.ci is None else f" ± {100 * gap.ci:.1f}"
-    # Rounding leaves a minus on zero.
-    return Entry(f"{round(100 * gap.mean, 1) + 0.0:.1f}{interval}")
+    return Entry(points(gap.mean, gap.ci))

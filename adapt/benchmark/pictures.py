@@ -1,6 +1,5 @@
 """The pictures of a report: bars with intervals, learning curves, embeddings before and after, confusion."""
 
-import csv
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.drawing import FAINT, INK, class_colours, new_figure, save_png
 from adapt.analysis.embedding import class_handles, domain_handles, draw_by_class, draw_by_domain, marker_handles
+from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, slug
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.statistics import Estimate, Summary, half_width
@@ -66,25 +66,6 @@ def method_styles(summary: Summary) -> dict[str, tuple[str, str]]:
     return {method: styles.get(method) or reference[summary.settings[method]] for method in summary.methods}
 
 
-def read_curve(path: Path, column: str) -> dict[int, float]:
-    """Step → value of one column of a metrics file as Lightning's CSVLogger writes it; empty where there is none."""
-    curve: dict[int, float] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row.get(column) and row.get("step"):
-                    curve[int(float(row["step"]))] = float(row[column])
-    except (OSError, ValueError, csv.Error):
-        return {}
-    return curve
-
-
-def metrics_file(directory: Path) -> Path:
-    """Where a cell's folder holds its metrics; older ones keep them in a folder of the logger."""
-    direct = directory / "metrics.csv"
-    return direct if direct.exists() else next(iter(sorted(directory.rglob("metrics.csv"))), direct)
-
-
 def read_arrays(path: Path, names: Sequence[str]) -> Arrays | None:
     """Arrays of an npz file, or None when it is missing, broken or incomplete."""
     try:
@@ -132,7 +113,7 @@ def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: 
     drawn = False
     for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):
         for method in summary.methods:
-            curves = [read_curve(metrics_file(r.directory), column) for r in results if r.method == method]
+            curves = [read_metrics(metrics_file(r.directory)).get(column, {}) for r in results if r.method == method]
             curves = [curve for curve in curves if curve]
             if curves:
                 drawn = True

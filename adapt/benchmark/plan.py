@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt.benchmark.checks import check_keys, hint
 from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
 from adapt.benchmark.search_plan import Search, read_search
 from adapt.errors import AdaptError
@@ -100,7 +101,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         AdaptError: When the file or one that it names is missing or malformed.
     """
     content = _mapping(read_yaml(path), str(path))
-    _check_keys(content, _PLAN_KEYS, str(path))
+    check_keys(content, _PLAN_KEYS, str(path))
     name = str(content.get("name") or path.stem)
     seeds = _seeds(content.get("seeds"), path)
     embeddings = content.get("embeddings", True)
@@ -199,7 +200,7 @@ def _configuration(entry: Any, where: str, folder: Path) -> Config:
 def _method(entry: Any, where: str, folder: Path) -> _Method:
     if not isinstance(entry, Mapping) or not set(entry) & set(_METHOD_KEYS):
         return _Method(_configuration(entry, where, folder), None, None)
-    _check_keys(entry, _METHOD_KEYS, where)
+    check_keys(entry, _METHOD_KEYS, where)
     if "config" not in entry:
         raise AdaptError(f"{where}: expected `config` (a file, a mapping or a list of those), found none.")
     init_from, setting = entry.get("init_from"), entry.get("setting")
@@ -221,7 +222,7 @@ def _ordered(methods: Mapping[str, _Method], path: Path) -> list[str]:
         start = methods[method].init_from
         if start is not None and start not in methods:
             raise AdaptError(
-                f"{path}, method {method!r}: init_from names the unknown method {start!r}{_hint(start, list(methods))}"
+                f"{path}, method {method!r}: init_from names the unknown method {start!r}{hint(start, list(methods))}"
             )
         if start is not None and start not in order:
             place(start, (*chain, method))
@@ -273,14 +274,3 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
         found = "nothing" if value is None else f"{type(value).__name__} {value!r:.60}"
         raise AdaptError(f"{where}: expected a mapping of keys to values, found {found}.")
     return value
-
-
-def _check_keys(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in content:
-        if key not in known:
-            raise AdaptError(f"{where}: unknown key {key!r}{_hint(str(key), known)}")
-
-
-def _hint(found: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(found, known, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}."

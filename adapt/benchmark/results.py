@@ -1,9 +1,7 @@
 """One JSON file per cell, and the table of all of them."""
 
 import contextlib
-import csv
 import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 import adapt
+from adapt.benchmark.csv_files import csv_text
 from adapt.errors import AdaptError
 
 Status = Literal["ok", "diverged", "failed"]
@@ -187,11 +186,7 @@ def csv_rows(results: Sequence[CellResult]) -> list[list[Any]]:
 
 def write_csv(results: Sequence[CellResult], path: Path) -> None:
     """Write the lines of `csv_rows`, with nothing between the commas where there is no value."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows(csv_rows(results))
-    write_atomically(path, text.getvalue())
+    write_atomically(path, csv_text(CSV_COLUMNS, csv_rows(results)))
 
 
 @cache

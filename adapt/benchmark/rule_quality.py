@@ -1,6 +1,5 @@
 """Which rule ranks checkpoints best: every validation of a grid, score beside target accuracy."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adapt.benchmark.pictures import TARGET_CURVE, metrics_file
+from adapt.benchmark.csv_files import metrics_file, read_metrics
+from adapt.benchmark.pictures import TARGET_CURVE
 from adapt.benchmark.plan import TARGET_LABELS
 from adapt.benchmark.rank_correlation import Correlation, correlate
 from adapt.benchmark.results import CellResult
@@ -184,18 +184,9 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _validations(path: Path) -> list[tuple[int, float, dict[str, float]]]:
-    columns = {metric: rule for rule, metric in RULES.items() if metric is not None and rule != ORACLE}
-    by_step: dict[int, dict[str, float]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                for column in (TARGET_CURVE, *columns):
-                    if row.get(column) and row.get("step"):
-                        by_step.setdefault(int(float(row["step"])), {})[column] = float(row[column])
-    except (OSError, ValueError, csv.Error):
-        return []
+    metrics = read_metrics(path)
+    curves = {rule: metrics[metric] for rule, metric in RULES.items() if metric in metrics and rule != ORACLE}
     return [
-        (step, found[TARGET_CURVE], {rule: found[metric] for metric, rule in columns.items() if metric in found})
-        for step, found in sorted(by_step.items())
-        if math.isfinite(found.get(TARGET_CURVE, math.nan))
+        (step, accuracy, {rule: curve[step] for rule, curve in curves.items() if step in curve})
+        for step, accuracy in sorted(metrics.get(TARGET_CURVE, {}).items())
     ]

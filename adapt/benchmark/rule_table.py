@@ -1,15 +1,14 @@
 """The rules ranked, as a table, in a sentence and as numbers."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 
+from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE
 from adapt.benchmark.rank_correlation import Correlation
 from adapt.benchmark.rule_quality import FEWEST_PAIRS, Quality, Ranking
 from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown
 from adapt.benchmark.statistics import Estimate
-from adapt.benchmark.tables import best_two, count, rule_name
+from adapt.benchmark.tables import best_two, count, points, rule_name
 from adapt.selection import SCORES
 
 CSV_COLUMNS = (
@@ -55,7 +54,9 @@ def rule_sentence(ranking: Ranking) -> str:
         return f"No ranking of the rules: {why}."
     interval = "" if best.interval is None else f" [{best.interval[0]:.2f}, {best.interval[1]:.2f}]"
     gap = best.gap
-    lost = "" if gap is None or gap.mean is None else f"; it chooses {_points(gap)} points of accuracy below the oracle"
+    lost = ""
+    if gap is not None and gap.mean is not None:
+        lost = f"; it chooses {points(gap.mean, gap.ci)} points of accuracy below the oracle"
     return (
         f"The label-free rule that ranked best here: {best.rule}, weighted ρ {best.weighted:.2f}{interval} over "
         f"{count(best.checkpoints, 'checkpoint')}{lost}."
@@ -79,12 +80,7 @@ def rule_latex(ranking: Ranking) -> str:
 
 def rule_csv(ranking: Ranking) -> str:
     """A line per rule over everything, one per task, and one per task and method."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in rule_rows(ranking):
-        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, rule_rows(ranking), ".6f")
 
 
 def rule_rows(ranking: Ranking) -> list[list[str | float | int | None]]:
@@ -110,11 +106,14 @@ def _entries(q: Quality, ranking: Ranking, marks: Sequence[Mapping[str, Rank]]) 
     first = Entry(MISSING, notes="constant" if constant else "") if q.weighted is None else None
     numbers = (f"{value:.2f}" if value is not None else MISSING for value in (q.plain, q.within))
     plain, within = (Entry(n, m.get(q.rule, "")) for n, m in zip(numbers, marks[1:3], strict=True))
+    gap = Entry(MISSING)
+    if q.gap is not None and q.gap.mean is not None:
+        gap = Entry(points(q.gap.mean, q.gap.ci), marks[3].get(q.rule, ""))
     return (
         first or Entry(f"{q.weighted:.2f}{interval}", marks[0].get(q.rule, "")),
         plain,
         within,
-        Entry(MISSING) if q.gap is None or q.gap.mean is None else Entry(_points(q.gap), marks[3].get(q.rule, "")),
+        gap,
         Entry(str(q.checkpoints) if q.tasks else MISSING),
     )
 
@@ -177,9 +176,3 @@ def _seen(rule: str) -> str:
 
 def _words(rule: str) -> str:
     return rule_name(rule).removesuffix(" (no target label)")
-
-
-def _points(gap: Estimate) -> str:
-    # Rounding leaves a minus on zero.
-    mean = round(100 * (gap.mean or 0.0), 1) + 0.0
-    return f"{mean:.1f}" + ("" if gap.ci is None else f" ± {100 * gap.ci:.1f}")

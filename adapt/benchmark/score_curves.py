@@ -1,6 +1,5 @@
 """One picture per task of every score over training: a small panel per score, a line per method."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from adapt.analysis.drawing import FAINT, new_figure, save_png
-from adapt.benchmark.pictures import SOURCE_CURVE, TARGET_CURVE, Picture, method_styles, metrics_file
+from adapt.benchmark.csv_files import metrics_file, read_metrics
+from adapt.benchmark.pictures import SOURCE_CURVE, TARGET_CURVE, Picture, method_styles
 from adapt.benchmark.plan import slug
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.statistics import Summary
@@ -37,19 +37,11 @@ def read_scores(path: Path) -> dict[str, dict[int, float]]:
 
     Source accuracy is left out, which the learning curves show beside the target's.
     """
-    scores: dict[str, dict[int, float]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                for column, text in row.items():
-                    if not text or not str(column).startswith("val/") or column in (SOURCE_CURVE, TARGET_CURVE):
-                        continue
-                    value = float(text)
-                    if math.isfinite(value):
-                        scores.setdefault(column.removeprefix("val/"), {})[int(float(row["step"]))] = value
-    except (OSError, ValueError, KeyError, csv.Error):
-        return {}
-    return scores
+    return {
+        column.removeprefix("val/"): curve
+        for column, curve in read_metrics(path).items()
+        if column.startswith("val/") and column not in (SOURCE_CURVE, TARGET_CURVE)
+    }
 
 
 def mean_curve(curves: Sequence[Curve]) -> tuple[list[int], list[float]]:

@@ -1,15 +1,14 @@
 """Hyperparameter search: trials on one seed, a pick per rule without target labels, reruns on fresh seeds."""
 
-import csv
 import itertools
 import json
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.execution import RunCell
 from adapt.benchmark.grid import CELL_FILE, GridOutcome, run_grid
 from adapt.benchmark.lock import locked
@@ -107,12 +106,9 @@ def trial_score(directory: Path, rule: str) -> float | None:
     try:
         if read_result(directory / RESULT_FILE).status != "ok":
             return None
-        with (directory / "metrics.csv").open(encoding="utf-8", newline="") as file:
-            texts = [row.get(RULES[rule] or "") for row in csv.DictReader(file)]
-    except (AdaptError, OSError):
+    except AdaptError:
         return None
-    values = [float(text) for text in texts if text]
-    return max((value for value in values if math.isfinite(value)), default=None)
+    return max(read_metrics(metrics_file(directory)).get(RULES[rule] or "", {}).values(), default=None)
 
 
 def _run_trials(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, get_args
 
+from adapt.benchmark.checks import check_keys, hint, listed
 from adapt.benchmark.merging import Config
 from adapt.errors import AdaptError
 from adapt.explain import arguments
@@ -103,7 +104,7 @@ def read_search(
         return None
     place = f"{where}, search"
     content = _mapping(entry, place, "`trials` and `space`")
-    _check_known(content, _KEYS, place)
+    check_keys(content, _KEYS, place)
     trials, seed = _whole(content, "trials", None, 1, place), _whole(content, "seed", DEFAULT_SEED, 0, place)
     if seed in seeds:
         raise AdaptError(
@@ -157,7 +158,7 @@ def _rules(found: Any, where: str) -> tuple[str, ...]:
         if rule == "last":
             raise AdaptError(f"{where}: `last` has no score to compare settings by; name another rule.")
         if rule not in known:
-            raise AdaptError(f"{where}: unknown rule {rule!r}{_hint(str(rule), known)}")
+            raise AdaptError(f"{where}: unknown rule {rule!r}{hint(str(rule), known)}")
     if not rules or len(set(rules)) < len(rules):
         raise AdaptError(f"{where}: expected each `rule` once and at least one, found {found!r}.")
     return tuple(rules)
@@ -178,7 +179,7 @@ def _dimension(value: Any, where: str) -> Range | Choice:
             raise AdaptError(f"{where}: expected a list of different values, found {value!r:.80}.")
         return Choice(tuple(value))
     content = _mapping(value, where, "a list of values, or {low: ..., high: ...}")
-    _check_known(content, _RANGE_KEYS, where)
+    check_keys(content, _RANGE_KEYS, where)
     for bound in ("low", "high"):
         number = content.get(bound)
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
@@ -208,7 +209,7 @@ def _check_key(key: str, config: Config, space: Mapping[str, Any], where: str) -
         known = _known(node, parents, owner)
         if known and part not in known:
             close = difflib.get_close_matches(part, sorted(known), 1, 0.5)
-            hint = f"did you mean {'.'.join([*parents, close[0]])!r}?" if close else f"expected {_listed(known)}."
+            hint = f"did you mean {'.'.join([*parents, close[0]])!r}?" if close else f"expected {listed(known)}."
             raise AdaptError(f"{where}: unknown key {'.'.join([*parents, part])!r}; {hint}")
         if part == "init_args":
             if ".".join([*parents, "class_path"]) in space:
@@ -251,18 +252,3 @@ def _mapping(value: Any, where: str, expected: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise AdaptError(f"{where}: expected {expected}, found {value!r:.80}.")
     return value
-
-
-def _check_known(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in content:
-        if key not in known:
-            raise AdaptError(f"{where}: unknown key {key!r}{_hint(str(key), known)}")
-
-
-def _hint(found: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(found, known, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected {_listed(known)}."
-
-
-def _listed(known: Sequence[str] | set[str]) -> str:
-    return f"one of {', '.join(sorted(known) if isinstance(known, set) else known)}"

@@ -1,18 +1,17 @@
 """What a hyperparameter search tried, what every rule would have picked of it, and what that costs."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.search import SEARCH_FILE, best_of, trial_score
 from adapt.benchmark.selection_table import ORACLE
 from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_markdown
-from adapt.benchmark.tables import labels_used, rule_name
+from adapt.benchmark.tables import labels_used, points, rule_name
 from adapt.errors import AdaptError
 from adapt.selection import RULES
 
@@ -125,17 +124,15 @@ def search_markdown(report: SearchReport) -> str:
 
 def search_csv(report: SearchReport) -> str:
     """A line per trial and rule; accuracies in [0, 1]."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    rows = []
     for study in report.studies:
         for number, trial in enumerate(study.trials):
             settings = json.dumps(trial.settings, ensure_ascii=False)
             left = [study.task, study.method, study.setting, number, _status(trial), settings]
             for rule in report.rules:
                 accuracy = None if trial.result is None else trial.result.accuracy(rule)
-                writer.writerow([*left, rule, trial.scores[rule], accuracy, int(study.picks[rule] == number)])
-    return text.getvalue()
+                rows.append([*left, rule, trial.scores[rule], accuracy, int(study.picks[rule] == number)])
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
@@ -185,10 +182,8 @@ def _gaps(study: SearchedStudy, rules: Sequence[str]) -> list[Entry]:
     gaps = [None if best is None or a is None else round(100 * (best - a), 1) for a in found]
     smallest = min((gap for gap in gaps if gap is not None), default=None)
     ranks: list[Rank] = ["best" if gap == smallest else "" for gap in gaps]
-    # Rounding leaves a minus on zero.
     return [
-        Entry(MISSING) if gap is None else Entry(f"{gap + 0.0:.1f}", rank)
-        for gap, rank in zip(gaps, ranks, strict=True)
+        Entry(MISSING) if gap is None else Entry(points(gap / 100), rank) for gap, rank in zip(gaps, ranks, strict=True)
     ]
 
 

@@ -1,17 +1,16 @@
 """What each selection rule costs: accuracy under every rule, and the gap to the oracle."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown
 from adapt.benchmark.statistics import Estimate, Summary, over_seeds, seed_means
-from adapt.benchmark.tables import columns_of, entry, labels_used, ranks, rule_name
+from adapt.benchmark.tables import columns_of, entry, labels_used, points, ranked_note, ranks, rule_name
 
 ORACLE = "oracle"
 
@@ -100,10 +99,7 @@ def accuracy_sheet(selection: Selection, ranked: bool = False) -> Sheet:
     )
     notes = [_explained(selection.rules)]
     if any(places.values()):
-        notes.append(
-            "Bold: best, underlined: second best under a rule among methods that train with the same kind of target "
-            "labels; train-on-target is never ranked."
-        )
+        notes.append(ranked_note(" under a rule"))
     estimates = selection.accuracies.values()
     if any(e.negative == "apart" for e in estimates):
         notes.append("↓ negative transfer: below source-only under the same rule, with the 95% intervals apart.")
@@ -153,12 +149,7 @@ def negative_transfers(summaries: Sequence[Summary]) -> list[str]:
 
 def selection_csv(selections: Sequence[Selection]) -> str:
     """All selections as one table of numbers, accuracies and gaps in [−1, 1]."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in selection_rows(selections):
-        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, selection_rows(selections), ".6f")
 
 
 def selection_rows(selections: Sequence[Selection]) -> list[list[str | float | int | None]]:
@@ -225,9 +216,7 @@ def _gaps(estimates: Sequence[Estimate | None], seeds: int) -> tuple[Entry, ...]
             entries.append(Entry(MISSING))
             continue
         rank: Rank = "best" if len(values) > 1 and value == min(values) else ""
-        interval = "" if e.ci is None else f" ± {100 * e.ci:.1f}"
-        # Rounding leaves a minus on zero.
-        entries.append(Entry(f"{value + 0.0:.1f}{interval}", rank, f"(n = {e.n})" if e.n < seeds else ""))
+        entries.append(Entry(points(value / 100, e.ci), rank, f"(n = {e.n})" if e.n < seeds else ""))
     return tuple(entries)
 
 

@@ -1,10 +1,9 @@
 """Tests between methods, as a table, sentences and numbers."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import SOURCE_ONLY, UNSUPERVISED
 from adapt.benchmark.ranking import FEWEST_TASKS, Ranking, rank_methods
 from adapt.benchmark.results import CellResult
@@ -18,7 +17,7 @@ from adapt.benchmark.significance import (
     smallest_p,
 )
 from adapt.benchmark.statistics import Summary
-from adapt.benchmark.tables import labels_used, rule_name
+from adapt.benchmark.tables import labels_used, points, rule_name
 
 CSV_COLUMNS = (
     *("rule", "method", "setting", "pairs", "better", "worse", "mean_difference", "ci95", "median_difference"),
@@ -86,8 +85,8 @@ def comparison_entries(c: Comparison) -> tuple[Entry, ...]:
     return (
         Entry(str(c.n)),
         Entry(f"{c.better} / {c.worse} / {c.n - c.better - c.worse}"),
-        Entry(points(c.mean, c.ci), "best" if c.verdict == "better" else "", worse),
-        Entry(points(c.median)),
+        Entry(points(c.mean, c.ci, "+"), "best" if c.verdict == "better" else "", worse),
+        Entry(points(c.median, sign="+")),
         few if c.p is None else Entry(p_value(c.p)),
         few if c.p_holm is None else Entry(p_value(c.p_holm)),
         Entry(f"{c.effect:+.2f}"),
@@ -171,12 +170,7 @@ def significance_markdown(tests: Sequence[Significance], diagram: str = "") -> s
 
 def significance_csv(tests: Sequence[Significance]) -> str:
     """The lines of `CSV_COLUMNS` as text."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in significance_rows(tests):
-        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row])
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, significance_rows(tests), ".6g")
 
 
 def significance_rows(tests: Sequence[Significance]) -> list[list[str | float | int | None]]:
@@ -190,12 +184,6 @@ def significance_rows(tests: Sequence[Significance]) -> list[list[str | float | 
             numbers = [c.n, c.better, c.worse, c.mean, c.ci, c.median, c.p, c.p_holm, c.effect]
             rows.append([rule, c.method, found.summary.settings[c.method], *numbers, ranks.get(c.method)])
     return rows
-
-
-def points(difference: float, ci: float | None = None) -> str:
-    """A difference of accuracies in points, with sign and interval."""
-    # Adding zero takes the minus from a rounded zero.
-    return f"{round(100 * difference, 1) + 0.0:+.1f}" + ("" if ci is None else f" ± {100 * ci:.1f}")
 
 
 def p_value(p: float) -> str:

@@ -1,11 +1,10 @@
 """One summary, five tables: terminal, Markdown, LaTeX, HTML and CSV."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group
 
+from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_html, to_latex, to_markdown, to_terminal
 from adapt.benchmark.statistics import Estimate, Summary
@@ -78,17 +77,14 @@ CSV_COLUMNS = ("rule", "method", "setting", "task", "mean", "ci95", "n", "n_fail
 
 def csv_table(summaries: Sequence[Summary]) -> str:
     """All summaries as one table of numbers, accuracies in [0, 1]; the average is a task of its own."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for summary in summaries:
-        for method in summary.methods:
-            for name, estimates in columns_of(summary).items():
-                if (e := estimates.get(method)) is not None:
-                    numbers = ("" if value is None else f"{value:.6f}" for value in (e.mean, e.ci))
-                    setting = summary.settings[method]
-                    writer.writerow([summary.rule, method, setting, name, *numbers, e.n, e.n_failed, e.negative or ""])
-    return text.getvalue()
+    rows = [
+        [summary.rule, method, summary.settings[method], name, e.mean, e.ci, e.n, e.n_failed, e.negative]
+        for summary in summaries
+        for method in summary.methods
+        for name, estimates in columns_of(summary).items()
+        if (e := estimates.get(method)) is not None
+    ]
+    return csv_text(CSV_COLUMNS, rows, ".6f")
 
 
 def entry(estimate: Estimate | None, seeds: int, rank: Rank = "", average: bool = False) -> Entry:
@@ -111,6 +107,12 @@ def entry(estimate: Estimate | None, seeds: int, rank: Rank = "", average: bool 
     return Entry(f"{100 * estimate.mean:.1f}{interval}", rank, " ".join(filter(None, [remarks, few, failed])))
 
 
+def points(difference: float, ci: float | None = None, sign: str = "") -> str:
+    """A difference of accuracies in points, with its interval; `sign` is `+` to have the plus written too."""
+    # Adding zero takes the minus from a rounded zero.
+    return f"{round(100 * difference, 1) + 0.0:{sign}.1f}" + ("" if ci is None else f" ± {100 * ci:.1f}")
+
+
 def labels_used(setting: str) -> str:
     """A setting as the table's column shows it."""
     return {SOURCE_ONLY: "none", UNSUPERVISED: "none", TARGET_LABELS: "all"}.get(setting, setting)
@@ -131,10 +133,7 @@ def _notes(summary: Summary, rows: Sequence[tuple[str, str, tuple[Entry, ...]]])
     sentences = []
     estimates = [*summary.cells.values(), *summary.averages.values()]
     if any(ranks(column, summary.settings) for column in columns_of(summary).values()):
-        sentences.append(
-            "Bold: best, underlined: second best among methods that train with the same kind of target labels; "
-            "train-on-target is never ranked."
-        )
+        sentences.append(ranked_note())
     if any(estimate.negative == "apart" for estimate in estimates):
         sentences.append("↓ negative transfer: below source-only, with the 95% intervals apart.")
     if any(estimate.negative == "one seed" for estimate in estimates):
@@ -178,6 +177,14 @@ def ranks(estimates: Mapping[str, Estimate], settings: Mapping[str, str]) -> dic
         }
         found |= best_two(shown)
     return found
+
+
+def ranked_note(where: str = "") -> str:
+    """What bold and underlined mean where `ranks` marked them."""
+    return (
+        f"Bold: best, underlined: second best{where} among methods that train with the same kind of target labels; "
+        "train-on-target is never ranked."
+    )
 
 
 def best_two(shown: Mapping[str, float]) -> dict[str, Rank]:

@@ -21,7 +21,7 @@ from adapt.losses.l2_sp import l2_sp
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
 from adapt.losses.mcc import mcc
-from adapt.losses.mcd import classifier_discrepancy
+from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
@@ -44,6 +44,7 @@ __all__ = [
     "centroid_labels",
     "charbonnier_entropy",
     "class_balance",
+    "class_shares",
     "classifier_discrepancy",
     "cmd",
     "co_tuning",

@@ -1,12 +1,33 @@
 """How much two classifiers disagree."""
 
+import math
 from typing import Literal
 
 from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.losses.inputs import full_precision
+from adapt.losses.predictions import class_logits
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
+
+
+def class_shares(logits: Tensor) -> Tensor:
+    """Cross-entropy of the batch's mean prediction p̄ against uniform, −(1/K) Σ_k log p̄_k, computed in log space.
+
+    The class balance that TLlib adds to MCD (https://github.com/thuml/Transfer-Learning-Library), which has
+    p̄_k + 10⁻⁶ in the logarithm.
+
+    Args:
+        logits: Class logits `(N, K)`.
+
+    Returns:
+        Scalar in nats, at least log K; log K where p̄ is uniform.
+
+    Raises:
+        AdaptError: `logits` is no matrix or is empty.
+    """
+    log_p = class_logits("class_shares", logits).log_softmax(1)
+    return math.log(len(logits)) - log_p.logsumexp(0).mean()
 
 
 def classifier_discrepancy(

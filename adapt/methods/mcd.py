@@ -10,7 +10,7 @@ from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.layers import ClassifierHead
-from adapt.losses import classifier_discrepancy
+from adapt.losses import class_shares, classifier_discrepancy
 from adapt.methods.alternating import AlternatingMethod, Phase
 
 
@@ -31,7 +31,9 @@ class MCD(AlternatingMethod):
     (TLlib, by target test labels) or the first one would choose without a reason.
 
     Departures: the heads are linear unless `head_layers` says otherwise, so that the network is every other method's;
-    the paper's have hidden layers. TLlib adds the class balance of the target predictions, times 0.01.
+    the paper's have hidden layers. `class_balance: 0.01` is TLlib's term in A and B, for both heads
+    −(1/K) Σ_k log p̄_k with p̄ the mean of their target predictions: two heads also agree on a target that they put into
+    one class, and nothing else forbids that.
     With hidden layers the heads start anew after `init_from`; linear, the first one starts from that run's classifier.
 
     Published, SVHN→MNIST: source only 67.1, MCD (n = 4) 96.2 % (paper, Table 1).
@@ -41,6 +43,7 @@ class MCD(AlternatingMethod):
         discrepancy: D: `l1` of MCD, or `sliced_wasserstein` of SWD.
         projections: Random directions of `sliced_wasserstein`.
         feature_steps: Number n of the steps C.
+        class_balance: Weight of the target predictions' class balance.
         head_layers: Hidden layers of each head; 0 is linear.
         head_hidden: Their width.
         head_dropout: Dropout in them.
@@ -58,6 +61,7 @@ class MCD(AlternatingMethod):
         discrepancy: Literal["l1", "sliced_wasserstein"] = "l1",
         projections: int = 128,
         feature_steps: int = 4,
+        class_balance: float = 0.0,
         head_layers: int = 0,
         head_hidden: int = 1024,
         head_dropout: float = 0.0,
@@ -67,7 +71,7 @@ class MCD(AlternatingMethod):
         if feature_steps < 1:
             raise AdaptError(f"Expected feature_steps of at least 1, found {feature_steps}.")
         self.weight, self.discrepancy, self.projections = weight, discrepancy, projections
-        self.feature_steps = feature_steps
+        self.feature_steps, self.class_balance = feature_steps, class_balance
         if head_layers > 0:
             head = ClassifierHead(self.num_features, self.num_classes, head_hidden, head_layers, head_dropout)
             self.add_module("classifier", head)
@@ -89,13 +93,13 @@ class MCD(AlternatingMethod):
     def phases(self, batch: Pair) -> Iterator[Phase]:
         """Learn the source, then part the heads on the target, then bring them together."""
         encodings = self.encode(batch)
-        terms = {"source": self.source_loss(encodings.source, batch)}
+        terms = {"source": self.source_loss(encodings.source, batch)} | self.balance(encodings.target)
         yield Phase(["features", "heads"], terms | self.penalty_terms(encodings))
         # Only the heads take the next step.
         with torch.no_grad():
             source, target = self.encode(batch)
         apart = {"source": self.source_loss(source, batch), "disagreement": -self.weight * self.disagreement(target)}
-        yield Phase(["heads"], apart)
+        yield Phase(["heads"], apart | self.balance(target))
         for _ in range(self.feature_steps):
             target = self.encode(batch).target
             yield Phase(["features"], {"discrepancy": self.weight * self.disagreement(target)})
@@ -104,6 +108,13 @@ class MCD(AlternatingMethod):
         """Sum of both heads' cross-entropies."""
         first, second = self.heads(source.features)
         return self.cross_entropy(first, batch.source.y) + self.cross_entropy(second, batch.source.y)
+
+    def balance(self, target: Encoding) -> dict[str, Tensor]:
+        """Both heads' class balance on the target, where it is asked for."""
+        if not self.class_balance:
+            return {}
+        first, second = (class_shares(logits) for logits in self.heads(target.features))
+        return {"balance": self.class_balance * (first + second)}
 
     def disagreement(self, target: Encoding) -> Tensor:
         """The heads' discrepancy D on the target."""

@@ -11,11 +11,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from adapt.encoding import SOURCE, TARGET, step_encoding
 from adapt.errors import AdaptError
 from adapt.monitor.log import Warned, write_warnings
 from adapt.monitor.signs import SIGNS, Seen, lost_classes
 
-_SOURCE, _TARGET = 0, 1
 # Below this share of the batch's largest gradient, a term's is what rounding leaves of zero.
 _ROUNDING = 1e-6
 
@@ -119,26 +119,24 @@ class Monitor(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add a batch's sums; of the source's labels the number of right predictions."""
-        encoded = isinstance(outputs, Mapping) and {"features", "logits"} <= outputs.keys()
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not self.kinds or not encoded:
+        encoded = step_encoding(outputs, pl_module, dataloader_idx)
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not self.kinds or encoded is None:
             return
-        # Without the source there is but one loader, the target's.
-        domain = dataloader_idx + getattr(pl_module, "source_free", False)
-        features, logits = outputs["features"].detach().float().flatten(1), outputs["logits"].detach().float()
+        domain, (features, logits) = encoded
         predicted, logs = logits.argmax(1), logits.log_softmax(1)
         sums = {
             "predicted": predicted.bincount(minlength=logits.shape[1]),
             "norm": features.norm(dim=1).sum(),
             "entropy": -(logs.exp() * logs).sum(),
         }
-        if domain == _SOURCE:
+        if domain == SOURCE:
             sums["right"] = (predicted == batch.y).sum()
         before = self._sums.setdefault(domain, {})
         self._sums[domain] = {name: before.get(name, 0) + value for name, value in sums.items()}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what the validation showed, before the checkpoints keep it."""
-        if _TARGET not in self._sums:
+        if TARGET not in self._sums:
             return
         self.history.append(self._seen())
         self._domain_accuracies, self._gradients, self._looks_at_gradients = [], {}, True
@@ -153,7 +151,7 @@ class Monitor(Callback):
         self._sums: dict[int, dict[str, Any]] = {}
 
     def _seen(self) -> Seen:
-        target, source = self._sums[_TARGET], self._sums.get(_SOURCE)
+        target, source = self._sums[TARGET], self._sums.get(SOURCE)
         counts = [float(sums["predicted"].sum()) for sums in self._sums.values()]
         used, lost = lost_classes(target["predicted"], None if source is None else source["predicted"])
         classes = torch.tensor(float(len(target["predicted"])))

@@ -1,17 +1,14 @@
 """The callback that computes scores at validation, from the target's inputs alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from adapt.encoding import DomainEncoding
+from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, step_encoding
 from adapt.errors import AdaptError
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate
-
-_SOURCE, _TARGET = 0, 1
 
 
 class Scores(Callback):
@@ -59,40 +56,24 @@ class Scores(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a random share of the encodings, and of the source the classes."""
-        encoded = isinstance(outputs, Mapping) and {"features", "logits"} <= outputs.keys()
-        if trainer.sanity_checking or not self.names or not encoded:
+        encoded = step_encoding(outputs, pl_module, dataloader_idx)
+        if trainer.sanity_checking or not self.names or encoded is None:
             return
-        # Without the source there is but one loader, the target's.
-        domain = dataloader_idx + getattr(pl_module, "source_free", False)
-        columns = [outputs["features"].detach().float().flatten(1), outputs["logits"].detach().float()]
-        self._keep(domain, columns + ([batch.y] if domain == _SOURCE else []))
+        domain, encoding = encoded
+        self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute and log the scores, before the checkpoints look at them."""
-        if _TARGET not in self._kept:
+        source, target = (self._kept[domain].columns for domain in (SOURCE, TARGET))
+        if not target:
             return
-        _, features, logits = self._kept[_TARGET]
-        source = None
-        if _SOURCE in self._kept:
-            _, *encoding = self._kept[_SOURCE]
-            source = DomainEncoding(*encoding)
         values = evaluate(
-            Samples(DomainEncoding(features, logits, None), source),
+            Samples(DomainEncoding(*target, None), DomainEncoding(*source) if source else None),
             self.names_for(getattr(pl_module, "source_free", False)),
         )
         pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=trainer.world_size > 1)
         self._clear()
 
     def _clear(self) -> None:
-        self._kept: dict[int, list[Tensor]] = {}
-        # One of each domain, so that the draw from the target does not depend on the source.
-        self._generators = [torch.Generator().manual_seed(self.seed) for _ in (_SOURCE, _TARGET)]
-
-    def _keep(self, domain: int, columns: list[Tensor]) -> None:
-        # The samples with the smallest random keys so far are a uniform draw: a domain often comes sorted by class.
-        keys = torch.rand(len(columns[0]), generator=self._generators[domain]).to(columns[0].device)
-        kept = [keys, *columns]
-        if domain in self._kept:
-            kept = [torch.cat(pair) for pair in zip(self._kept[domain], kept, strict=True)]
-        smallest = kept[0].argsort()[: self.max_samples]
-        self._kept[domain] = [column[smallest] for column in kept]
+        # A generator for each domain, so that the draw from the target does not depend on the source.
+        self._kept = [RandomShare(self.max_samples, torch.Generator().manual_seed(self.seed)) for _ in (SOURCE, TARGET)]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from adapt.benchmark import page
 from adapt.benchmark.command import report_command
-from adapt.benchmark.pictures import read_curve
+from adapt.benchmark.csv_files import read_metrics
 from adapt.benchmark.report import build_report
 from adapt.benchmark.tables import rule_name
 from adapt.errors import AdaptError
@@ -194,9 +194,11 @@ def test_a_report_says_how_many_cells_warned_and_of_what(tmp_path: Path, capsys:
 def test_a_curve_is_read_past_the_gaps_that_the_logger_leaves(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,step,a,b\n0,9,,0.5\n0,9,1.0,\n1,19,,0.75\n")
-    assert read_curve(path, "b") == {9: 0.5, 19: 0.75}
-    assert read_curve(path, "c") == {}
-    assert read_curve(tmp_path / "none.csv", "b") == {}
+    assert read_metrics(path)["b"] == {9: 0.5, 19: 0.75}
+    assert "c" not in read_metrics(path)
+    assert read_metrics(tmp_path / "none.csv") == {}
+    path.write_text("step,a\n9,0.5\n19,nan\n29,half\n")
+    assert read_metrics(path) == {}
 
 
 def test_a_report_of_nothing_or_of_a_damaged_result_is_refused(tmp_path: Path) -> None:

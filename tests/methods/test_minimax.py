@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from adapt.data import Pair
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.errors import AdaptError
-from adapt.losses import classifier_discrepancy, critic_gap, domain_adversarial
+from adapt.losses import class_shares, classifier_discrepancy, critic_gap, domain_adversarial
 from adapt.methods import ADDA, CDAN, DANN, MCD, MDD, WDGRL, Method, SourceOnly
 from adapt.schedules import reversal_ramp
 from tests.toy import build, samples, train
@@ -82,6 +82,27 @@ def test_mcd_heads_part_and_features_bring_them_together(kind: str, batch: Pair)
     assert moved(heads.terms["disagreement"], method.parts()["heads"], discrepancy) > 0
     lowered = next(phase for i, phase in enumerate(method.phases(batch)) if i == 2)
     assert moved(lowered.terms["discrepancy"], method.parts()["features"], discrepancy) < 0
+
+
+def test_mcd_s_class_balance_moves_both_heads_and_the_features_to_the_rare_class(batch: Pair) -> None:
+    torch.manual_seed(0)
+    method = build(MCD, class_balance=0.1)
+    with torch.no_grad():
+        for head in method.parts()["heads"]:
+            last = [layer for layer in head.modules() if isinstance(layer, nn.Linear)][-1]
+            last.bias[0] -= 3
+
+    def share() -> Tensor:
+        return torch.stack([p.softmax(1)[:, 0].mean() for p in method.heads(method.encode(batch).target.features)])
+
+    everything, heads, *features = method.phases(batch)
+    assert ["balance" in phase.terms for phase in (everything, heads, *features)] == [True, True] + 4 * [False]
+    for phase, part in ((everything, "features"), (everything, "heads"), (heads, "heads")):
+        modules = method.parts()[part]
+        assert moved(phase.terms["balance"], modules, lambda: share().sum()) > 0
+    expected = sum(class_shares(logits) for logits in method.heads(method.encode(batch).target.features))
+    balance = next(iter(method.phases(batch))).terms["balance"]
+    torch.testing.assert_close(balance, 0.1 * expected)
 
 
 def test_mcd_predicts_by_the_mean_of_both_heads(batch: Pair) -> None:

@@ -9,7 +9,7 @@ import torch
 from scipy.special import softmax
 
 from adapt.errors import AdaptError
-from adapt.losses import classifier_discrepancy
+from adapt.losses import class_shares, classifier_discrepancy
 
 Kind = Literal["l1", "sliced_wasserstein"]
 KINDS: tuple[Kind, ...] = ("l1", "sliced_wasserstein")
@@ -88,3 +88,22 @@ def test_bad_input_is_named() -> None:
         classifier_discrepancy(torch.zeros(4, 3), torch.zeros(4, 3), kind="l2")  # type: ignore[arg-type]
     with pytest.raises(AdaptError, match="at least 1 projection"):
         classifier_discrepancy(torch.zeros(4, 3), torch.zeros(4, 3), kind="sliced_wasserstein", projections=0)
+
+
+def test_class_shares_is_the_cross_entropy_of_the_mean_prediction_against_uniform() -> None:
+    first, _ = logits()
+    expected = -np.log(softmax(first.numpy(), axis=1).mean(0)).mean()
+    assert class_shares(first).item() == pytest.approx(expected)
+    assert class_shares(torch.zeros(5, 3)).item() == pytest.approx(np.log(3))
+    torch.testing.assert_close(class_shares(first.flip(0)), class_shares(first))
+    assert torch.autograd.gradcheck(class_shares, first.requires_grad_())
+
+
+def test_class_shares_stays_finite_and_has_a_gradient_where_a_class_is_lost() -> None:
+    collapsed = torch.tensor([[40.0, -200.0], [60.0, -200.0]], requires_grad=True)
+    loss = class_shares(collapsed)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert (collapsed.grad[:, 1] < -0.1).any()
+    with pytest.raises(AdaptError, match="class_shares"):
+        class_shares(torch.zeros(0, 3))

@@ -105,7 +105,7 @@ def test_the_targets_labels_are_not_even_looked_up() -> None:
     scores, trainer = Scores(), Trainer(logger=False, enable_progress_bar=False)
     outputs = {"features": torch.ones(3, 2), "logits": torch.ones(3, 4)}
     scores.on_validation_batch_end(trainer, SourceOnly(4, build(SourceOnly).backbone), outputs, Blind(), 0, 1)
-    assert len(scores._kept[1]) == 3  # random keys, features, logits
+    assert len(scores._kept[1].columns) == 2  # features, logits
 
 
 def test_training_with_scores_gives_bit_equal_weights(run: tuple[Path, Method, Values], tmp_path: Path) -> None:
