@@ -1,11 +1,10 @@
 """The `adapt` command: the training commands are one LightningCLI; all others stand beside it."""
 
-import csv
 import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from adapt.explain import cause, explain
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
 from adapt.monitor import Monitor
+from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
 
@@ -189,40 +189,17 @@ class AdaptCLI(LightningCLI):
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Label the target's test inputs and write `predictions.csv` into the run's folder."""
         batches = self.trainer.predict(model, **kwargs)
-        names = self.datamodule.class_names
         path = self.run_dir / "predictions.csv"
-        with path.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["index", "prediction", "class", "probability"])
-            for batch in batches or []:
-                for index, label, probability in zip(*(batch[k].tolist() for k in batch), strict=True):
-                    rows.writerow([index, label, names[label], f"{probability:.6f}"])
+        write_predictions(path, batches or [], self.datamodule.class_names)
         print(f"predictions: {path}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:
-        given = self.settings.run_dir
+        given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
         if self.subcommand != "fit":
-            checkpoint = Path(self.settings.ckpt_path)
-            beside = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-            return Path(given) if given else beside
+            return Path(given) if given else folder_of(Path(checkpoint))
         if given is None:
-            base = Path("runs", self.datamodule.task, method, str(seed))
-            return next(path for path in _numbered(base) if not path.exists())
-        path = Path(given)
-        if (path / "config.yaml").exists():
-            if self.settings.ckpt_path is None:
-                raise AdaptError(
-                    f"{path} already holds a run. Give another --run_dir, or continue it with "
-                    f"--ckpt_path {checkpoint_path(path, 'last')}."
-                )
-            # The CSV logger starts its file anew: keep what the run wrote before.
-            if (path / "metrics.csv").exists():
-                (path / "metrics.csv").rename(
-                    next(p for p in _numbered(path / "metrics") if not p.with_suffix(".csv").exists()).with_suffix(
-                        ".csv"
-                    )
-                )
-        return path
+            return free_folder(Path("runs", self.datamodule.task, method, str(seed)))
+        return enter_folder(Path(given), checkpoint)
 
 
 class EpochProgressBar(RichProgressBar):
@@ -238,21 +215,6 @@ def imported(class_path: str) -> Any:
     """The class at an import path."""
     module, _, name = class_path.rpartition(".")
     return getattr(import_module(module), name)
-
-
-def make_directory(path: Path) -> None:
-    """Create a folder and make sure that it can be written to.
-
-    Raises:
-        AdaptError: It cannot.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise AdaptError(f"Expected a folder that can be written to, found {path}: {error.strerror}.") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -303,14 +265,6 @@ def _dispatch(args: list[str]) -> int:
         raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
     AdaptCLI(args)
     return 0
-
-
-def _numbered(base: Path) -> Iterator[Path]:
-    yield base
-    number = 2
-    while True:
-        yield base.with_name(f"{base.name}-{number}")
-        number += 1
 
 
 def _quieten() -> None:
