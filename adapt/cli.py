@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -15,6 +15,7 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import Tensor
 
 import adapt.backbones
 import adapt.methods
@@ -190,7 +191,7 @@ class AdaptCLI(LightningCLI):
         """Label the target's test inputs and write `predictions.csv` into the run's folder."""
         batches = self.trainer.predict(model, **kwargs)
         path = self.run_dir / "predictions.csv"
-        write_predictions(path, batches or [], self.datamodule.class_names)
+        write_predictions(path, cast(list[dict[str, Tensor]], batches or []), self.datamodule.class_names)
         print(f"predictions: {path}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:

@@ -37,7 +37,7 @@ class ImportanceWeighting(Method):
     (Sugiyama et al.) and `rulsif` (Yamada et al., the bounded relative ratio). Above thousands of source samples `kmm`
     is the slow one. `train/effective_sample_size`, (Σw)² / Σw² of N, and `train/largest_weight` say on how few samples
     the weights rest. In wide features the domains are told apart so well that a handful of samples would remain, of
-    Amazon's 1800 reviews one: hence `max_weight`, which with weights of mean 1 lets no sample count as more than ten.
+    Amazon's 1800 reviews one: hence `max_weight` B, which leaves at least N / B.
 
     What weights mend is covariate shift, p_s(y | x) = p_t(y | x), where the network cannot fit all of the source, or
     has not yet. Where p(x | y) stays and p(y) changes, p(y | x) is another one, and weights that depend on x alone
@@ -60,7 +60,7 @@ class ImportanceWeighting(Method):
     Args:
         estimator: How the weights are estimated.
         source_fraction: Share of the training without weights; no time is spent there after `init_from`.
-        max_weight: Bound on a weight, in multiples of their mean; None for none.
+        max_weight: Bound B on a weight, in multiples of their mean; None for none.
         bandwidth: Width b of the kernels exp(−d²/b) of `kmm`, `kliep` and `rulsif`, in squared feature units; None for
             the median squared distance.
         centres: Basis functions of `kliep` and `rulsif`, at randomly drawn target samples.
@@ -126,7 +126,7 @@ class ImportanceWeighting(Method):
         return rulsif(source, target, bandwidth=self.bandwidth, centres=self.centres, alpha=self.alpha)
 
     def normalised(self, weights: Tensor) -> Tensor:
-        """Weights of mean 1, so that the learning rate means what it does without them, and then the bound.
+        """Weights of mean 1, so that the learning rate means what it does without them, none above the bound.
 
         Raises:
             AdaptError: All are 0.
@@ -137,7 +137,16 @@ class ImportanceWeighting(Method):
                 f"{self.estimator} found no source sample that resembles the target: the weights' mean is {mean:.3g}. "
                 "Raise the bandwidth, or take another estimator."
             )
-        return (weights / mean).clamp_max(self.max_weight or float("inf"))
+        weights = weights / mean
+        if self.max_weight is None:
+            return weights
+        # What the bound takes from some, the others get: cut alone, one huge weight would leave all others near zero.
+        bounded = torch.zeros_like(weights, dtype=torch.bool)
+        while (above := (weights > self.max_weight) & ~bounded).any():
+            bounded |= above
+            left, rest = len(weights) - self.max_weight * bounded.sum(), weights[~bounded].sum()
+            weights = torch.where(bounded, self.max_weight, weights * (left / rest if rest > 0 else 1.0))
+        return weights
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the weights, which are estimated once."""

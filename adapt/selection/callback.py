@@ -68,7 +68,10 @@ class Scores(Callback):
         if not target:
             return
         values = evaluate(
-            Samples(DomainEncoding(*target, None), DomainEncoding(*source) if source else None),
+            Samples(
+                DomainEncoding(target[0], target[1], None),
+                DomainEncoding(source[0], source[1], source[2]) if source else None,
+            ),
             self.names_for(getattr(pl_module, "source_free", False)),
         )
         pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=trainer.world_size > 1)

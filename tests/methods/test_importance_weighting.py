@@ -161,6 +161,22 @@ def test_a_source_without_any_sample_like_the_target_is_refused() -> None:
         method.normalised(method.estimated(torch.rand(9, 3), 100 + torch.rand(8, 3)))
 
 
+def test_what_a_bound_takes_from_some_weights_the_others_get() -> None:
+    draw = torch.Generator().manual_seed(0)
+    raw = (4 * torch.randn(300, generator=draw, dtype=torch.float64)).exp()
+    found = build(ImportanceWeighting, max_weight=10.0).normalised(raw).numpy()
+    free = found < 10 - 1e-9
+    assert found.max() == pytest.approx(10)
+    assert found.mean() == pytest.approx(1)
+    assert found.sum() ** 2 / (found**2).sum() >= 30
+    ratio = found[free] / raw.numpy()[free]
+    assert ratio == pytest.approx(ratio[0])
+    assert (raw.numpy()[~free] * ratio[0]).min() >= 10 - 1e-9
+    few = build(ImportanceWeighting, max_weight=10.0).normalised(torch.tensor([1.0] + 99 * [0.0]))
+    assert few.tolist() == [10.0] + 99 * [0.0]
+    assert build(ImportanceWeighting, max_weight=None).normalised(raw).max() > 50
+
+
 @pytest.mark.parametrize("option", [{"source_fraction": 1.0}, {"max_weight": 0.5}])
 def test_arguments_out_of_range_are_refused(option: dict[str, float]) -> None:
     with pytest.raises(AdaptError, match=next(iter(option))):

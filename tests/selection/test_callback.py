@@ -164,7 +164,7 @@ def test_the_draw_is_the_same_at_each_validation_whatever_the_batches() -> None:
         scores = Scores(max_samples=7, seed=2)
         for at, part in enumerate(x.split(sizes)):
             scores.on_validation_batch_end(trainer, module, {"features": part, "logits": part}, None, at, 1)
-        return sorted(scores._kept[1][1].flatten().tolist())
+        return sorted(scores._kept[1].columns[0].flatten().tolist())
 
     assert kept([50]) == kept([20, 20, 10])
     assert len(kept([50])) == 7
