@@ -21,6 +21,11 @@ from adapt.errors import AdaptError
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
+_GREY = "#7f7f7f"
+# A few colours in several strokes are told apart where as many shades as a large grid has methods are not.
+_COLOURS = [colour for colour in class_colours(10) if colour != _GREY]
+_LINES = ("-", "--", "-.", ":")
+
 SOURCE_CURVE, TARGET_CURVE = "val/source_accuracy", "oracle/target_accuracy"
 
 
@@ -61,8 +66,9 @@ def draw_pictures(results: Sequence[CellResult], summary: Summary, tasks: Sequen
 def method_styles(summary: Summary) -> dict[str, tuple[str, str]]:
     """Colour and line style per method: references in greys, the rest in colours, the same in every picture."""
     others = [m for m in summary.methods if summary.settings[m] not in (SOURCE_ONLY, TARGET_LABELS)]
-    styles = {method: (colour, "-") for method, colour in zip(others, class_colours(len(others)), strict=True)}
-    reference = {SOURCE_ONLY: ("#7f7f7f", "--"), TARGET_LABELS: (INK, ":")}
+    count = len(_COLOURS)
+    styles = {m: (_COLOURS[k % count], _LINES[k // count % len(_LINES)]) for k, m in enumerate(others)}
+    reference = {SOURCE_ONLY: (_GREY, "--"), TARGET_LABELS: (INK, ":")}
     return {method: styles.get(method) or reference[summary.settings[method]] for method in summary.methods}
 
 
