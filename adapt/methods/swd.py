@@ -15,11 +15,13 @@ class SWD(Method):
     """Squared sliced Wasserstein distance between the two domains' features.
 
     Papers: Rabin et al., Wasserstein Barycenter and Its Application to Texture Mixing, SSVM 2011
-    (https://doi.org/10.1007/978-3-642-24785-9_37), and Bonneel et al., Sliced and Radon Wasserstein Barycenters of
-    Measures, JMIV 2015 (https://doi.org/10.1007/s10851-014-0506-3), are the distance; Lee et al., Sliced Wasserstein
-    Discrepancy for Unsupervised Domain Adaptation, CVPR 2019 (https://arxiv.org/abs/1903.04064), bring it to domain
-    adaptation; Gabourie et al., Learning a Domain-Invariant Embedding, 2019 (https://arxiv.org/abs/1907.02271), use it
-    between the domains' features, as here.
+    (https://doi.org/10.1007/978-3-642-24785-9_37); Bonneel et al., Sliced and Radon Wasserstein Barycenters of
+    Measures, JMIV 2015 (https://doi.org/10.1007/s10851-014-0506-3); Lee et al., Sliced Wasserstein Discrepancy for
+    Unsupervised Domain Adaptation, CVPR 2019 (https://arxiv.org/abs/1903.04064); Gabourie et al., Learning a
+    Domain-Invariant Embedding, 2019 (https://arxiv.org/abs/1907.02271).
+
+    The first two are the distance, the third brings it to domain adaptation, and the fourth uses it between the
+    domains' features, as here.
 
     Formula: `L = CE(f(x_s), y_s) + w · Σ_l E_θ W₂²(⟨θ, h_l(x_s)⟩, ⟨θ, h_l(x_t)⟩)`, with θ uniform on the unit
     sphere, layers `(N, d)` and `(M, d)`, and W₂² in one dimension from sorting.
