@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from adapt.benchmark.checks import check_keys, hint
 from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
@@ -17,7 +17,9 @@ SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsu
 
 AVERAGE = "Average"
 
-_PLAN_KEYS = ("name", "seeds", "embeddings", "base", "tasks", "methods", "search")
+Checkpoints = Literal["all", "last"]
+
+_PLAN_KEYS = ("name", "seeds", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
 _METHOD_KEYS = ("config", "init_from", "setting", "search")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
@@ -41,6 +43,8 @@ class Cell:
         embedding: Whether the cell draws its features in the plane. The report shows one seed of each method, and the
             t-SNE takes as long as a small network's training: a grid draws it for its first seed, or, with
             `embeddings: false` in its file, for none.
+        checkpoints: Which checkpoints the cell keeps once they are tested: `all`, one per selection rule, or, with
+            `checkpoints: last` in a benchmark's file, the last step's alone, from which other methods may start.
     """
 
     task: str
@@ -55,6 +59,7 @@ class Cell:
     wandb_mode: WandbMode = "auto"
     project: str = "adapt"
     embedding: bool = True
+    checkpoints: Checkpoints = "all"
 
     @property
     def name(self) -> str:
@@ -107,6 +112,10 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     embeddings = content.get("embeddings", True)
     if not isinstance(embeddings, bool):
         raise AdaptError(f"{path}, embeddings: expected true or false, found {embeddings!r}.")
+    checkpoints = content.get("checkpoints", "all")
+    if checkpoints not in get_args(Checkpoints):
+        known = " or ".join(get_args(Checkpoints))
+        raise AdaptError(f"{path}, checkpoints: expected {known}, found {checkpoints!r}.")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks = {
         str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
@@ -141,6 +150,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     wandb_mode=wandb_mode,
                     project=project,
                     embedding=embeddings and seed == seeds[0],
+                    checkpoints=checkpoints,
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
     spaces = {method: spec.search for method, spec in methods.items()}

@@ -42,6 +42,8 @@ def run_cell(cell: Cell) -> list[Row]:
         loggers = cli.trainer.loggers
         rows = _test(cli, cell)
         _summarise(loggers, rows)
+        if cell.checkpoints == "last":
+            _keep_last(cell)
     except ArgumentError as error:
         raise AdaptError(explain(error)) from error
     except BaseException:
@@ -84,6 +86,13 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
         trainer.loggers = []
         trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Pictures)]
     return rows
+
+
+def _keep_last(cell: Cell) -> None:
+    last = checkpoint_path(cell.directory, "last")
+    for path in last.parent.glob("*.ckpt"):
+        if path != last:
+            path.unlink()
 
 
 def _summarise(loggers: list[Logger], rows: list[Row]) -> None:

@@ -78,6 +78,7 @@ def test_embeddings_are_of_the_first_seed_or_left_out(tmp_path: Path) -> None:
     [
         ("seeds:", "seedz:", "unknown key 'seedz'; did you mean 'seeds'"),
         ("seeds: [0, 1]", "", "expected `seeds`, a list"),
+        ("seeds: [0, 1]", "seeds: [0]\ncheckpoints: none", "checkpoints: expected all or last, found 'none'"),
         ("seeds: [0, 1]", "seeds: [0]\nembeddings: none", "embeddings: expected true or false, found 'none'"),
         ("[0, 1]", "[]", "expected `seeds`, a list"),
         ("[0, 1]", "[0, 0]", "seed 0 is listed twice"),

@@ -105,6 +105,17 @@ def test_each_cell_is_one_finished_run_with_its_whole_configuration(grid: Path) 
     assert any(key.startswith("confusion") for key in history)
 
 
+def test_a_cell_can_keep_the_last_checkpoint_alone_with_the_rows_of_all_rules(grid: Path, tmp_path: Path) -> None:
+    own = {"SourceOnly": METHODS["SourceOnly"]}
+    plan = {"name": "small", "seeds": [0], "checkpoints": "last", "tasks": {"toy": TOY}, "methods": own}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    command = ["benchmark", "--config", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "runs")]
+    assert main([*command, "--wandb", "disabled"]) == 0
+    (small,), every = (read_results(path) for path in (tmp_path / "runs", grid / "runs"))
+    assert small.rows == next(result.rows for result in every if result.method == "SourceOnly")
+    assert [path.name for path in (small.directory / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
 def test_a_diverged_cell_is_a_run_that_failed(grid: Path) -> None:
     (path,) = run_files(grid / "runs" / "toy" / "Diverging" / "0")
     assert [r.exit.exit_code for r in read_records(path) if r.HasField("exit")] == [1]
