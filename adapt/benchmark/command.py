@@ -172,22 +172,24 @@ def _publish(report: Report, project: str, entity: str | None, console: Console)
 
 
 def _show(report: Report, console: Console) -> None:
+    # The headline comes last, where a terminal stands when the command has ended.
+    several = len(report.summaries) > 1
+    sheets = [*search_sheets(report.search)] if report.search is not None else []
+    if several:
+        sheets += [*selection_sheets(report.selections[-1]), rule_sheet(report.ranking)]
+    tested = significance_sheet(report.tests[0])
+    for sheet in [*sheets, *([tested] if tested.rows else [])]:
+        console.print(to_terminal(sheet))
+    for sentence in ranking_sentences(report.tests[0]):
+        console.print(sentence, style="dim", markup=False, highlight=False)
     if report.search is not None:
         _say(console, report.search.sentence)
     console.print(terminal_table(report.summaries[0]))
     for sentence in [*negative_transfers(report.summaries), *filter(None, [report.warned])]:
         console.print(sentence, style="yellow", markup=False, highlight=False)
-    if len(report.summaries) > 1:
-        for sheet in selection_sheets(report.selections[-1]):
-            console.print(to_terminal(sheet))
-        console.print(to_terminal(rule_sheet(report.ranking)))
+    if several:
         console.print(rule_sentence(report.ranking), markup=False, highlight=False)
-    for sheet in search_sheets(report.search) if report.search is not None else ():
-        console.print(to_terminal(sheet))
-    sheet = significance_sheet(report.tests[0])
-    if sheet.rows:
-        console.print(to_terminal(sheet))
-    for sentence in [*ranking_sentences(report.tests[0]), *report.remarks]:
+    for sentence in report.remarks:
         console.print(sentence, style="dim", markup=False, highlight=False)
     tables = (report.markdown, report.latex, report.table, report.selection, report.rules, report.significance)
     searched = () if report.search is None else (report.page.with_name("search.md"),)
