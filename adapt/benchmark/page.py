@@ -14,7 +14,7 @@ from adapt.benchmark.results import CellResult
 from adapt.benchmark.rule_quality import Ranking
 from adapt.benchmark.rule_table import rule_sentence, rule_sheet
 from adapt.benchmark.search_table import SearchReport, search_sheets
-from adapt.benchmark.selection_table import Selection, accuracy_sheet, negative_transfers, selection_sheets
+from adapt.benchmark.selection_table import Selection, accuracy_sheet, selection_sheets
 from adapt.benchmark.sheet import to_html
 from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
 from adapt.benchmark.statistics import Summary
@@ -77,7 +77,7 @@ def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Pi
     command = facts.command or facts.results[0].command
     several = len(summaries) > 1
     sections = [
-        ("Result", switch(summaries, facts.selections[-1]) + _sentences(negative_transfers(summaries))),
+        ("Result", switch(summaries, facts.selections[-1])),
         ("Hyperparameter search", _search(facts.search)),
         ("Model selection", "".join(map(to_html, selection_sheets(facts.selections[-1]))) if several else ""),
         ("Each task under every rule", _tasks(facts.selections) if several else ""),
