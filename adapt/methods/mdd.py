@@ -29,6 +29,8 @@ class MDD(Method):
 
     Departures: the classifier is the base's linear layer where the paper's is built as the adversarial head is, layers
     have PyTorch's own initialisation, and log(1 − p') is computed in log space (TLlib adds 10⁻⁶ to 1 − p').
+    The classifier's own predictions are the adversary's labels: where many are wrong, as on the far pairs of Amazon
+    reviews, it ends below source-only (benchmarks/amazon).
     `train/discrepancy` is what the head raises and the features lower; it is at most 0.
 
     Published, Office-31 mean, ResNet-50: 88.9 against source only 76.1 % (paper, Table 1).
