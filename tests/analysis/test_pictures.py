@@ -101,7 +101,7 @@ def test_pictures_leave_the_training_random_numbers_alone(tmp_path: Path) -> Non
     torch.manual_seed(3)
     state = torch.get_rng_state()
     callback = Pictures()
-    callback._keep(0, torch.zeros(5, 2), torch.zeros(5))
+    callback._kept[0].add(torch.zeros(5, 2), torch.zeros(5))
     assert torch.equal(state, torch.get_rng_state())
 
 
