@@ -16,7 +16,7 @@ from tests.toy import SAMPLES, WIDTH, Shifted, target_accuracy, train
 from tests.zoo.self_training import corners
 
 # The runs behind the tests are cached in the process that made them.
-pytestmark = pytest.mark.xdist_group("few shots")
+pytestmark = [pytest.mark.xdist_group("few shots"), pytest.mark.slow]
 
 SEEDS = (0, 1, 2)
 # The paper's weight of BSS is for batches of 48; its value shrinks with the batch, which is 4 samples here.
@@ -73,7 +73,6 @@ def test_a_regulariser_beats_plain_tuning_in_every_seed_where_that_spoils_the_st
     assert gain.min() > 0.02
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_regulariser_costs_little_where_the_target_lies_far_from_the_start(name: str) -> None:
     found = accuracies(Shifted, 3, 2e-3, 300)

@@ -46,7 +46,9 @@ HIDDEN = {"head_layers": 1, "head_hidden": 128, "head_dropout": 0.5}
 CASES = {
     "CDAN": Case(CDAN, SMALL | DECAY, module=Turned),
     "CDAN+E": Case(CDAN, SMALL | DECAY | {"entropy": True}, module=Turned, resume=False),
-    "CDAN, random map": Case(CDAN, SMALL | DECAY | {"max_product": 100, "random_features": 64}, module=Turned),
+    "CDAN, random map": Case(
+        CDAN, SMALL | DECAY | {"max_product": 100, "random_features": 64}, module=Turned, resume=False
+    ),
     "MDD": Case(MDD, DECAY | {"head_hidden": 64}, module=Turned),
     "MCD": Case(MCD, module=Turned),
     "MCD, hidden layers": Case(MCD, DECAY | HIDDEN, module=Turned, resume=False),
