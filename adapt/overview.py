@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -94,20 +94,34 @@ def papers(cls: type) -> str:
 
 
 def write(path: Path) -> None:
-    """Put the tables between their markers in a Markdown file.
+    """Put the tables of methods, penalties and regularisers into a Markdown file.
 
     Raises:
         AdaptError: A marker is missing.
     """
-    text = path.read_text()
     tables = {"methods": methods_table(), "penalties": penalties_table(), "regularisers": regularisers_table()}
+    fill(path, tables, "python -m adapt.overview README.md")
+
+
+def fill(path: Path, tables: Mapping[str, str], command: str) -> None:
+    """Put tables between their markers in a Markdown file.
+
+    Args:
+        path: The file.
+        tables: Text by name.
+        command: What makes them; the opening marker is `<!-- name: command -->`.
+
+    Raises:
+        AdaptError: A marker is missing.
+    """
+    text = path.read_text(encoding="utf-8")
     for name, table in tables.items():
-        start, end = f"<!-- {name}: python -m adapt.overview README.md -->\n", f"<!-- /{name} -->"
+        start, end = f"<!-- {name}: {command} -->\n", f"<!-- /{name} -->"
         if start not in text or end not in text:
             raise AdaptError(f"Expected the markers {start.strip()} and {end} in {path}, found no such pair.")
         before, _, rest = text.partition(start)
         text = before + start + table + end + rest.partition(end)[2]
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def _terms_table(kind: str, classes: Sequence[type]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapt.benchmark.page_cells import cells_section, count, failures, provenance, warnings_section
+from adapt.benchmark.page_cells import cells_section, failures, provenance, warnings_section
 from adapt.benchmark.page_switch import switch, switch_style
 from adapt.benchmark.pictures import Picture
 from adapt.benchmark.plan import slug
@@ -18,6 +18,7 @@ from adapt.benchmark.selection_table import Selection, accuracy_sheet, selection
 from adapt.benchmark.sheet import to_html
 from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
 from adapt.benchmark.statistics import Summary
+from adapt.benchmark.tables import count
 
 # Base64 makes four characters of three bytes.
 MOST_PICTURE_BYTES = 5_500_000

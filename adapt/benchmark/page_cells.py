@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from adapt.benchmark.grid import CELL_FILE
 from adapt.benchmark.progress import duration
 from adapt.benchmark.results import CellResult
+from adapt.benchmark.tables import count
 from adapt.monitor import warnings_of
 
 # A folder of 900 cells repeats its configurations; a page that is opened on a phone must not.
@@ -81,11 +82,6 @@ def provenance(results: Sequence[CellResult], command: str) -> str:
     }
     listed = "".join(f"<dt>{key}</dt><dd>{html.escape('; '.join(values))}</dd>" for key, values in rows.items())
     return f"<pre>{html.escape(command)}</pre><dl>{listed}</dl>"
-
-
-def count(number: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _method(results: Sequence[CellResult], command: str, with_config: bool) -> str:

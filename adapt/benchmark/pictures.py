@@ -117,10 +117,10 @@ def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: 
     figure = new_figure(8.0, 3.8)
     panels = figure.subplots(1, 2, sharey=True)
     drawn = False
+    metrics = [(result.method, read_metrics(metrics_file(result.directory))) for result in results]
     for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):
         for method in summary.methods:
-            curves = [read_metrics(metrics_file(r.directory)).get(column, {}) for r in results if r.method == method]
-            curves = [curve for curve in curves if curve]
+            curves = [found[column] for name, found in metrics if name == method and column in found]
             if curves:
                 drawn = True
                 _draw_curve(axes, method, curves, *styles[method])

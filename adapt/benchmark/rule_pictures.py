@@ -15,7 +15,7 @@ from adapt.benchmark.plan import AVERAGE, slug
 from adapt.benchmark.rule_quality import Checkpoint, Quality, Ranking
 from adapt.benchmark.selection_table import ORACLE, Selection
 from adapt.benchmark.statistics import Summary
-from adapt.benchmark.tables import count
+from adapt.benchmark.tables import count, points
 
 SCATTER_KIND, GAP_KIND = "rule-scatter", "selection-gap"
 
@@ -98,7 +98,7 @@ def draw_gaps(selection: Selection, folder: Path) -> Picture | None:
             axes.plot(np.clip(gap, -reach, reach), position + shift, ".", ms=3.5, color=INK, alpha=0.5)
         if ci is not None:
             axes.errorbar(mean, position, xerr=100 * ci, color=INK, capsize=3, linewidth=1.3, zorder=3)
-        number = f"{round(mean, 1) + 0.0:.1f}" + ("" if ci is None else f" ± {100 * ci:.1f}")
+        number = points(mean / 100, ci)
         axes.text(1.02, position, number, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
         spoken.append(f"{rule} {number}")
     axes.axvline(0, color=INK, linewidth=0.8)

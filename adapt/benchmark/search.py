@@ -91,8 +91,7 @@ def rule_folder(out: Path, search: Search, rule: str) -> Path:
 
 def pick(trials: Sequence[Trial], rule: str) -> int | None:
     """Position of the trial with the highest score, the earlier one of equals; None if none has a score."""
-    scores = [trial_score(trial.cell.directory, rule) for trial in trials]
-    return best_of(scores)
+    return best_of([trial_scores(trial.cell.directory).get(rule) for trial in trials])
 
 
 def best_of(scores: Sequence[float | None]) -> int | None:
@@ -101,14 +100,15 @@ def best_of(scores: Sequence[float | None]) -> int | None:
     return -max(found)[1] if found else None
 
 
-def trial_score(directory: Path, rule: str) -> float | None:
-    """The highest value that a finished trial logged of a rule's score, which is its checkpoint's; None without one."""
+def trial_scores(directory: Path) -> dict[str, float]:
+    """By rule, the highest value that a finished trial logged of its score, which is its checkpoint's."""
     try:
         if read_result(directory / RESULT_FILE).status != "ok":
-            return None
+            return {}
     except AdaptError:
-        return None
-    return max(read_metrics(metrics_file(directory)).get(RULES[rule] or "", {}).values(), default=None)
+        return {}
+    metrics = read_metrics(metrics_file(directory))
+    return {rule: max(metrics[metric].values()) for rule, metric in RULES.items() if metric in metrics}
 
 
 def _run_trials(
@@ -133,7 +133,7 @@ def _run_trials(
                 if number is None:
                     continue
                 start = begun[number].cell
-            values = [trial_score(trial.cell.directory, search.rules[0]) for trial in studies[study]]
+            values = [trial_scores(trial.cell.directory).get(search.rules[0]) for trial in studies[study]]
             drawn = itertools.islice(draw(search, *study, values), count)
             studies[study] = [
                 Trial(settings, _trial(template, settings, number, start, search))

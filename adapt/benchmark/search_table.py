@@ -8,7 +8,7 @@ from typing import Any
 
 from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
-from adapt.benchmark.search import SEARCH_FILE, best_of, trial_score
+from adapt.benchmark.search import SEARCH_FILE, best_of, trial_scores
 from adapt.benchmark.selection_table import ORACLE
 from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_markdown
 from adapt.benchmark.tables import labels_used, points, rule_name
@@ -143,7 +143,8 @@ def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
             result = read_result(directory / RESULT_FILE)
         except AdaptError:
             result = None
-        scores = {rule: trial_score(directory, rule) for rule, metric in RULES.items() if metric is not None}
+        found = trial_scores(directory)
+        scores = {rule: found.get(rule) for rule, metric in RULES.items() if metric is not None}
         trials.append(TrialRow(dict(trial["settings"]), result, scores))
     picks = {
         rule: best_of([trial.scores[rule] for trial in trials]) for rule, metric in RULES.items() if metric is not None

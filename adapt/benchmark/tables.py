@@ -6,7 +6,7 @@ from rich.console import Group
 
 from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_html, to_latex, to_markdown, to_terminal
+from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown, to_terminal
 from adapt.benchmark.statistics import Estimate, Summary
 
 _RULES = {
@@ -60,11 +60,6 @@ def markdown_table(summary: Summary) -> str:
 def latex_table(summary: Summary) -> str:
     r"""The table in LaTeX; needs `\usepackage{booktabs}`."""
     return to_latex(sheet_of(summary))
-
-
-def html_table(summary: Summary) -> str:
-    """The table in HTML, with caption and notes."""
-    return to_html(sheet_of(summary))
 
 
 def terminal_table(summary: Summary) -> Group:

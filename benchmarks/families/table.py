@@ -15,12 +15,9 @@ from adapt.benchmark.plan import SOURCE_ONLY, TARGET_LABELS, read_plan
 from adapt.benchmark.results import CellResult, Row
 from adapt.benchmark.statistics import Summary, summarise
 from adapt.benchmark.tables import points
-from adapt.errors import AdaptError
-from adapt.overview import FAMILIES
+from adapt.overview import FAMILIES, fill
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKERS = "<!-- families: python benchmarks/families/table.py README.md -->\n", "<!-- /families -->"
-
 GRIDS = {
     "methods": "Digits, USPS ↔ MNIST",
     "source_free": "the same, from a source run",
@@ -123,12 +120,7 @@ def committed() -> list[str]:
 
 def write(path: Path) -> None:
     """Put the table between its markers in a Markdown file."""
-    text = path.read_text(encoding="utf-8")
-    start, end = MARKERS
-    if start not in text or end not in text:
-        raise AdaptError(f"Expected the markers {start.strip()} and {end} in {path}, found no such pair.")
-    before, _, rest = text.partition(start)
-    path.write_text(before + start + table(committed()) + end + rest.partition(end)[2], encoding="utf-8")
+    fill(path, {"families": table(committed())}, "python benchmarks/families/table.py README.md")
 
 
 if __name__ == "__main__":

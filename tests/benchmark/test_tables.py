@@ -5,9 +5,9 @@ import pytest
 from rich.console import Console
 
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import latex
+from adapt.benchmark.sheet import latex, to_html
 from adapt.benchmark.statistics import Summary, summarise
-from adapt.benchmark.tables import csv_table, html_table, latex_table, markdown_table, rule_name, terminal_table
+from adapt.benchmark.tables import csv_table, latex_table, markdown_table, rule_name, sheet_of, terminal_table
 from adapt.selection import ORACLE_RULES, RULES
 from tests.benchmark.synthetic import result
 
@@ -81,7 +81,7 @@ def test_every_special_character_of_latex_is_escaped() -> None:
 
 
 def test_html_escapes_names_and_marks_the_best(summary: Summary) -> None:
-    text = html_table(summary)
+    text = to_html(sheet_of(summary))
     assert "a → b &amp; c" in text
     assert "<td><strong>81.0 ± 4.3</strong></td>" in text
     assert "<td><u>72.0 ± 25.4</u> <small>failed (1 of 3)</small></td>" in text
