@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from adapt.benchmark.grid import CELL_FILE
+from adapt.benchmark.headline import headline
 from adapt.benchmark.merging import differences, merge, read_yaml
 from adapt.benchmark.results import CellResult, read_results
 from adapt.benchmark.sheet import MISSING, Entry, Sheet
@@ -49,18 +50,19 @@ class Changes:
     alone: tuple[str, ...]
 
 
-def compare_grids(first: Path, second: Path, rule: str = "last") -> Changes:
+def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes:
     """Match the cells of two grids and test what changed.
 
     Args:
         first: Folder of the grid that was there before.
         second: Folder of the other one.
-        rule: Selection rule whose accuracies are compared.
+        rule: Selection rule whose accuracies are compared; by default the headline's of both grids together.
 
     Raises:
         AdaptError: When a folder holds no results, the two have no cell in common, or one does not know the rule.
     """
     grids = [read_results(folder) for folder in (first, second)]
+    rule = rule or headline([*grids[0], *grids[1]])
     for folder, results in zip((first, second), grids, strict=True):
         if rule not in (known := rules_of(results)):
             raise AdaptError(f"Expected a rule that {folder} recorded ({', '.join(known)}), found --rule {rule}.")

@@ -21,7 +21,6 @@ from adapt.benchmark.search_table import search_sheets
 from adapt.benchmark.selection_table import negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
-from adapt.benchmark.tables import terminal_table
 from adapt.benchmark.wandb_report import intention, publish
 from adapt.tracking import WandbMode, is_disabled, is_offline
 
@@ -122,7 +121,7 @@ def compare_command(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("adapt compare", description="What changed between two grids, with statistics.")
     parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the benchmark that was there before")
     parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the other one")
-    parser.add_argument("--rule", default="last", help="selection rule of the accuracies (default: last)")
+    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline's of both together)")
     arguments = parser.parse_args(argv)
     changes = compare_grids(arguments.first, arguments.second, arguments.rule)
     console = _console()
@@ -177,15 +176,15 @@ def _show(report: Report, console: Console) -> None:
     sheets = [*search_sheets(report.search)] if report.search is not None else []
     if several:
         sheets += [*selection_sheets(report.selections[-1]), rule_sheet(report.ranking)]
-    tested = significance_sheet(report.tests[0])
+    tested = significance_sheet(report.tested)
     for sheet in [*sheets, *([tested] if tested.rows else [])]:
         console.print(to_terminal(sheet))
-    for sentence in ranking_sentences(report.tests[0]):
+    for sentence in ranking_sentences(report.tested):
         console.print(sentence, style="dim", markup=False, highlight=False)
     if report.search is not None:
         _say(console, report.search.sentence)
-    console.print(terminal_table(report.summaries[0]))
-    for sentence in [*negative_transfers(report.summaries), *filter(None, [report.warned])]:
+    console.print(to_terminal(report.headline))
+    for sentence in [*negative_transfers(report.other_summaries), *filter(None, [report.warned])]:
         console.print(sentence, style="yellow", markup=False, highlight=False)
     if several:
         console.print(rule_sentence(report.ranking), markup=False, highlight=False)

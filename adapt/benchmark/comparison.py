@@ -58,8 +58,7 @@ def log_comparison(
             "selection": wandb.Table(columns=list(SELECTION_COLUMNS), data=selection_rows(report.selections)),
             "significance": wandb.Table(columns=list(SIGNIFICANCE_COLUMNS), data=significance_rows(report.tests)),
         }
-        leading = report.summaries[0]
-        for name, estimates in columns_of(leading).items():
+        for name, estimates in columns_of(report.leading).items():
             bars = [[method, 100 * e.mean] for method, e in estimates.items() if e.mean is not None]
             if bars:
                 table = wandb.Table(columns=["method", "target accuracy in %"], data=bars)

@@ -71,14 +71,13 @@ class Facts:
     search: SearchReport | None = None
 
 
-def build_page(facts: Facts, summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
-    """The page as text; pictures and tests are under the first summary's rule."""
+def build_page(facts: Facts, summaries: Sequence[Summary], leading: Summary, pictures: Sequence[Picture]) -> str:
+    """The page as text; it opens with the leading summary, under whose rule pictures and tests are."""
     name = html.escape(facts.benchmark)
-    leading = summaries[0]
     command = facts.command or facts.results[0].command
     several = len(summaries) > 1
     sections = [
-        ("Result", switch(summaries, facts.selections[-1])),
+        ("Result", switch(summaries, leading.rule, facts.selections[-1])),
         ("Hyperparameter search", _search(facts.search)),
         ("Model selection", "".join(map(to_html, selection_sheets(facts.selections[-1]))) if several else ""),
         ("Each task under every rule", _tasks(facts.selections) if several else ""),

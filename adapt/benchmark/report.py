@@ -8,6 +8,7 @@ from typing import Any
 
 from adapt.benchmark.diagram import NEEDED, draw_diagram
 from adapt.benchmark.grid import PLAN_FILE
+from adapt.benchmark.headline import headline, headline_sheet, oracle_of
 from adapt.benchmark.page import Facts, build_page
 from adapt.benchmark.pictures import Picture, draw_pictures
 from adapt.benchmark.results import read_results, write_atomically, write_csv
@@ -17,9 +18,10 @@ from adapt.benchmark.rule_table import rule_csv, rule_latex, rule_markdown
 from adapt.benchmark.score_curves import draw_scores
 from adapt.benchmark.search_table import SearchReport, read_search_report, search_csv, search_markdown
 from adapt.benchmark.selection_table import Selection, select, selection_csv, selection_latex, selection_markdown
+from adapt.benchmark.sheet import Sheet, to_latex, to_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
-from adapt.benchmark.tables import csv_table, latex_table, markdown_table
+from adapt.benchmark.tables import csv_table, sheet_of
 from adapt.monitor import summary_of, warnings_of
 
 MOST_PICTURED_TASKS = 6
@@ -34,9 +36,12 @@ class Report:
         results: `results.csv`; the paths after it likewise.
         pictures: All pictures, the critical-difference diagram first.
         summaries: One per selection rule.
+        leading: The headline's, which pictures show.
+        headline: The first table, for a screen.
         selections: One per task, and with several of them their average last.
         ranking: The rules, best first.
         tests: One per selection rule.
+        tested: The headline's.
         remarks: What the report lacks, and how to get it.
         warned: How many cells warned while they trained, and of what; empty where none did.
         search: How the settings were found, with `search.md` and `search.csv`; None without a search.
@@ -53,12 +58,20 @@ class Report:
     page: Path
     pictures: tuple[Picture, ...]
     summaries: tuple[Summary, ...]
+    leading: Summary
+    headline: Sheet
     selections: tuple[Selection, ...]
     ranking: Ranking
     tests: tuple[Significance, ...]
+    tested: Significance
     remarks: tuple[str, ...]
     warned: str
     search: SearchReport | None = None
+
+    @property
+    def other_summaries(self) -> list[Summary]:
+        """Those that the headline does not show."""
+        return [summary for summary in self.summaries if summary is not self.leading]
 
 
 def build_report(directory: Path) -> Report:
@@ -75,14 +88,15 @@ def build_report(directory: Path) -> Report:
     search = read_search_report(directory)
     rules = rules_of(results)
     summaries = tuple(summarise(results, rule, plan.get("tasks", ()), plan.get("methods", ())) for rule in rules)
-    leading = summaries[0]
+    leading = summaries[rules.index(headline(results))]
     pictured = leading.tasks[:MOST_PICTURED_TASKS]
     folder = directory / "pictures"
     # Pictures of methods that the folder no longer holds would otherwise stay.
     shutil.rmtree(folder, ignore_errors=True)
     selections = select(results, summaries)
     tests = tuple(examine(results, summary) for summary in summaries)
-    diagram, remarks = _diagram(tests[0], folder)
+    tested = tests[rules.index(leading.rule)]
+    diagram, remarks = _diagram(tested, folder)
     ranking = rank_rules(read_checkpoints(results), selections[-1])
     ruled = draw_rules(ranking, selections[-1], leading, folder)
     pictures = [
@@ -97,11 +111,12 @@ def build_report(directory: Path) -> Report:
         results=results,
         tasks_without_pictures=leading.tasks[MOST_PICTURED_TASKS:],
         selections=selections,
-        significance=tests[0],
+        significance=tested,
         remarks=remarks,
         ranking=ranking,
         search=search,
     )
+    first, printed = (headline_sheet(leading, oracle_of(summaries), selections[-1], wide) for wide in (True, False))
     report = Report(
         benchmark=facts.benchmark,
         results=directory / "results.csv",
@@ -114,17 +129,21 @@ def build_report(directory: Path) -> Report:
         page=directory / "report.html",
         pictures=tuple(pictures),
         summaries=summaries,
+        leading=leading,
+        headline=first,
         selections=tuple(selections),
         ranking=ranking,
         tests=tests,
+        tested=tested,
         remarks=tuple(remarks),
         warned=summary_of([warnings_of(result.directory) for result in results]),
         search=search,
     )
     write_csv(results, report.results)
     found_by = [f"{search.sentence}\n"] if search else []
-    write_atomically(report.markdown, "\n".join([*found_by, *(markdown_table(summary) for summary in summaries)]))
-    write_atomically(report.latex, "\n".join(latex_table(summary) for summary in summaries))
+    others = [sheet_of(summary) for summary in report.other_summaries]
+    write_atomically(report.markdown, "\n".join([*found_by, *map(to_markdown, [first, *others])]))
+    write_atomically(report.latex, "\n".join(map(to_latex, [printed, *others])))
     write_atomically(report.table, csv_table(summaries))
     write_atomically(report.selection, selection_markdown(selections[-1]))
     write_atomically(report.selection.with_suffix(".csv"), selection_csv(selections))
@@ -138,7 +157,7 @@ def build_report(directory: Path) -> Report:
     if search is not None:
         write_atomically(directory / "search.md", search_markdown(search))
         write_atomically(directory / "search.csv", search_csv(search))
-    write_atomically(report.page, build_page(facts, summaries, pictures))
+    write_atomically(report.page, build_page(facts, summaries, leading, pictures))
     return report
 
 

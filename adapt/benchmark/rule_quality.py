@@ -12,7 +12,8 @@ from adapt.benchmark.pictures import TARGET_CURVE
 from adapt.benchmark.plan import TARGET_LABELS
 from adapt.benchmark.rank_correlation import Correlation, correlate
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.selection_table import ORACLE, Selection
+from adapt.benchmark.selection_table import Selection
+from adapt.benchmark.sheet import ORACLE
 from adapt.benchmark.statistics import Estimate
 from adapt.selection.rules import RULES
 

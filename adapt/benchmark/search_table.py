@@ -9,8 +9,7 @@ from typing import Any
 from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.search import SEARCH_FILE, best_of, trial_scores
-from adapt.benchmark.selection_table import ORACLE
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_markdown
+from adapt.benchmark.sheet import MISSING, ORACLE, Entry, Rank, Sheet, to_markdown
 from adapt.benchmark.tables import labels_used, points, rule_name
 from adapt.errors import AdaptError
 from adapt.selection import RULES

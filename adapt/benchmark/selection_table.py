@@ -8,11 +8,9 @@ import numpy as np
 from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown
+from adapt.benchmark.sheet import MISSING, ORACLE, Entry, Rank, Sheet, to_latex, to_markdown
 from adapt.benchmark.statistics import Estimate, Summary, over_seeds, seed_means
 from adapt.benchmark.tables import columns_of, entry, labels_used, points, ranked_note, ranks, rule_name
-
-ORACLE = "oracle"
 
 CSV_COLUMNS = ("task", "method", "setting", "rule", "mean", "ci95", "gap", "gap_ci95", "n", "negative_transfer")
 

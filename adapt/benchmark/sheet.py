@@ -13,6 +13,9 @@ Rank = Literal["best", "second", ""]
 
 MISSING = "–"
 
+# It reads target labels, and its column is set apart from those that anyone could have.
+ORACLE = "oracle"
+
 _WIDE = 6
 _MOST_TERMINAL_COLUMNS = 4
 
@@ -80,28 +83,34 @@ class Sheet:
 def to_markdown(sheet: Sheet) -> str:
     """The table in Markdown, with caption and notes."""
 
-    def cell(entry: Entry) -> str:
+    def cell(column: str, entry: Entry) -> str:
         number = {"best": f"**{entry.number}**", "second": f"<ins>{entry.number}</ins>"}.get(entry.rank, entry.number)
-        return f"{number} {_pipes(entry.notes)}".strip()
+        return f"{apart(column, number)} {_pipes(entry.notes)}".strip()
+
+    def apart(column: str, text: str) -> str:
+        return f"*{text}*" if column == ORACLE else text
 
     lines = [
         sheet.caption,
         "",
-        "| " + " | ".join([*sheet.head, *map(_pipes, sheet.columns)]) + " |",
+        "| " + " | ".join([*sheet.head, *(apart(column, _pipes(column)) for column in sheet.columns)]) + " |",
         "|" + "|".join(["---", "---", *["--:"] * len(sheet.columns)]) + "|",
     ]
     for method, labels, entries in sheet.rows:
-        lines.append("| " + " | ".join([_pipes(method), labels, *map(cell, entries)]) + " |")
+        lines.append("| " + " | ".join([_pipes(method), labels, *map(cell, sheet.columns, entries)]) + " |")
     return "\n".join([*lines, "", *(f"{note}  " for note in sheet.notes)]).rstrip() + "\n"
 
 
 def to_latex(sheet: Sheet) -> str:
     r"""The table in LaTeX; needs `\usepackage{booktabs}`, and `graphicx` where many columns are scaled to the page."""
 
-    def cell(entry: Entry) -> str:
+    def cell(column: str, entry: Entry) -> str:
         number = _MINUS.sub("$-$", latex(entry.number))
         number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(entry.rank, number)
-        return f"{number} {latex(entry.notes)}".strip()
+        return f"{apart(column, number)} {latex(entry.notes)}".strip()
+
+    def apart(column: str, text: str) -> str:
+        return rf"\textit{{{text}}}" if column == ORACLE else text
 
     wide = len(sheet.columns) > _WIDE
     lines = [
@@ -111,11 +120,11 @@ def to_latex(sheet: Sheet) -> str:
         *([r"\resizebox{\linewidth}{!}{%"] if wide else []),
         rf"\begin{{tabular}}{{ll{'r' * len(sheet.columns)}}}",
         r"\toprule",
-        " & ".join(map(latex, [*sheet.head, *sheet.columns])) + r" \\",
+        " & ".join([*map(latex, sheet.head), *(apart(column, latex(column)) for column in sheet.columns)]) + r" \\",
         r"\midrule",
     ]
     for method, labels, entries in sheet.rows:
-        lines.append(" & ".join([latex(method), latex(labels), *map(cell, entries)]) + r" \\")
+        lines.append(" & ".join([latex(method), latex(labels), *map(cell, sheet.columns, entries)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}" + "}" * wide, r"\end{table}"]) + "\n"
 
 
@@ -123,7 +132,7 @@ def to_html(sheet: Sheet) -> str:
     """The table in HTML, with caption and notes."""
 
     def style(column: str) -> str:
-        return ' class="oracle"' if column == "oracle" else ""
+        return ' class="oracle"' if column == ORACLE else ""
 
     def cell(column: str, entry: Entry) -> str:
         number = html.escape(entry.number)
@@ -158,11 +167,15 @@ def to_terminal(sheet: Sheet) -> Group:
     """The table for `rich`, with caption and notes."""
     styles = {"best": "bold green", "second": "underline", "": ""}
 
-    def cell(entry: Entry) -> Text:
-        return Text.assemble((entry.number, styles[entry.rank]), (f" {entry.notes}" if entry.notes else "", "yellow"))
+    def cell(column: str, entry: Entry) -> Text:
+        style = f"{styles[entry.rank]} {apart(column)}".strip()
+        return Text.assemble((entry.number, style), (f" {entry.notes}" if entry.notes else "", "yellow"))
 
-    rows = [[*map(Text, sheet.head), *map(Text, sheet.columns)]]
-    rows += [[Text(method), Text(labels), *map(cell, entries)] for method, labels, entries in sheet.rows]
+    def apart(column: str) -> str:
+        return "italic dim" if column == ORACLE else ""
+
+    rows = [[*map(Text, sheet.head), *(Text(column, apart(column)) for column in sheet.columns)]]
+    rows += [[Text(method), Text(labels), *map(cell, sheet.columns, entries)] for method, labels, entries in sheet.rows]
     # Many columns fit a screen only below one another.
     transposed = len(sheet.columns) > max(_MOST_TERMINAL_COLUMNS, len(sheet.rows))
     if transposed:

@@ -1,19 +1,18 @@
-"""One summary, five tables: terminal, Markdown, LaTeX, HTML and CSV."""
+"""A summary as a table of text, and as one of numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Group
-
 from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
-from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet, to_latex, to_markdown, to_terminal
+from adapt.benchmark.sheet import MISSING, Entry, Rank, Sheet
 from adapt.benchmark.statistics import Estimate, Summary
 
 _RULES = {
     "last": "last training step",
     "source_accuracy": "best source validation accuracy (no target label)",
     "entropy": "lowest entropy of the target's predictions (no target label)",
-    "information_maximisation": "most certain and diverse target predictions (no target label)",
+    "information_maximisation": "most certain and diverse target predictions, information maximisation "
+    "(no target label)",
     "bnm": "largest nuclear norm of the target's predictions (no target label)",
     "softmax_correlation": "target predictions closest to certain and balanced, SoftmaxCorr (no target label)",
     "snd": "highest soft neighbourhood density, SND (no target label)",
@@ -50,21 +49,6 @@ def caption(summary: Summary) -> str:
         else f"one seed ({seeds}), no interval"
     )
     return f"Target test accuracy in %, {over}. Model selection: {rule_name(summary.rule)}."
-
-
-def markdown_table(summary: Summary) -> str:
-    """The table in Markdown, with caption and notes."""
-    return to_markdown(sheet_of(summary))
-
-
-def latex_table(summary: Summary) -> str:
-    r"""The table in LaTeX; needs `\usepackage{booktabs}`."""
-    return to_latex(sheet_of(summary))
-
-
-def terminal_table(summary: Summary) -> Group:
-    """The table for `rich`, with caption and notes."""
-    return to_terminal(sheet_of(summary))
 
 
 CSV_COLUMNS = ("rule", "method", "setting", "task", "mean", "ci95", "n", "n_failed", "negative_transfer")

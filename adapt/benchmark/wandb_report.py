@@ -6,11 +6,10 @@ from types import ModuleType
 from typing import Any
 
 from adapt.benchmark.comparison import JOB_TYPE
-from adapt.benchmark.page_switch import headline
 from adapt.benchmark.report import Report
 from adapt.benchmark.selection_table import negative_transfers
+from adapt.benchmark.sheet import to_markdown
 from adapt.benchmark.significance_table import ranking_sentences
-from adapt.benchmark.tables import markdown_table
 from adapt.errors import AdaptError
 
 EXTRA = "adapt-lightning[wandb-report]"
@@ -26,11 +25,10 @@ _FULL = 24
 
 def intention(report: Report, project: str) -> str:
     """Two lines for a person without a connection: what would be built, and how to build it."""
-    rule = headline([summary.rule for summary in report.summaries])
     tables = f"tables {', '.join(TABLES)} and {len(report.pictures)} pictures"
     return (
         f"Offline: online, this would build the report “{title(report.benchmark)}” in the project {project}, with its "
-        f"runs grouped by method under rule {rule}, {tables}.\n"
+        f"runs grouped by method under rule {report.leading.rule}, {tables}.\n"
         f"To go online: pip install '{EXTRA}', run `wandb login`, unset WANDB_MODE, `wandb sync` the runs; then again."
     )
 
@@ -86,9 +84,7 @@ def publish(report: Report, project: str, entity: str | None = None) -> str:
 
 
 def _blocks(wr: ModuleType, expr: ModuleType, report: Report, project: str, owner: dict[str, str]) -> list[Any]:
-    rules = [summary.rule for summary in report.summaries]
-    chosen = report.summaries[rules.index(headline(rules))]
-    said = [*negative_transfers(report.summaries), *ranking_sentences(report.tests[0]), *report.remarks]
+    said = [*negative_transfers(report.other_summaries), *ranking_sentences(report.tested), *report.remarks]
     where = {"project": project, **owner}
     ours, job = expr.Metric("Group") == report.benchmark, expr.Metric("JobType")
     cells = wr.Runset(name="runs", filters=[ours, job != JOB_TYPE], groupby=["JobType"], **where)
@@ -97,10 +93,10 @@ def _blocks(wr: ModuleType, expr: ModuleType, report: Report, project: str, owne
     return [
         wr.TableOfContents(),
         wr.H1(text="Result"),
-        wr.MarkdownBlock(text=markdown_table(chosen)),
+        wr.MarkdownBlock(text=to_markdown(report.headline)),
         *(wr.P(text=sentence) for sentence in said),
         wr.H1(text="Runs, grouped by method"),
-        wr.PanelGrid(runsets=[cells], panels=_panels(wr, rules)),
+        wr.PanelGrid(runsets=[cells], panels=_panels(wr, [summary.rule for summary in report.summaries])),
         wr.H1(text="Comparison"),
         wr.PanelGrid(
             runsets=[comparison],

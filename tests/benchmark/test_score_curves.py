@@ -1,9 +1,7 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from adapt.benchmark.page_switch import headline
 from adapt.benchmark.report import build_report
 from adapt.benchmark.score_curves import mean_curve, read_scores
 from tests.benchmark.synthetic import write_benchmark
@@ -34,16 +32,3 @@ def test_a_grid_with_scores_has_one_picture_of_them_per_task(tmp_path: Path) -> 
     assert [picture.task for picture in found] == ["a → b"]
     assert "bnm, dev" in found[0].alt
     assert "Selection scores while training" in (tmp_path / "report.html").read_text()
-
-
-@pytest.mark.parametrize(
-    ("rules", "expected"),
-    [
-        (["last", "source_accuracy", "information_maximisation", "oracle"], "information_maximisation"),
-        (["last", "oracle"], "last"),
-        (["snd", "oracle"], "snd"),
-        (["oracle"], "oracle"),
-    ],
-)
-def test_a_page_opens_with_a_rule_that_reads_no_target_label(rules: list[str], expected: str) -> None:
-    assert headline(rules) == expected

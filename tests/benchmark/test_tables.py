@@ -5,9 +5,9 @@ import pytest
 from rich.console import Console
 
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.sheet import latex, to_html
+from adapt.benchmark.sheet import latex, to_html, to_latex, to_markdown, to_terminal
 from adapt.benchmark.statistics import Summary, summarise
-from adapt.benchmark.tables import csv_table, latex_table, markdown_table, rule_name, sheet_of, terminal_table
+from adapt.benchmark.tables import csv_table, rule_name, sheet_of
 from adapt.selection import ORACLE_RULES, RULES
 from tests.benchmark.synthetic import result
 
@@ -32,7 +32,7 @@ def summary() -> Summary:
 
 
 def test_markdown(summary: Summary) -> None:
-    assert markdown_table(summary) == (
+    assert to_markdown(sheet_of(summary)) == (
         "Target test accuracy in %, mean ± 95% interval (Student t over 3 seeds: 0, 1, 2). "
         "Model selection: last training step.\n"
         "\n"
@@ -53,7 +53,7 @@ def test_markdown(summary: Summary) -> None:
 
 
 def test_latex_is_booktabs_and_escaped(summary: Summary) -> None:
-    text = latex_table(summary)
+    text = to_latex(sheet_of(summary))
     assert text.startswith(
         "\\begin{table}\n\\centering\n\\caption{Target test accuracy in \\%, mean $\\pm$ 95\\% interval"
     )
@@ -98,7 +98,7 @@ def test_csv_holds_the_numbers(summary: Summary) -> None:
 
 def terminal(summary: Summary) -> list[str]:
     text = io.StringIO()
-    Console(file=text, width=160).print(terminal_table(summary))
+    Console(file=text, width=160).print(to_terminal(sheet_of(summary)))
     return text.getvalue().splitlines()
 
 
@@ -116,7 +116,7 @@ def test_many_tasks_stand_below_one_another_in_a_terminal() -> None:
 
 
 def test_one_seed_has_no_interval_and_says_so() -> None:
-    text = markdown_table(summarise([result("t", "SourceOnly", 4, 0.6), result("t", "DANN", 4, 0.5)], "last"))
+    text = to_markdown(sheet_of(summarise([result("t", "SourceOnly", 4, 0.6), result("t", "DANN", 4, 0.5)], "last")))
     assert "one seed (4), no interval" in text
     assert "| DANN | none | 50.0 ↓? |" in text
     assert "↓? below source-only, by one seed alone." in text
@@ -124,7 +124,7 @@ def test_one_seed_has_no_interval_and_says_so() -> None:
 
 def test_an_incomplete_average_is_marked_and_explained() -> None:
     some = [*results("t"), *[r for r in results("u") if (r.method, r.seed) != ("MMD", 2) and r.method != "CO_RAL"]]
-    text = markdown_table(summarise(some, "last", methods=list(TABLE)))
+    text = to_markdown(sheet_of(summarise(some, "last", methods=list(TABLE))))
     mmd, coral = (next(line for line in text.splitlines() if f"| {m} |" in line) for m in ("MMD", "CO_RAL"))
     assert mmd.split(" | ")[3:] == ["**80.0 ± 0.0** (n = 2)", "**80.0 ± 0.0** (n = 2) |"]
     assert coral.split(" | ")[3:] == ["–", "– |"]
@@ -133,13 +133,13 @@ def test_an_incomplete_average_is_marked_and_explained() -> None:
 
 
 def test_the_oracle_is_labelled_as_using_target_labels() -> None:
-    assert "uses target labels" in markdown_table(summarise(results(), "oracle"))
-    assert "best val_entropy (no target label)" in markdown_table(summarise(results(), "val_entropy"))
+    assert "uses target labels" in to_markdown(sheet_of(summarise(results(), "oracle")))
+    assert "best val_entropy (no target label)" in to_markdown(sheet_of(summarise(results(), "val_entropy")))
 
 
 def test_methods_with_some_target_labels_are_ranked_among_themselves() -> None:
     some = [result("t", m, 0, a) for m, a in (("SourceOnly", 0.5), ("DANN", 0.6), ("FineTuning", 0.9))]
-    text = markdown_table(summarise(some, "last"))
+    text = to_markdown(sheet_of(summarise(some, "last")))
     assert "**60.0**" in text
     assert "**90.0**" not in text
 
