@@ -1,11 +1,13 @@
 """A cell of a grid is what `adapt fit` and `adapt test` give, and one finished run of Weights & Biases."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.results import read_results
@@ -13,9 +15,6 @@ from adapt.cli import main
 from adapt.selection import DEFAULT_SCORES
 from tests.cli.test_commands import TOY
 from tests.wandb_file import config_of, history_of, read_records, run_files
-
-# One grid for all tests here, in the process that ran it.
-pytestmark = pytest.mark.xdist_group("run")
 
 METHODS = {
     "SourceOnly": {"model": {"class_path": "SourceOnly"}},
@@ -31,7 +30,17 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("grid")
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_grid(root / "grid")
+    # One grid for the workers together: it takes half a minute.
+    folder = root.parent / "grid"
+    with FileLock(folder.with_suffix(".lock")):
+        return folder if folder.exists() else run_grid(folder)
+
+
+def run_grid(folder: Path) -> Path:
+    folder.mkdir()
     plan = {"name": "grid", "seeds": [0], "tasks": {"toy": TOY}, "methods": METHODS}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +70,12 @@ def test_a_cell_is_fit_and_test_on_its_saved_configuration(grid: Path, tmp_path:
 
 def test_each_rule_is_its_own_checkpoints_accuracy(grid: Path) -> None:
     cell = grid / "runs" / "toy" / "DANN" / "0"
-    for row in json.loads((cell / "result.json").read_text())["rows"]:
+    rows = json.loads((cell / "result.json").read_text())["rows"]
+    by_step = {row["step"]: row for row in rows}
+    assert len(by_step) > 1
+    assert all(row["target_accuracy"] == by_step[row["step"]]["target_accuracy"] for row in rows)
+    # Rules that picked the same step share its checkpoint.
+    for row in by_step.values():
         checkpoint = cell / "checkpoints" / f"{row['rule']}.ckpt"
         assert main(["test", "--config", str(cell / "config.yaml"), "--ckpt_path", str(checkpoint)]) == 0
         accuracies = json.loads((cell / "test.json").read_text())
