@@ -152,7 +152,8 @@ def build_report(directory: Path) -> Report:
     write_atomically(report.rules.with_suffix(".csv"), rule_csv(ranking))
     write_atomically(report.rules.with_suffix(".tex"), rule_latex(ranking))
     shown = "\n".join([*map(_embedded, diagram), *remarks])
-    write_atomically(report.significance, significance_markdown(tests, shown))
+    # The diagram stands under the rule that it shows, which comes first.
+    write_atomically(report.significance, significance_markdown(sorted(tests, key=lambda t: t is not tested), shown))
     write_atomically(report.significance.with_suffix(".csv"), significance_csv(tests))
     if search is not None:
         write_atomically(directory / "search.md", search_markdown(search))

@@ -113,8 +113,8 @@ def test_selection_and_significance_stand_in_files_and_on_the_page(directory: Pa
     assert "| DANN | none | **1.0 ± 0.0** | 2.0 ± 0.0 |" in selection
     assert "| DANN | none | 2 | 2 / 0 / 0 | +20.0 ± 0.0 | +20.0 | too few pairs | too few pairs | +1.00 |" in tests
     assert [line for line in tests.splitlines() if line.startswith("## ")] == [
-        "## last",
         "## source_accuracy",
+        "## last",
         "## oracle",
     ]
     for text in ("<h2>Model selection</h2>", "<h2>Significance</h2>", "No Friedman test over tasks: it needs 3 tasks"):
