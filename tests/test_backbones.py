@@ -226,3 +226,45 @@ def test_real_efficientnet_gives_the_features_of_the_whole_network() -> None:
     x = torch.randn(2, 3, 96, 96)
     assert backbone.num_features == 1280
     torch.testing.assert_close(whole.classifier(backbone(x)), whole(x))
+
+
+def test_a_relative_checkpoint_is_also_looked_for_in_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADAPT_DATA", str(tmp_path))
+    weights = torchvision.models.resnet18().state_dict()
+    (tmp_path / "weights").mkdir()
+    torch.save(weights, tmp_path / "weights" / "small.pth")
+    loaded = TorchvisionBackbone("resnet18", checkpoint="weights/small.pth").model
+    assert torch.equal(loaded.state_dict()["conv1.weight"], weights["conv1.weight"])
+    with pytest.raises(AdaptError, match=r"found nothing at weights/none.pth nor .*/weights/none\.pth\."):
+        TorchvisionBackbone("resnet18", checkpoint="weights/none.pth")
+
+
+@pytest.mark.parametrize("trainable", [0, 2])
+def test_only_the_last_blocks_train_where_it_says_so(trainable: int) -> None:
+    backbone = TimmBackbone("tf_efficientnet_lite0", trainable=trainable)
+    free = [p for block in backbone.blocks[len(backbone.blocks) - trainable :] for p in block.parameters()]
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    backbone.train()
+    features = backbone(torch.randn(4, 3, 64, 64))
+    if trainable:
+        features.square().sum().backward()
+    assert [p for p in backbone.parameters() if p.grad is not None] == free
+    changed = {name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])}
+    # What a forward pass changes are the statistics of batch norm, and those of the last blocks alone.
+    assert bool(changed) == bool(trainable)
+    assert all("blocks.6" in name or "bn2" in name for name in changed)
+    assert not backbone.eval().model.training
+
+
+def test_frozen_blocks_stay_frozen_when_the_whole_trains_and_their_number_is_checked() -> None:
+    with pytest.raises(AdaptError, match=r"Expected trainable between 0 and the 9 blocks, found 10\."):
+        TimmBackbone("tf_efficientnet_lite0", trainable=10)
+    backbone = TorchvisionBackbone("resnet18", trainable=1)
+    outer = nn.Sequential(backbone, nn.Linear(512, 2))
+    outer.eval()
+    outer.train()
+    assert not backbone.model.bn1.training
+    assert backbone.model.layer4.training
+    assert {name.split(".")[1] for name, p in backbone.named_parameters() if p.requires_grad} == {"layer4"}

@@ -1,10 +1,11 @@
 """Backbones from torchvision and timm, with weights downloaded by those libraries or read from a local file."""
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 import torchvision
@@ -14,7 +15,45 @@ from adapt.backbones.base import Backbone
 from adapt.errors import AdaptError
 
 
-class TorchvisionBackbone(Backbone):
+class PretrainedBackbone(Backbone):
+    """A backbone of which the first blocks can be kept as they came.
+
+    Their weights get no gradient and their batch norms keep their statistics, which is what training the last blocks
+    of a large network on little data, or on a laptop, wants. `FineTuning` has `tune`, which overrules this.
+
+    Args:
+        trainable: How many of the last blocks train; None for the whole backbone.
+    """
+
+    def __init__(self, trainable: int | None = None) -> None:
+        super().__init__()
+        self.trainable = trainable
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, but of frozen blocks."""
+        super().train(mode and self.trainable is None)
+        for block in self._free():
+            block.train(mode)
+        return self
+
+    def _freeze(self) -> None:
+        if self.trainable is None:
+            return
+        blocks = len(self.blocks)
+        if not 0 <= self.trainable <= blocks:
+            raise AdaptError(f"Expected trainable between 0 and the {blocks} blocks, found {self.trainable}.")
+        # The whole first: some parameters, such as a position embedding, belong to no block.
+        self.requires_grad_(False)
+        for block in self._free():
+            block.requires_grad_()
+        self.train(self.training)
+
+    def _free(self) -> list[nn.Module]:
+        blocks = self.blocks
+        return blocks if self.trainable is None else blocks[len(blocks) - self.trainable :]
+
+
+class TorchvisionBackbone(PretrainedBackbone):
     """A torchvision classification network without its classifier.
 
     What is removed is the last linear layer with the dropout before it (so VGG keeps its two 4096 layers, as DAN
@@ -24,14 +63,23 @@ class TorchvisionBackbone(Backbone):
         name: Model name of `torchvision.models`, e.g. `resnet50`.
         weights: Name of torchvision weights, e.g. `IMAGENET1K_V2` or `DEFAULT`; torchvision downloads and caches them.
         checkpoint: Local file with a state dict in torchvision's keys, instead of `weights`. Half-precision values
-            become float32. The classifier's keys may be there, may be missing, and may have other shapes.
+            become float32. The classifier's keys may be there, may be missing, and may have other shapes. A relative
+            path is also looked for in `$ADAPT_DATA`.
+        trainable: How many of the last blocks train, the others staying as they came; None for all.
 
     Raises:
-        AdaptError: Unknown name or weights, both sources of weights, or a file that is missing or does not fit.
+        AdaptError: Unknown name or weights, too many blocks, both sources of weights, or a file that is missing or
+            does not fit.
     """
 
-    def __init__(self, name: str = "resnet50", weights: str | None = None, checkpoint: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        name: str = "resnet50",
+        weights: str | None = None,
+        checkpoint: str | None = None,
+        trainable: int | None = None,
+    ) -> None:
+        super().__init__(trainable)
         _one_source("weights", weights is not None, checkpoint)
         _known(name, torchvision.models.list_models(module=torchvision.models), "torchvision")
         if weights is not None:
@@ -49,6 +97,7 @@ class TorchvisionBackbone(Backbone):
             removed.append(f"{path}.")
         if checkpoint is not None:
             load_checkpoint(self.model, checkpoint, removed)
+        self._freeze()
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(N, num_features)` of images `(N, 3, H, W)`."""
@@ -56,22 +105,26 @@ class TorchvisionBackbone(Backbone):
         return features
 
 
-class TimmBackbone(Backbone):
+class TimmBackbone(PretrainedBackbone):
     """A timm network without its classifier (`num_classes=0`). Needs the extra `timm`.
 
     Args:
         name: timm's model name, e.g. `tf_efficientnet_lite0`.
         pretrained: Let timm download its weights.
         checkpoint: Local file with a state dict in timm's keys, instead of `pretrained`. Half-precision values
-            become float32. The classifier's keys may be there, may be missing, and may have other shapes.
+            become float32. The classifier's keys may be there, may be missing, and may have other shapes. A relative
+            path is also looked for in `$ADAPT_DATA`.
+        trainable: How many of the last blocks train, the others staying as they came; None for all.
 
     Raises:
-        AdaptError: timm is not installed, unknown name, both sources of weights, or a file that is missing or does
-            not fit.
+        AdaptError: timm is not installed, unknown name, too many blocks, both sources of weights, or a file that is
+            missing or does not fit.
     """
 
-    def __init__(self, name: str, pretrained: bool = False, checkpoint: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, name: str, pretrained: bool = False, checkpoint: str | None = None, trainable: int | None = None
+    ) -> None:
+        super().__init__(trainable)
         try:
             import timm
         except ImportError as error:
@@ -87,6 +140,7 @@ class TimmBackbone(Backbone):
             classifier = model.pretrained_cfg.get("classifier") or ()
             removed = [classifier] if isinstance(classifier, str) else list(classifier)
             load_checkpoint(self.model, checkpoint, [f"{path}." for path in removed])
+        self._freeze()
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(N, num_features)` of images `(N, channels, H, W)`."""
@@ -99,16 +153,20 @@ def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) ->
 
     Args:
         model: The network, already without its classifier.
-        path: File written by `torch.save(model.state_dict(), path)`; read with `weights_only=True`.
+        path: File written by `torch.save(model.state_dict(), path)`; read with `weights_only=True`. A relative path is
+            also looked for in `$ADAPT_DATA`.
         ignored: Key prefixes of the file to pass over.
 
     Raises:
         AdaptError: The file is missing, is no state dict, or does not fit.
     """
-    if not Path(path).is_file():
-        raise AdaptError(f"checkpoint expects a state dict file, found nothing at {path}.")
+    places = [Path(path), Path(os.environ.get("ADAPT_DATA", "data"), path)]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        looked = " nor ".join(map(str, dict.fromkeys(places)))
+        raise AdaptError(f"checkpoint expects a state dict file, found nothing at {looked}.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     # What the unpickler raises at bytes that are no checkpoint depends on the first of them.
     except (UnpicklingError, RuntimeError, EOFError, IndexError, KeyError, ValueError) as error:
         raise AdaptError(f"checkpoint {path} is no state dict that torch.load reads with weights_only=True.") from error
