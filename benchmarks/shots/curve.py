@@ -17,6 +17,7 @@ from adapt.errors import AdaptError
 
 Accuracies = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 
+_GREY = "#7f7f7f"
 _TASK = re.compile(r"(.+), (\d+) shots?$")
 
 
@@ -37,21 +38,24 @@ def read(path: Path, rule: str = "last") -> tuple[Accuracies, str | None]:
 
 
 def draw(accuracies: Accuracies, source_only: str | None, path: Path) -> None:
-    """One panel per task; bands are 95% intervals over seeds."""
+    """One panel per task; bars are 95% intervals over seeds."""
     methods = list(dict.fromkeys(method for task in accuracies.values() for method in task))
     tuned = [method for method in methods if method != source_only]
-    colours = dict(zip(tuned, class_colours(len(tuned)), strict=True))
-    figure = new_figure(4.6 * len(accuracies), 4.2)
+    # Grey is source-only's.
+    palette = [colour for colour in class_colours(len(tuned) + 1) if colour != _GREY]
+    colours = dict(zip(tuned, palette, strict=False))
+    figure = new_figure(4.6 * len(accuracies) + 1.2, 4.2)
     panels = figure.subplots(1, len(accuracies), squeeze=False)[0]
     for axes, (task, by_method) in zip(panels, accuracies.items(), strict=True):
-        for method in methods:
+        for position, method in enumerate(methods):
             by_shots = sorted(by_method.get(method, {}).items())
             shots, means = [k for k, _ in by_shots], [sum(v) / len(v) for _, v in by_shots]
             widths = [half_width(v) or 0.0 for _, v in by_shots]
-            style = {"color": colours.get(method, "#7f7f7f"), "linestyle": "-" if method in colours else "--"}
-            axes.plot(shots, means, label=method, marker="o", markersize=3, linewidth=1.4, **style)
-            low, high = ([m + sign * w for m, w in zip(means, widths, strict=True)] for sign in (-1, 1))
-            axes.fill_between(shots, low, high, color=style["color"], alpha=0.1, linewidth=0)
+            style = {"color": colours.get(method, _GREY), "linestyle": "-" if method in colours else "--"}
+            # Side by side, so that intervals do not hide each other.
+            beside = [k * 1.02 ** (position - len(methods) / 2) for k in shots]
+            bars = {"elinewidth": 0.8, "capsize": 1.5, "marker": "o", "markersize": 3, "linewidth": 1.4}
+            axes.errorbar(beside, means, widths, label=method, **bars, **style)
         ticks = sorted({k for by_shots in by_method.values() for k in by_shots})
         axes.set_xscale("log")
         axes.set_xticks(ticks, [str(k) for k in ticks])
@@ -61,8 +65,9 @@ def draw(accuracies: Accuracies, source_only: str | None, path: Path) -> None:
         axes.grid(color=FAINT, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    figure.axes[0].set_ylabel("target test accuracy in %, bands: 95% interval", fontsize=8)
-    figure.axes[-1].legend(fontsize=7, frameon=False, loc="lower right")
+    figure.axes[0].set_ylabel("target test accuracy in %, bars: 95% interval", fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, loc="outside right center")
     save_png(figure, path)
 
 
