@@ -15,8 +15,11 @@ from tests.zoo import CASES, Case
 
 SEEDS = (0, 1, 2)
 # A method's further settings take as long as its first one, and rest on the same code.
+FIRST = {case.method: name for name, case in reversed(CASES.items()) if case.learns}
 LEARN = [
-    pytest.param(name, marks=[] if case.resume else [pytest.mark.slow]) for name, case in CASES.items() if case.learns
+    pytest.param(name, marks=[] if FIRST[case.method] == name else [pytest.mark.slow])
+    for name, case in CASES.items()
+    if case.learns
 ]
 
 
