@@ -30,6 +30,8 @@ class FDA(Method):
     here: the mean of three networks with different β, and the pseudo-labels of a second round.
 
     Amplitudes are swapped on pixels in [0, 1], as the authors insist: `mean` and `std` say what the datamodule did.
+    The lowest amplitude is the mean: photographs that take that of white paper are cut off at white and lose what they
+    showed, which on sketches is worse than not adapting (benchmarks/pixels).
 
     Published: not on a task here.
 
