@@ -25,7 +25,8 @@ class CDAN(DANN):
     Departures: the two domains are encoded in one pass, and v is normalised over both domains jointly (TLlib; the
     authors' code normalises each apart). TLlib takes the random map only when told to.
 
-    Published, Office-31 mean, ResNet-50: CDAN 86.6, CDAN+E 87.7 against source only 76.1 % (paper, Table 1).
+    Published, Office-31 mean, ResNet-50: CDAN+E 87.7 against source only 76.1 % (the papers', in TLlib's table);
+    MNIST→USPS 96.0, USPS→MNIST 97.7 % against 82.1 and 74.6 (TLlib, oracle).
 
     Args:
         entropy: Weigh samples by the certainty of their prediction: CDAN+E.

@@ -31,7 +31,7 @@ class JAN(Method):
     always the mean distance), in the constant 2/(N−1) that it adds, and in the bandwidth 2 · 0.92² = 1.69 of k_2.
     The paper leaves the depth of θ open; one linear layer is TLlib's.
 
-    Published, Office-31 mean, ResNet-50: JAN 84.3, JAN-A 84.6, source only 76.1 % (paper, Table 1);
+    Published, Office-31 mean, ResNet-50: JAN 84.3, source only 76.1 % (the papers', in TLlib's table);
     MNIST→USPS 84.0, USPS→MNIST 86.8, SVHN→MNIST 90.3 % (TLlib, oracle).
 
     Args:

@@ -36,7 +36,7 @@ class MCD(AlternatingMethod):
     one class, and nothing else forbids that.
     With hidden layers the heads start anew after `init_from`; linear, the first one starts from that run's classifier.
 
-    Published, SVHN→MNIST: source only 67.1, MCD (n = 4) 96.2 % (paper, Table 1).
+    Published: MNIST→USPS 94.1, USPS→MNIST 97.6 % against source only 82.1 and 74.6 (TLlib, oracle).
 
     Args:
         weight: Weight w of the discrepancy.

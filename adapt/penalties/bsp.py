@@ -17,7 +17,8 @@ class BSP(Penalty):
     descending order. Adversarial training lets the leading ones grow until the others, which tell classes apart, no
     longer matter. The value grows with the batch size, as the paper's does: a larger batch wants a smaller weight.
 
-    Published, Office-31 mean, ResNet-50: DANN + BSP 87.7, CDAN + BSP 88.5 % (paper, Table 1).
+    Published, DANN + BSP: Office-31 mean, ResNet-50, 87.7 % (the paper's, in TLlib's table); MNIST→USPS 95.7,
+    USPS→MNIST 97.8 % against source only 82.1 and 74.6 (TLlib, oracle).
 
     Args:
         weight: Weight w.
