@@ -19,6 +19,7 @@ from adapt.backbones import Backbone
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
 from adapt.errors import AdaptError
+from adapt.paths import data_root
 
 
 def features_command(argv: Sequence[str]) -> int:
@@ -141,7 +142,7 @@ def write_features(path: Path, content: FeatureFile) -> None:
 
 
 def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
-    base = Path(root or os.environ.get("ADAPT_DATA", "data"))
+    base = Path(root) if root else data_root()
     if not (base / dataset).is_dir():
         raise AdaptError(
             f"Expected images at {base / dataset} as <domain>/<class>/<image>, found no folder there. "

@@ -45,6 +45,22 @@ class Backbone(nn.Module, ABC):
                 blocks.append(part)
         return blocks
 
+    def last_blocks(self, count: int) -> list[nn.Module]:
+        """The last `count` of the blocks."""
+        blocks = self.blocks
+        return blocks[len(blocks) - count :]
+
+    def train_last(self, count: int) -> None:
+        """Let the last `count` blocks train; with fewer than all, the rest keeps its weights and its statistics.
+
+        Args:
+            count: From 0 to the number of blocks.
+        """
+        # The whole backbone first: some parameters, such as a position embedding, belong to no block.
+        for module, trained in [(self, count == len(self.blocks)), *((b, True) for b in self.last_blocks(count))]:
+            module.requires_grad_(trained)
+            module.train(trained)
+
 
 def image_shape(backbone: str, input_shape: Sequence[int], smallest: int) -> tuple[int, int, int]:
     """Channels, height and width, once they are large enough.

@@ -1,6 +1,5 @@
 """Backbones from torchvision and timm, with weights downloaded by those libraries or read from a local file."""
 
-import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from adapt.backbones.base import Backbone
 from adapt.errors import AdaptError
+from adapt.paths import data_root
 
 
 class PretrainedBackbone(Backbone):
@@ -31,8 +31,10 @@ class PretrainedBackbone(Backbone):
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, but of frozen blocks."""
-        super().train(mode and self.trainable is None)
-        for block in self._free():
+        if self.trainable is None:
+            return super().train(mode)
+        super().train(False)
+        for block in self.last_blocks(self.trainable):
             block.train(mode)
         return self
 
@@ -42,15 +44,7 @@ class PretrainedBackbone(Backbone):
         blocks = len(self.blocks)
         if not 0 <= self.trainable <= blocks:
             raise AdaptError(f"Expected trainable between 0 and the {blocks} blocks, found {self.trainable}.")
-        # The whole first: some parameters, such as a position embedding, belong to no block.
-        self.requires_grad_(False)
-        for block in self._free():
-            block.requires_grad_()
-        self.train(self.training)
-
-    def _free(self) -> list[nn.Module]:
-        blocks = self.blocks
-        return blocks if self.trainable is None else blocks[len(blocks) - self.trainable :]
+        self.train_last(self.trainable)
 
 
 class TorchvisionBackbone(PretrainedBackbone):
@@ -160,7 +154,7 @@ def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) ->
     Raises:
         AdaptError: The file is missing, is no state dict, or does not fit.
     """
-    places = [Path(path), Path(os.environ.get("ADAPT_DATA", "data"), path)]
+    places = [Path(path), data_root() / path]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         looked = " nor ".join(map(str, dict.fromkeys(places)))

@@ -1,7 +1,6 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from adapt.data.checks import check_class_names, check_finite_and_comparable, la
 from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
+from adapt.paths import data_root
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
@@ -64,7 +64,7 @@ class DomainDataModule(LightningDataModule):
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
         self.target = target
-        self.root = Path(root or os.environ.get("ADAPT_DATA", "data"))
+        self.root = Path(root) if root else data_root()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free = source_free

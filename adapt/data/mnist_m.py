@@ -19,6 +19,7 @@ from torchvision.datasets import MNIST
 
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
+from adapt.paths import data_root
 
 Bytes = NDArray[np.uint8]
 
@@ -227,7 +228,7 @@ def _preview(images: Bytes, picture: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """`python -m adapt.data.mnist_m`: generate MNIST-M, and say where it lies."""
     parser = argparse.ArgumentParser(prog="python -m adapt.data.mnist_m", description="Make MNIST-M.")
-    parser.add_argument("--root", type=Path, default=Path(os.environ.get("ADAPT_DATA", "data")))
+    parser.add_argument("--root", type=Path, default=data_root())
     parser.add_argument("--out", type=Path, help="the file to write (.npz); by default where adapt looks for it")
     parser.add_argument("--preview", type=Path, help="a picture of the first 64 images")
     options = parser.parse_args(arguments)

@@ -1,8 +1,6 @@
 """What a trained network sees in an image, layer by layer."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, get_args
 from urllib.error import URLError
 
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 
 from adapt.backbones.pretrained import load_checkpoint
 from adapt.errors import AdaptError
+from adapt.paths import data_root
 
 Network = Literal["squeezenet1_1", "vgg19"]
 # Of VGG-19 the paper's five layers, conv1_1 to conv5_1 and conv4_2 for the content, after their ReLUs.
@@ -108,7 +107,7 @@ def perceptual_features(
     """
     if checkpoint is not None or not pretrained:
         return PerceptualFeatures(network, layers, checkpoint=checkpoint)
-    beside = Path(os.environ.get("ADAPT_DATA", "data"), "weights", f"{network}.pth")
+    beside = data_root() / "weights" / f"{network}.pth"
     if beside.is_file():
         return PerceptualFeatures(network, layers, checkpoint=str(beside))
     return PerceptualFeatures(network, layers, weights="DEFAULT")

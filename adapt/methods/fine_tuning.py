@@ -69,7 +69,7 @@ class FineTuning(Method):
             raise AdaptError(f"Expected layer_decay in (0, 1], found {layer_decay}.")
         self.tune, self.probe_fraction, self.layer_decay = tune, probe_fraction, layer_decay
         self.source_fraction = 0.0 if kwargs.get("init_from") else source_fraction
-        self._frozen: int | None = None
+        self._tuned: int | None = None
         # A copy, so that runs that are given the same object do not share what it remembers.
         self.regulariser = deepcopy(regulariser)
         self._begun = False
@@ -94,14 +94,10 @@ class FineTuning(Method):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Freeze and unfreeze as the phase wants it, and let the regulariser know where the target phase begins."""
-        blocks = self.backbone.blocks
-        frozen = len(blocks) - self._tuned_blocks(len(blocks))
-        if frozen != self._frozen:
-            # The whole backbone first: some parameters, such as a position embedding, belong to no block.
-            _set_frozen(self.backbone, frozen > 0)
-            for block in blocks[frozen:]:
-                _set_frozen(block, False)
-            self._frozen = frozen
+        tuned = self._tuned_blocks(len(self.backbone.blocks))
+        if tuned != self._tuned:
+            self.backbone.train_last(tuned)
+            self._tuned = tuned
         if self.regulariser is not None and not self._begun and self.progress >= self.source_fraction:
             data = datamodule_of(self, "a pass over the labelled target samples")
             labelled = on_device(self, data.labelled_target_dataloader())
@@ -146,8 +142,3 @@ class FineTuning(Method):
         if self.tune == "lp_ft":
             return 0 if phase < self.probe_fraction else blocks
         return min(blocks, math.floor(phase * (blocks + 1)))
-
-
-def _set_frozen(block: nn.Module, frozen: bool) -> None:
-    block.requires_grad_(not frozen)
-    block.train(not frozen)
