@@ -35,7 +35,9 @@ def png_bytes(figure: Figure) -> bytes:
     raw.seek(0)
     small = io.BytesIO()
     with Image.open(raw) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+        # Pillow's default, median cut, gives a legend's few pixels another colour where thousands are half transparent.
+        palette = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        palette.save(small, format="PNG", optimize=True)
     return small.getvalue()
 
 

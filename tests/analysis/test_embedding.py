@@ -1,9 +1,12 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import silhouette_score
 
 from adapt.analysis.confusion import confusion_figure, confusion_matrix
-from adapt.analysis.drawing import class_colours, png_bytes
+from adapt.analysis.drawing import class_colours, new_figure, png_bytes
 from adapt.analysis.embedding import embedding_figure, project
 from adapt.errors import AdaptError
 
@@ -61,6 +64,22 @@ def test_the_embedding_picture_has_a_panel_by_class_and_one_by_domain() -> None:
     assert len(np.unique(by_domain.collections[0].get_facecolors(), axis=0)) == 2
     assert [t.get_text() for t in by_class.get_legend().get_texts()] == ["a", "b", "c", "source", "target"]
     assert png_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_a_legend_keeps_its_colours_among_thousands_of_half_transparent_points() -> None:
+    figure, rng = new_figure(6, 4), np.random.default_rng(0)
+    axes = figure.subplots(2, 4)
+    for panel in axes.flat:
+        for colour in class_colours(10):
+            panel.scatter(*rng.normal(size=(2, 60)), s=7, alpha=0.45, linewidths=0, c=colour, label=colour)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # each drawing would move it a little
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", facecolor="white")
+    drawn, kept = (np.asarray(Image.open(b).convert("RGB")).astype(int) for b in (raw, io.BytesIO(png_bytes(figure))))
+    assert np.abs(kept - drawn).max() < 32
+    assert (kept[(drawn == 255).all(2)] == 255).all()
 
 
 def test_confusion_counts_true_classes_by_row() -> None:
