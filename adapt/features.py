@@ -142,7 +142,7 @@ def write_features(path: Path, content: FeatureFile) -> None:
 
 
 def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
-    base = Path(root) if root else data_root()
+    base = data_root(root)
     if not (base / dataset).is_dir():
         raise AdaptError(
             f"Expected images at {base / dataset} as <domain>/<class>/<image>, found no folder there. "

@@ -4,6 +4,6 @@ import os
 from pathlib import Path
 
 
-def data_root() -> Path:
-    """The folder that the environment variable `ADAPT_DATA` names, or `data`."""
-    return Path(os.environ.get("ADAPT_DATA", "data"))
+def data_root(root: str | Path | None = None) -> Path:
+    """The folder that is given, or that the environment variable `ADAPT_DATA` names, or `data`."""
+    return Path(root or os.environ.get("ADAPT_DATA", "data"))

@@ -56,10 +56,11 @@ class Backbone(nn.Module, ABC):
         Args:
             count: From 0 to the number of blocks.
         """
+        whole = count == len(self.blocks)
         # The whole backbone first: some parameters, such as a position embedding, belong to no block.
-        for module, trained in [(self, count == len(self.blocks)), *((b, True) for b in self.last_blocks(count))]:
-            module.requires_grad_(trained)
-            module.train(trained)
+        self.requires_grad_(whole).train(whole)
+        for block in self.last_blocks(count):
+            block.requires_grad_().train()
 
 
 def image_shape(backbone: str, input_shape: Sequence[int], smallest: int) -> tuple[int, int, int]:

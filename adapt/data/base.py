@@ -64,7 +64,7 @@ class DomainDataModule(LightningDataModule):
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
         self.target = target
-        self.root = Path(root) if root else data_root()
+        self.root = data_root(root)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free = source_free
