@@ -1,0 +1,132 @@
+"""Numbers instead of classes."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+
+from adapt.errors import AdaptError
+from adapt.problems.base import Problem, Reduction, finite
+
+
+class Regression(Problem):
+    """K numbers per sample, such as an angle or a price; labels are `(N,)` or `(N, K)`.
+
+    The network predicts in the labels' own units. The loss is taken in units of the source's spread, so that a learning
+    rate means the same whatever the unit: `(1/NK) Σ_ik ((z_ik − y_ik) / σ_k)²`, with σ_k the standard deviation of the
+    source's training labels; the output layer starts around their mean. Metrics, in the labels' units: `mae` (mean
+    absolute error) and `rmse` (root of the mean squared error), lower is better, and `r2` (share of the variance that is
+    explained).
+
+    Args:
+        targets: Number of quantities K, or their names.
+        mean: Mean of each quantity over the source's training labels; None for 0.
+        std: Standard deviation of each; None for 1.
+
+    Raises:
+        AdaptError: There is no quantity, or a mean or a deviation does not fit.
+
+    Examples:
+        >>> problem = Regression(["angle"], mean=[10.0], std=[2.0])
+        >>> problem.loss(torch.tensor([[12.0]]), torch.tensor([[10.0]])).item()
+        1.0
+    """
+
+    kind: ClassVar[str] = "regression"
+
+    def __init__(
+        self, targets: int | Sequence[str] = 1, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+    ) -> None:
+        super().__init__([f"y{k}" for k in range(targets)] if isinstance(targets, int) else targets)
+        self.mean = [float(v) for v in mean] if mean is not None else [0.0] * self.num_outputs
+        self.std = [float(v) for v in std] if std is not None else [1.0] * self.num_outputs
+        if not len(self.mean) == len(self.std) == self.num_outputs or min(self.std) <= 0:
+            raise AdaptError(
+                f"Regression expects a mean and a standard deviation above 0 for each of {self.num_outputs} quantities, "
+                f"found {self.mean} and {self.std}. A source whose labels are all alike teaches nothing."
+            )
+
+    @classmethod
+    def of(cls, targets: int | Sequence[str], y: Tensor) -> "Regression":
+        """The problem that the source's training labels `(N,)` or `(N, K)` pose: their mean and spread.
+
+        Args:
+            targets: Number of quantities K, or their names.
+            y: The labels.
+        """
+        values = torch.as_tensor(y).double().reshape(len(y), -1)
+        finite(values, "the source's training labels")
+        return cls(targets, values.mean(0).tolist(), values.std(0, correction=0).tolist())
+
+    def output_layer(self, num_features: int) -> nn.Module:
+        """A linear layer, then back from standard units to those of the labels."""
+        return nn.Sequential(nn.Linear(num_features, self.num_outputs), Unstandardise(self.mean, self.std))
+
+    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> Tensor:
+        """Mean squared error of outputs `(N, K)` against labels `(N, K)`, in units of the source's variance."""
+        gap = (outputs - y.to(outputs.dtype).reshape(outputs.shape)) / outputs.new_tensor(self.std)
+        each = gap.square().mean(1)
+        return each.mean() if reduction == "mean" else each
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """The numbers `(N, K)`; `(N,)` for one quantity, as torchmetrics wants them."""
+        return outputs.float().squeeze(1) if self.num_outputs == 1 else outputs.float()
+
+    def metrics(self) -> dict[str, Metric]:
+        """Mean absolute error, root mean squared error, and R²."""
+        count = self.num_outputs
+        return {
+            "mae": MeanAbsoluteError(),
+            "rmse": MeanSquaredError(squared=False),
+            "r2": R2Score() if count == 1 else R2Score(multioutput="uniform_average"),
+        }
+
+    def collection(self, prefix: str) -> MetricCollection:
+        """All metrics; their sums differ in kind, so none is shared."""
+        return MetricCollection(dict(self.metrics()), prefix=prefix, compute_groups=False)
+
+    def columns(self, outputs: Tensor) -> dict[str, Tensor]:
+        """One column per quantity."""
+        return {name: outputs[:, k].float() for k, name in enumerate(self.names)}
+
+    def check_labels(self, y: Tensor, where: str) -> None:
+        """Refuse anything but finite numbers `(N,)` or `(N, K)`."""
+        count = self.num_outputs
+        if not (y.ndim == 1 and count == 1) and not (y.ndim == 2 and y.shape[1] == count):
+            raise AdaptError(
+                f"Expected labels (N, {count}) in {where}, found shape {tuple(y.shape)}. Give {count} numbers per sample."
+            )
+        finite(y, where)
+
+    def as_labels(self, y: Any) -> Tensor:
+        """Numbers, float32, `(N,)` for one quantity and `(N, K)` for several."""
+        values = torch.as_tensor(y).float()
+        return values.squeeze(1) if values.ndim == 2 and self.num_outputs == 1 else values
+
+    def describe(self) -> dict[str, Any]:
+        """Also the mean and the spread, which belong to the weights."""
+        return super().describe() | {"mean": self.mean, "std": self.std}
+
+
+class Unstandardise(nn.Module):
+    """From standard units to those of the labels, `x σ + μ`; its constants travel with the weights.
+
+    Args:
+        mean: μ of each quantity.
+        std: σ of each quantity.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `(N, K)` in the labels' units."""
+        return x * self.std + self.mean
