@@ -44,7 +44,9 @@ class Problem(ABC):
         return nn.Linear(num_features, self.num_outputs)
 
     @abstractmethod
-    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> Tensor:
+    def loss(
+        self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+    ) -> Tensor:
         """Supervised loss of outputs `(N, K)` against labels, a scalar, or one value per sample `(N,)`."""
 
     @abstractmethod

@@ -17,8 +17,8 @@ class Classification(Problem):
     """One of K classes; labels are class indices 0..K−1.
 
     Loss: cross-entropy, `−(1/N) Σ_i log softmax(z_i)_{y_i}`, with label smoothing. Metrics: `accuracy` (share of right
-    samples), `mean_class_accuracy` (mean over classes of the share that is right: VisDA's figure), `macro_f1` (mean over
-    classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et al., ICML 2017,
+    samples), `mean_class_accuracy` (mean over classes of the share that is right: VisDA's figure), `macro_f1` (mean
+    over classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et al., ICML 2017,
     https://arxiv.org/abs/1706.04599; lower is better).
 
     Args:
@@ -39,7 +39,9 @@ class Classification(Problem):
     def __init__(self, classes: int | Sequence[str]) -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
 
-    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> Tensor:
+    def loss(
+        self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+    ) -> Tensor:
         """Cross-entropy of logits `(N, K)` against class indices `(N,)`, in nats."""
         return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing, reduction=reduction)
 
@@ -74,7 +76,7 @@ class Classification(Problem):
             finite_and_whole = bool((torch.isfinite(y) & (y == y.round())).all())
             if not finite_and_whole:
                 raise AdaptError(f"Expected whole numbers as labels in {where}, found others. {mend}")
-        if len(y) and not (0 <= int(y.min()) and int(y.max()) < count):
+        if len(y) and (int(y.min()) < 0 or int(y.max()) >= count):
             found = f"{int(y.min())} to {int(y.max())}"
             raise AdaptError(f"Expected labels 0 to {count - 1} in {where}, found {found}. {mend}")
 

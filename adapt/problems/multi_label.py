@@ -43,7 +43,9 @@ class MultiLabel(Problem):
     def __init__(self, labels: int | Sequence[str]) -> None:
         super().__init__([str(k) for k in range(labels)] if isinstance(labels, int) else labels)
 
-    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> Tensor:
+    def loss(
+        self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+    ) -> Tensor:
         """Binary cross-entropy of logits `(N, K)` against zeros and ones `(N, K)`, in nats per entry."""
         smooth = y.to(outputs.dtype) * (1 - label_smoothing) + label_smoothing / 2
         each = functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none").mean(1)

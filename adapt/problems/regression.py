@@ -18,8 +18,8 @@ class Regression(Problem):
     The network predicts in the labels' own units. The loss is taken in units of the source's spread, so that a learning
     rate means the same whatever the unit: `(1/NK) Σ_ik ((z_ik − y_ik) / σ_k)²`, with σ_k the standard deviation of the
     source's training labels; the output layer starts around their mean. Metrics, in the labels' units: `mae` (mean
-    absolute error) and `rmse` (root of the mean squared error), lower is better, and `r2` (share of the variance that is
-    explained).
+    absolute error) and `rmse` (root of the mean squared error), lower is better, and `r2` (share of the variance that
+    is explained).
 
     Args:
         targets: Number of quantities K, or their names.
@@ -45,7 +45,7 @@ class Regression(Problem):
         self.std = [float(v) for v in std] if std is not None else [1.0] * self.num_outputs
         if not len(self.mean) == len(self.std) == self.num_outputs or min(self.std) <= 0:
             raise AdaptError(
-                f"Regression expects a mean and a standard deviation above 0 for each of {self.num_outputs} quantities, "
+                f"Regression expects a mean and a standard deviation above 0 for each of {self.num_outputs} outputs, "
                 f"found {self.mean} and {self.std}. A source whose labels are all alike teaches nothing."
             )
 
@@ -65,7 +65,9 @@ class Regression(Problem):
         """A linear layer, then back from standard units to those of the labels."""
         return nn.Sequential(nn.Linear(num_features, self.num_outputs), Unstandardise(self.mean, self.std))
 
-    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> Tensor:
+    def loss(
+        self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+    ) -> Tensor:
         """Mean squared error of outputs `(N, K)` against labels `(N, K)`, in units of the source's variance."""
         gap = (outputs - y.to(outputs.dtype).reshape(outputs.shape)) / outputs.new_tensor(self.std)
         each = gap.square().mean(1)
@@ -97,7 +99,7 @@ class Regression(Problem):
         count = self.num_outputs
         if not (y.ndim == 1 and count == 1) and not (y.ndim == 2 and y.shape[1] == count):
             raise AdaptError(
-                f"Expected labels (N, {count}) in {where}, found shape {tuple(y.shape)}. Give {count} numbers per sample."
+                f"Expected labels (N, {count}) in {where}, found shape {tuple(y.shape)}. Give {count} per sample."
             )
         finite(y, where)
 
