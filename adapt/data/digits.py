@@ -164,5 +164,8 @@ def _read(root: Path, name: str, train: bool) -> TensorDomain:
 def _read_mat(path: Path) -> TensorDomain:
     # SVHN and Synthetic Digits share the format; 10 stands for the digit 0 in the former.
     file = loadmat(path)
-    x, y = file["X"], file["y"].ravel().astype(np.int64) % 10
+    x, y = file["X"], file["y"].ravel()
+    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] not in (1, 3):
+        raise AdaptError(f"images X as bytes (height, width, colours, N) expected, {x.dtype} {x.shape} found")
+    y = np.where(y == 10, 0, y)
     return TensorDomain(torch.from_numpy(np.ascontiguousarray(x.transpose(3, 2, 0, 1))), torch.from_numpy(y))

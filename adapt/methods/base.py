@@ -19,9 +19,9 @@ from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
 from adapt.methods.randomness import random_state, set_random_state
-from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch
+from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch, refuse_unread_labels
 from adapt.methods.whole_domain import encode_domain
-from adapt.penalties import Penalty
+from adapt.penalties import Penalty, TargetLabelPenalty
 
 DOMAINS = ("source", "target")
 
@@ -99,6 +99,8 @@ class Method(LightningModule):
     def setup(self, stage: str) -> None:
         """Refuse data that does not fit the method."""
         refuse_source_free_mismatch(self)
+        if stage == "fit":
+            refuse_unread_labels(self)
 
     def on_fit_start(self) -> None:
         """Refuse to train without the source run that the method starts from."""
@@ -161,16 +163,30 @@ class Method(LightningModule):
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
         terms = self.losses(batch)
-        if self.penalties:
-            terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
+        terms = terms | self.penalty_terms(batch, self._encodings)
         self._encodings = None
         total = self.checked_sum(terms, batch)
         self.log_terms(terms, total)
         return total
 
-    def penalty_terms(self, encodings: Encodings) -> dict[str, Tensor]:
-        """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong."""
-        return {f"penalty_{type(p).__name__.lower()}": p(encodings.source, encodings.target) for p in self.penalties}
+    def penalty_terms(self, batch: Pair, encodings: Encodings | None) -> dict[str, Tensor]:
+        """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong.
+
+        Args:
+            batch: The step's batch; labelled target samples in it are encoded where a penalty reads them.
+            encodings: What the method made of the batch; it is encoded where a penalty needs that and this is None.
+        """
+        terms, labelled = {}, None
+        for penalty in self.penalties:
+            if isinstance(penalty, TargetLabelPenalty):
+                few = few_shot(self, batch)
+                labelled = labelled or self(few.x)
+                value = penalty.weight * penalty.labelled_value(labelled, few.y)
+            else:
+                encodings = encodings or self.encode(batch)
+                value = penalty(encodings.source, encodings.target)
+            terms[f"penalty_{type(penalty).__name__.lower()}"] = value
+        return terms
 
     def checked_sum(self, terms: dict[str, Tensor], batch: Pair) -> Tensor:
         """Sum of the terms.
