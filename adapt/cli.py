@@ -23,6 +23,7 @@ import adapt.penalties
 import adapt.regularisers
 import adapt.schedules  # short names on the command line need their classes imported
 from adapt.analysis import Pictures
+from adapt.complaints import complaint
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError, DivergedError
 from adapt.explain import cause, explain
@@ -32,6 +33,7 @@ from adapt.monitor import Monitor
 from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
+from adapt.trainer_flags import check_callbacks, check_flags
 
 USAGE = """usage: adapt COMMAND [options]
 
@@ -147,6 +149,9 @@ class AdaptCLI(LightningCLI):
         callbacks: list[Callback] = [Pictures(directory=str(self.run_dir))]
         chosen = given.callbacks or []
         chosen = chosen if isinstance(chosen, list) else [chosen]
+        if self.subcommand == "fit":
+            check_flags(given)
+            check_callbacks(chosen, self.model.lr_scheduler, self.model.target_labels == "all", self.run_dir)
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
@@ -232,10 +237,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     except Exception as error:
         ours = cause(error)
-        if ours is None and not isinstance(error, ArgumentError):
+        said = complaint(error)
+        if ours is None and said is None and not isinstance(error, ArgumentError):
             raise
         # A worker process of a loader puts its whole traceback before the error's own words.
-        message = str(ours).rpartition("AdaptError: ")[2] if ours else explain(error)
+        message = str(ours).rpartition("AdaptError: ")[2] if ours else said or explain(error)
         print(f"adapt: {message}", file=sys.stderr)
         return 2
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
 from adapt.data.labels import class_indices
-from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
+from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -307,8 +307,12 @@ class DomainDataModule(LightningDataModule):
     def _cycled(self, view: LabelledView, batches: int, role: int) -> DomainLoader:
         rank, world = self._world()
         size = min(self.batch_size, len(view) // world)
-        sampler = CycledSampler(len(view), size, batches, 3 * self.order_seed + role, rank, world)
-        return DomainLoader(view, sampler, self.num_workers, pin_memory=torch.cuda.is_available())
+        # A part of the trainer sets them, so that mypy knows neither. Both may be shares of an epoch.
+        limit: int | float = getattr(self.trainer, "limit_train_batches", 1.0)
+        per_epoch = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        order = FixedOrder if getattr(self.trainer, "overfit_batches", 0) else CycledSampler
+        sampler = order(len(view), size, batches, 3 * self.order_seed + role, rank, world)
+        return DomainLoader(view, sampler, self.num_workers, torch.cuda.is_available(), max(1, per_epoch))
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
         roles: dict[Role, list[str]] = {"source": [] if self.source_free else self.sources, "target": [self.target]}

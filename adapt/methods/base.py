@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassAccuracy
 
 from adapt.backbones import Backbone
@@ -18,6 +19,7 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import random_state, set_random_state
 from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch, refuse_unread_labels
 from adapt.methods.whole_domain import encode_domain
@@ -37,7 +39,9 @@ class Method(LightningModule):
         bottleneck: Width of a Linear–BatchNorm–ReLU layer between backbone and classifier (256 in the field's
             ResNet-50 protocols), None for none.
         optimizer: Makes the optimizer from parameter groups.
-        lr_scheduler: Makes the learning-rate schedule, stepped once per batch; None for a constant rate.
+        lr_scheduler: Makes the learning-rate schedule; None for a constant rate. Its unit is the optimizer step, so
+            that `step_size`, `milestones` and `T_max` count steps and not epochs; `total_steps` is filled in where it
+            is left out. `ReduceLROnPlateau` steps after each validation.
         backbone_lr_scale: Factor on the backbone's learning rate (0.1 in the field's fine-tuning protocols).
         label_smoothing: Smoothing of the cross-entropy on labels.
         joint_forward: Encode both domains in one pass, so that batch norm sees their mixture (TLlib's convention);
@@ -145,9 +149,18 @@ class Method(LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the training done, in [0, 1], counted in batches: 0 at the first one."""
+        """Share of the training done, in [0, 1], counted in batches: 0 at the first one.
+
+        Raises:
+            AdaptError: Nobody knows how long the training is.
+        """
         total = self.total_batches
-        return min(1.0, self.batches_seen / total) if total else 0.0
+        if not total:
+            raise AdaptError(
+                f"{type(self).__name__} follows the progress of the training, found one without a length. "
+                "Give --trainer.max_steps or --trainer.max_epochs; --trainer.max_time may still end it earlier."
+            )
+        return min(1.0, self.batches_seen / total)
 
     @property
     def batches_seen(self) -> int:
@@ -236,20 +249,31 @@ class Method(LightningModule):
         return {"index": batch.index, "prediction": prediction, "probability": probability}
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the backbone's and the other parameters, and the schedule stepped every batch."""
-        optimizer = self.optimizer(self.parameter_groups())
-        return self.with_schedule(optimizer)
+        """The optimizer over the backbone's and the other parameters, and its schedule."""
+        return self.with_schedule(self.parameter_groups())
 
-    def with_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """An optimizer with its groups' rates scaled, and its schedule."""
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * group.pop("lr_scale")
+    def with_schedule(self, groups: list[dict[str, Any]]) -> dict[str, Any]:
+        """The optimizer over groups of parameters, and its schedule, as Lightning takes them.
+
+        Args:
+            groups: What `groups_of` returns.
+        """
+        optimizer = make_optimizer(self.optimizer, groups)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
-        scheduler = self.lr_scheduler(optimizer)
-        if getattr(scheduler, "total_steps", 0) is None:
-            scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[attr-defined]  # checked above
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        scheduler = make_schedule(self.lr_scheduler, optimizer, self.trainer.estimated_stepping_batches)
+        schedule = {"scheduler": scheduler, "interval": "step"}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            if not any(isinstance(callback, PlateauSteps) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]  # a part of the trainer sets it
+                self.trainer.callbacks.insert(0, PlateauSteps())  # type: ignore[attr-defined]
+            if self.automatic_optimization:
+                schedule["reduce_on_plateau"] = False  # Lightning leaves it to `lr_scheduler_step`
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule, but not one that waits for a plateau: that one steps after validations."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups of trainable parameters, each with `lr_scale`, the factor on the optimizer's learning rate."""

@@ -52,8 +52,12 @@ def selection_callbacks(run_dir: Path, source_free: bool = False, scores: Scores
         for rule in [*chosen, "oracle"]
     ]
     # Saved after the others, because a run continues from it, with what they have picked so far.
-    last = ModelCheckpoint(dirpath=run_dir / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False)
+    last = LastCheckpoint(dirpath=run_dir / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False)
     return [ValidateAtEnd(), *([scores] if scores else []), *best, last]
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """The newest checkpoint, of a class of its own: Lightning tells a user's `ModelCheckpoint` from it by that."""
 
 
 class BestCheckpoint(ModelCheckpoint):
