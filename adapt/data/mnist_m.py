@@ -204,7 +204,7 @@ def _read_photo(path: Path) -> Bytes:
 def _read_published(folder: Path, part: str) -> TensorDomain:
     labels = folder / f"mnist_m_{part}_labels.txt"
     images, targets = [], []
-    for number, line in enumerate(labels.read_text().splitlines(), 1):
+    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
