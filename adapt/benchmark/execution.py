@@ -179,12 +179,15 @@ def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> N
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
+    for stream in (sys.stdout, sys.stderr):
+        # What a cell prints goes into a file, whatever the terminal's encoding is.
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # the process's own streams
     while True:
         try:
             cell = pipe.recv()
         except EOFError:
             return
-        with (cell.directory / LOG_FILE).open("a") as log:
+        with (cell.directory / LOG_FILE).open("a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
             pipe.send(execute(cell, run_cell, command))

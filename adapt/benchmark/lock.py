@@ -54,7 +54,7 @@ def _remove_stale(path: Path) -> None:
 
 def _holder(path: Path) -> tuple[int, str] | None:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         return int(content["pid"]), str(content["host"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -239,7 +239,7 @@ def _read_published(folder: Path, part: str) -> TensorDomain:
     if not labels.exists():
         raise AdaptError(f"Expected {labels} beside the other set's labels, found nothing there. {INSTRUCTIONS}")
     images, targets = [], []
-    for number, line in enumerate(labels.read_text().splitlines(), 1):
+    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         name, _, label = line.strip().partition(" ")
