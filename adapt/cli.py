@@ -31,7 +31,7 @@ from adapt.methods.checkpoints import check_method
 from adapt.monitor import Monitor
 from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
-from adapt.tracking import loggers_for
+from adapt.tracking import loggers_for, started
 
 USAGE = """usage: adapt COMMAND [options]
 
@@ -165,6 +165,8 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
+        # First of all: a logger that fails must not leave a folder that no new run may enter.
+        self.trainer.loggers = started(self.trainer.loggers)
         self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         (self.run_dir / "config.yaml").write_text(text)
