@@ -25,7 +25,7 @@ from adapt.monitor import Monitor
 from adapt.names import folder_name
 from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
-from adapt.tracking import loggers_for
+from adapt.tracking import loggers_for, started
 from adapt.trainer_flags import check_callbacks, check_flags
 from adapt.trust import check_named, check_typed_configs, restrict_parser
 
@@ -153,6 +153,8 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
+        # First of all: a logger that fails must not leave a folder that no new run may enter.
+        self.trainer.loggers = started(self.trainer.loggers)
         self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         (self.run_dir / "config.yaml").write_text(text, encoding="utf-8")

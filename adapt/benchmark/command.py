@@ -22,7 +22,7 @@ from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
 from adapt.benchmark.wandb_report import intention, publish
 from adapt.commands.options import benchmark_options, compare_options, report_options
-from adapt.tracking import WandbMode, is_disabled, is_offline
+from adapt.tracking import WandbMode, settled_mode
 
 _INTERRUPTED = 130
 
@@ -40,7 +40,9 @@ def benchmark_command(argv: list[str]) -> int:
         AdaptError: When the plan or the folder of results is not as it should be.
     """
     arguments = benchmark_options().parse_args(argv)
-    plan = read_plan(arguments.config, arguments.out, arguments.wandb, arguments.project)
+    # Asked once for the grid: a server that does not answer would cost every cell its patience.
+    wandb_mode = settled_mode(arguments.wandb)
+    plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
     # A run builds the command line, which this command is a part of.
     from adapt.benchmark.run import run_cell
 
@@ -68,7 +70,7 @@ def benchmark_command(argv: list[str]) -> int:
         return _INTERRUPTED
     for name, folder in folders.items():
         report = build_report(folder)
-        _log(folder, name, arguments.wandb, arguments.project, report, console)
+        _log(folder, name, wandb_mode, arguments.project, report, console)
         _show(report, console)
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
@@ -123,17 +125,18 @@ def compare_command(argv: list[str]) -> int:
 
 
 def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, console: Console) -> None:
-    if is_disabled(mode):
+    settled = settled_mode(mode)
+    if settled == "disabled":
         return
     try:
-        log_comparison(out, project, group, is_offline(mode), out, report)
+        log_comparison(out, project, group, settled == "offline", out, report)
     except Exception as error:
         # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
 
 
 def _publish(report: Report, project: str, entity: str | None, console: Console) -> None:
-    if is_disabled() or is_offline():
+    if settled_mode() != "online":
         _say(console, intention(report, project))
     else:
         _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")

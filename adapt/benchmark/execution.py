@@ -66,9 +66,9 @@ def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
         error = "The command line refused this configuration; it printed why."
     if status != "ok":
         write_atomically(cell.directory / ERROR_FILE, trace)
-        _clean_up()
     result = result_of(cell, status, error, rows, time.perf_counter() - clock, command, started)
     write_result(result)
+    _clean_up()
     return result
 
 
@@ -204,11 +204,14 @@ def _end_with_parent() -> None:
 
 
 def _clean_up() -> None:
-    # The next cell must not share a logged run or GPU memory with a failed one.
+    # The next cell must not share a logged run or memory with this one. Trainer, method and parser refer to each other
+    # in circles, and beside the million objects that libraries hold, Python finds a few megabytes not worth a search.
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=1)
     gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()  # the libraries' objects, which every later search would look at in vain
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -1,5 +1,6 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,10 +60,15 @@ class Method(LightningModule):
     """Whether it adapts without source samples; its `losses` then receive a `TargetBatch`."""
     starts_from_source: ClassVar[bool] = False
     """Whether training starts from a source run, and is refused without `init_from`."""
-    setting: ClassVar[str] = "unsupervised"
-    """What labels training may see, as tables say it."""
+    baseline: ClassVar[bool] = False
+    """Whether it is what a table measures the others against: training on the source alone. A subclass that changes
+    what is done, and not only what is said, has to claim this anew."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.baseline = says_baseline(cls)
 
     def __init__(
         self,
@@ -323,6 +329,22 @@ def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
     return isinstance(value, nn.Module) or callable(value)
+
+
+def says_baseline(cls: type[Method]) -> bool:
+    """Whether a class claims to be the baseline, itself or by a base all of whose code it keeps."""
+    for owner in cls.__mro__:
+        if "baseline" in vars(owner):
+            return bool(vars(owner)["baseline"])
+        if any(
+            name == "__init__" or not name.startswith("__") for name, value in vars(owner).items() if _is_code(value)
+        ):
+            return False
+    return False
+
+
+def _is_code(value: Any) -> bool:
+    return inspect.isroutine(value) or isinstance(value, property)
 
 
 def few_shot(method: Method, batch: Pair | FewShotPair) -> Labelled:
