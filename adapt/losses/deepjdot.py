@@ -8,10 +8,11 @@ from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
 from adapt.extras import optional
-from adapt.losses.inputs import feature_pair, full_precision
+from adapt.losses.inputs import feature_pair, full_precision, in_full_precision
 from adapt.losses.kernels import squared_distances_between
 
 
+@in_full_precision
 def deepjdot(
     source: Tensor,
     target: Tensor,
