@@ -2,7 +2,7 @@
 
 import sys
 
-from adapt.cli import main
+from adapt.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

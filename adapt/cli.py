@@ -1,64 +1,35 @@
-"""The `adapt` command: the training commands are one LightningCLI; all others stand beside it."""
+"""The training commands, which are one LightningCLI; `adapt.commands` calls them."""
 
 import json
-import logging
-import sys
-import warnings
+import shlex
+from argparse import ArgumentError
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import yaml
-from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
-import adapt.backbones
-import adapt.methods
-import adapt.penalties
-import adapt.regularisers
-import adapt.schedules  # short names on the command line need their classes imported
 from adapt.analysis import Pictures
+from adapt.commands.main import main as main  # scripts know it by this name
 from adapt.data import DomainDataModule
-from adapt.errors import AdaptError, DivergedError
-from adapt.explain import cause, explain
+from adapt.errors import AdaptError
+from adapt.explain import explain, imported
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
 from adapt.monitor import Monitor
+from adapt.names import folder_name
 from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
-from adapt.tracking import loggers_for
+from adapt.tracking import loggers_for, started
+from adapt.trainer_flags import check_callbacks, check_flags
+from adapt.trust import check_named, check_typed_configs, restrict_parser
 
-USAGE = """usage: adapt COMMAND [options]
-
-  fit        train one method on one task     adapt fit --config configs/tasks/moons.yaml --model DANN
-  validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
-  test       accuracy on the test sets        adapt test --config RUN/config.yaml
-  predict    label the target's test inputs   adapt predict --config RUN/config.yaml
-  benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
-  report     make table and page again        adapt report runs/quickstart
-  compare    what changed between two grids   adapt compare runs/before runs/after
-  features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
-  style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
-
-`adapt COMMAND --help` lists the options of each.
-"""
-
-_NOISE = (
-    "LightningCLI's args parameter",
-    ".*does not have many workers.*",
-    ".*in eval mode at the start of training.*",
-    "Experiment logs directory .* exists",
-    "Checkpoint directory .* exists",
-    ".*smaller than the logging interval.*",
-    "Be aware that when using `ckpt_path`.*",
-    ".*`tensorboardX` has been removed.*",
-    ".*isinstance\\(treespec, LeafSpec\\).*",
-)
+BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
 
 class AdaptCLI(LightningCLI):
@@ -73,7 +44,9 @@ class AdaptCLI(LightningCLI):
     """
 
     def __init__(self, args: Sequence[str], run: bool = True) -> None:
-        options: dict[str, Any] = {"exit_on_error": False}
+        restrict_parser()
+        check_typed_configs(args)
+        options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Method,
             DomainDataModule,
@@ -100,9 +73,14 @@ class AdaptCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then ask the data for the labels that the method needs, and find the checkpoint to evaluate."""
-        super().parse_arguments(parser, args)
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            chosen = next((word for word in args if word in self._subcommand_parsers), "fit")
+            raise AdaptError(explain(error, BASES, args, self._options(chosen))) from error
         command = self.config.subcommand
         config = self.config[command]
+        check_named(config, BASES)
         for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
             if config[key] is None or imported(config[key].class_path) is base:
                 raise AdaptError(
@@ -123,6 +101,13 @@ class AdaptCLI(LightningCLI):
         if config.ckpt_path is not None:
             # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
             check_method(imported(config.model.class_path), Path(config.ckpt_path))
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it was typed: a checkpoint's own words would decide which code runs."""
+
+    def _options(self, command: str) -> set[str]:
+        known = (word for action in self._subcommand_parsers[command]._actions for word in action.option_strings)
+        return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:
         """Build trainer, method and data, also where the data's shape is all that the backbone is told."""
@@ -147,6 +132,9 @@ class AdaptCLI(LightningCLI):
         callbacks: list[Callback] = [Pictures(directory=str(self.run_dir))]
         chosen = given.callbacks or []
         chosen = chosen if isinstance(chosen, list) else [chosen]
+        if self.subcommand == "fit":
+            check_flags(given)
+            check_callbacks(chosen, self.model.lr_scheduler, self.model.target_labels == "all", self.run_dir)
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
@@ -165,9 +153,11 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
+        # First of all: a logger that fails must not leave a folder that no new run may enter.
+        self.trainer.loggers = started(self.trainer.loggers)
         self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
-        (self.run_dir / "config.yaml").write_text(text)
+        (self.run_dir / "config.yaml").write_text(text, encoding="utf-8")
         resolved = yaml.safe_load(text) | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
@@ -179,12 +169,13 @@ class AdaptCLI(LightningCLI):
         kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
-        print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: adapt test --config {self.run_dir}/config.yaml")
+        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / "config.yaml")])
+        print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
 
     def after_test(self) -> None:
         """Keep the test accuracies beside the run."""
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         print(f"pictures and test.json: {self.run_dir}")
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
@@ -199,7 +190,7 @@ class AdaptCLI(LightningCLI):
         if self.subcommand != "fit":
             return Path(given) if given else folder_of(Path(checkpoint))
         if given is None:
-            return free_folder(Path("runs", self.datamodule.task, method, str(seed)))
+            return free_folder(Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed)))
         return enter_folder(Path(given), checkpoint)
 
 
@@ -210,66 +201,3 @@ class EpochProgressBar(RichProgressBar):
         if self.trainer.max_epochs == -1:
             return f"Epoch {current_epoch}, step {self.trainer.global_step}/{self.trainer.max_steps}"
         return super()._get_train_description(current_epoch)
-
-
-def imported(class_path: str) -> Any:
-    """The class at an import path."""
-    module, _, name = class_path.rpartition(".")
-    return getattr(import_module(module), name)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 where grid cells failed, 2 for wrong input, 3 for divergence."""
-    args = list(sys.argv[1:] if argv is None else argv)
-    # A researcher's own method lies in the folder that the command is typed in.
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    _quieten()
-    try:
-        return _dispatch(args)
-    except DivergedError as error:
-        print(f"adapt: diverged: {error}", file=sys.stderr)
-        return 3
-    except Exception as error:
-        ours = cause(error)
-        if ours is None and not isinstance(error, ArgumentError):
-            raise
-        # A worker process of a loader puts its whole traceback before the error's own words.
-        message = str(ours).rpartition("AdaptError: ")[2] if ours else explain(error)
-        print(f"adapt: {message}", file=sys.stderr)
-        return 2
-
-
-def _dispatch(args: list[str]) -> int:
-    command = args[0] if args else "--help"
-    if command in ("-h", "--help"):
-        print(USAGE)
-        return 0
-    if command == "--version":
-        print(adapt.__version__)
-        return 0
-    if command in ("benchmark", "report", "compare"):
-        # The grid stands on top of the command line, and fit does not need it.
-        from adapt.benchmark import command as grids
-
-        own = {"benchmark": grids.benchmark_command, "report": grids.report_command, "compare": grids.compare_command}
-        return own[command](args[1:])
-    if command == "features":
-        from adapt.features import features_command
-
-        return features_command(args[1:])
-    if command == "style":
-        from adapt.style import style_command
-
-        return style_command(args[1:])
-    if command not in LightningCLI.subcommands():
-        raise AdaptError(f"Unknown command {command!r}.\n{USAGE}")
-    AdaptCLI(args)
-    return 0
-
-
-def _quieten() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in _NOISE:
-        warnings.filterwarnings("ignore", message=message)

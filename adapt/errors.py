@@ -7,3 +7,13 @@ class AdaptError(Exception):
 
 class DivergedError(RuntimeError):
     """A loss term stopped being finite; the benchmark records the cell as `diverged`."""
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """An error and those behind it, the first one last."""
+    links: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in links:
+        links.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return links

@@ -1,71 +1,264 @@
-"""Errors of the command line's parser in one or two lines, with what was probably meant."""
+"""Errors in one or two lines: what was expected, what was found, and what was probably meant."""
 
 import difflib
 import inspect
 import re
+import sys
+import traceback
+import typing
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
+from typing import Any
 
-from adapt.backbones import Backbone
-from adapt.data import DomainDataModule
-from adapt.errors import AdaptError
-from adapt.methods import Method
+from adapt.errors import chain
 
-
-def cause(error: BaseException) -> AdaptError | None:
-    """The error of ours behind one that the parser made of it, if there is one.
-
-    Args:
-        error: Whatever was raised.
-    """
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, AdaptError):
-        link = link.__cause__ or link.__context__
-    return link
+_WHERE = "a class of adapt or an import path (my_module.MyClass, whose file lies in this folder)"
 
 
-def explain(error: Exception) -> str:
-    """The one thing that is wrong, out of a message that lists every type that a value could have had.
+def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), options: Iterable[str] = ()) -> str:
+    """The one thing that is wrong: the innermost reason, with the option that it is about.
+
+    The parser tells every type that a value could have had, in a tree of text; the exceptions behind its error are the
+    branch of that tree that came nearest.
 
     Args:
         error: The parser's error.
+        bases: What the options expect that name a class: `{"model": Method}`.
+        args: The command line.
+        options: All options of the command, dotted, without dashes.
     """
-    message = str(error)
-    key = "--" + ".".join(re.findall(r'Parser key "([\w.]+)"', message))
-    classes = re.findall(r"class_path '?=?'?([\w.]+)'?:", message)
-    if option := re.search(r"Option '([\w.]+)' is not accepted", message):
-        owner = re.search(r"Got value: Namespace\(class_path='([\w.]+)'", message)
-        return _unknown_option(owner[1] if owner else classes[-1], option[1])
-    if unknown := re.search(r"Expected a dot import path string: (\S+)", message):
-        return _unknown_class(key, unknown[1])
-    if missing := re.search(r"following arguments are required: (.+)", message):
-        return f"{classes[-1].rpartition('.')[2]} needs {missing[1]}: give {key}.{missing[1].split(',')[0]}."
-    if value := re.search(r"Expected an? (.+?)\. Got value: (.*)", message):
-        kind = re.sub(r"typing\.Literal|<class '(\w+)'>", lambda found: found[1] or "one of ", value[1])
-        return f"{key} expects {kind}, found {value[2]!r}."
-    if unrecognized := re.search(r"unrecognized arguments: (.*)", message):
-        return f"Unknown option {unrecognized[1]}. `adapt COMMAND --help` lists the options."
-    return " ".join(line.strip(" -") for line in message.splitlines()[:4] if line.strip())
+    links = chain(error)
+    keys = [found[1] for link in links if isinstance(link, TypeError) and (found := _KEY.match(str(link)))]
+    # The command's own level is told more than once.
+    keys = [key for place, key in enumerate(keys) if place == 0 or key != keys[place - 1]]
+    owners = [found[1] or found[2] for link in links if (found := _OWNER.search(str(link).partition("\n- ")[0]))]
+    owner = _loaded(owners[-1]) if owners else bases.get(keys[0]) if keys else None
+    place = "--" + ".".join(keys)
+    text = str(links[-1])
+    if foreign := _import_problem(links, place, owners):
+        return foreign
+    if len(keys) == 1 and owner is bases.get(keys[0]) and re.match(r"Option|the following arguments", text):
+        return _missing(keys, None, place)  # of a base nobody means to build: nothing was chosen
+    if found := re.match(r"Option '([\w.]+)' is not accepted", text):
+        if owner is None:
+            return _unknown_option(f"--{found[1]}", options)
+        known = arguments(owner)
+        return (
+            f"{owner.__name__} has no argument {found[1]!r}: expected one of {_listed(known)}.{_close(found[1], known)}"
+        )
+    if found := re.match(r"Subcommand '\w+' does not accept option '([^']+)'", text):
+        return _unknown_option(f"--{found[1]}", options)
+    if found := re.match(r"unrecognized arguments: (\S+)", text):
+        return _unknown_option(found[1], options)
+    if found := re.match(r"Expected a dot import path string: (.*)|Unexpected import path format: (.*)", text):
+        return _unknown_class(place, (found[1] or found[2] or "")[:80], bases, keys, owners)
+    if found := re.search(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", text):
+        return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is none."
+    if found := re.search(r"Expected '([\w.]+)' to be a (?:subclass of|function that returns) (.+?)\.(?: |$)", text):
+        return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is none."
+    if found := re.search(r"following arguments are required: (.+)", text):
+        return _missing(found[1].split(", "), owner, place)
+    if found := re.search(r"argument (?:-\w/)?(--[\w.]+): expected (?:one|1) argument", text):
+        return f"{_without_value(found[1], args)} needs a value."
+    if found := re.match(r"(?:Not a valid subclass of|Does not implement protocol) (\w+)\. Got value: ([^\n]*)", text):
+        return f"{place} expects {_subclass(found[1])}, found {_short(found[2])}."
+    if found := re.match(r"Expected an? (.+?)\. Got value: (.*)", text, re.DOTALL):
+        value = _typed(place, args) or found[2]
+        return f"{place} expects {_kinds(links, found[1])}, found {_short(value)!r}.{_quoted(found[1], value)}"
+    if text.startswith("argument of type"):
+        return f"{place} expects class_path with the name of a class, found none."
+    words = " ".join(re.sub(r"[Pp]arser key \"([\w.]+)\":", r"--\1:", text).split())
+    return f"{'' if not keys or words.startswith('--') else place + ': '}{_short(words, 300)}"
 
 
-def _unknown_class(key: str, name: str) -> str:
-    bases = {"--model": Method, "--data": DomainDataModule, "--model.backbone": Backbone}
-    known = sorted(_names(bases[key])) if key in bases else []
+_KEY = re.compile(r'Parser key "([\w.]+)"')
+_OWNER = re.compile(
+    r"^Problem with given class_path '([\w.]+)'|^Type typing\.Callable.*Got value: Namespace\(class_path='([\w.]+)'",
+    re.DOTALL,
+)
+
+
+def _import_problem(links: list[BaseException], place: str, owners: list[str]) -> str | None:
+    """What went wrong in a file that a configuration names, or why its name leads nowhere."""
+    reason = links[-1]
+    denied = next((link for link in links if type(link).__name__ == "ImportDenied"), None)
+    if denied is not None:
+        found = re.search(r"Importing '([\w.]+)'", str(denied))
+        named = found[1] if found else "this"
+        return f"{place} may not name {named}: no class of Python's own library belongs there."
+    if isinstance(reason, ModuleNotFoundError) and reason.name and owners and _leads_to(reason.name, owners[-1]):
+        return (
+            f"{place} names {owners[-1]}, and no module {reason.name!r} was found in this folder or installed. "
+            "Run the command where its file lies, or put that folder into PYTHONPATH."
+        )
+    where = _raised_in(reason)
+    missing = re.match(r"module '([\w.]+)' has no attribute '(\w+)'", str(reason))
+    if missing and isinstance(reason, AttributeError) and where is None:
+        known = [name for name, value in vars(sys.modules[missing[1]]).items() if inspect.isclass(value)]
+        return f"{missing[1]} has no class {missing[2]!r} ({place}).{_close(missing[2], known)}"
+    if where is None:
+        return None
+    word = "" if isinstance(reason, SyntaxError) else f"{type(reason).__name__}: "
+    what = reason.msg if isinstance(reason, SyntaxError) else str(reason)
+    return f"{place} names a class whose file cannot be imported: {where}: {word}{_short(what, 200)}"
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """File and line of a user's module that raised while it was imported."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    imports = [n for n, frame in enumerate(frames) if "importlib" in frame.filename or frame.name == "import_object"]
+    if not imports or imports[-1] == len(frames) - 1:
+        return None
+    return f"{frames[-1].filename}, line {frames[-1].lineno}"
+
+
+def _leads_to(module: str, class_path: str) -> bool:
+    return f"{class_path}.".startswith(f"{module}.")
+
+
+def _unknown_class(place: str, name: str, bases: dict[str, type], keys: list[str], owners: list[str]) -> str:
+    expected_classes = _expected(bases, keys, owners)
+    if expected_classes and not re.fullmatch(r"[\w.]*", name):
+        return f"{place} expects {_subclass(expected_classes[0].__name__)}, found {name!r}."
+    known = sorted({cls for base in expected_classes for cls in _names(base)})
     # The names that are near say more than all of them, which are many.
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    expected = f"one of {', '.join(known)}, or " if known and not close else ""
+    expected = f"one of {_listed(known)}, or " if known and not close else ""
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return (
-        f"Unknown class {name!r} for {key}: expected {expected}a class of adapt or an import path (my_module.MyClass, "
-        f"whose file lies in this folder).{hint}"
-    )
+    return f"Unknown class {name!r} for {place}: expected {expected}{_WHERE}.{hint}"
 
 
-def _unknown_option(class_path: str, option: str) -> str:
+def _expected(bases: dict[str, type], keys: list[str], owners: list[str]) -> Sequence[type]:
+    """The classes whose subclasses an option names, by the type of the argument that it is."""
+    if not keys or (len(keys) == 1 and keys[0] in bases):
+        return [bases[keys[0]]] if keys else []
+    first, _, name = keys[-1].rpartition(".")
+    return argument_classes(_loaded(owners[-1]) if owners else bases.get(first), name)
+
+
+def argument_classes(owner: Any, name: str) -> tuple[type, ...]:
+    """The classes in the type of an argument; of one that takes a function, what the function returns."""
+    return tuple(dict.fromkeys(_classes(_argument(owner, name)[0])))
+
+
+def needs_value(owner: Any, name: str) -> str | None:
+    """The type of an argument that has a default and may not be null, in words; None for any other."""
+    hint, default = _argument(owner, name)
+    optional = hint is None or type(None) in typing.get_args(hint) or hint is Any
+    return None if optional or default in (None, inspect.Parameter.empty) else _type(str(hint))
+
+
+def _argument(owner: Any, name: str) -> tuple[Any, Any]:
+    """Type and default of an argument that a class takes itself or hands on to its bases."""
+    for cls in inspect.getmro(owner) if inspect.isclass(owner) else ():
+        try:
+            hint = typing.get_type_hints(vars(cls)["__init__"]).get(name)
+            if hint is not None:
+                return hint, inspect.signature(vars(cls)["__init__"]).parameters[name].default
+        except Exception:  # a class of somebody else's may name types that cannot be resolved
+            continue
+    return None, None
+
+
+def _classes(hint: Any) -> list[type]:
+    if parts := typing.get_args(hint):
+        return [cls for part in parts if not isinstance(part, list) for cls in _classes(part)]
+    return [hint] if inspect.isclass(hint) and hint.__module__ not in ("builtins", "collections.abc", "typing") else []
+
+
+def _unknown_option(option: str, options: Iterable[str]) -> str:
+    if not option.startswith("-"):
+        return f"Unexpected word {option!r}: options begin with two dashes. `adapt COMMAND --help` lists them."
+    shown = option.partition("=")[0]
+    close = _close(shown, [f"--{known}" for known in options])
+    return f"Unknown option {shown}.{close} `adapt COMMAND --help` lists the options."
+
+
+def _missing(names: list[str], owner: Any, place: str) -> str:
+    if owner is None:
+        short = [name.rpartition(".")[2] for name in names]
+        chosen = [name for name in short if name in EXAMPLES]
+        if chosen:
+            options = " and ".join(f"--{name}" for name in sorted(chosen, reverse=True))
+            example = " ".join(f"--{name} {EXAMPLES[name]}" for name in sorted(chosen, reverse=True))
+            return f"Nothing chosen for {options}: give for example {example}, or a --config that does."
+        return f"Missing {', '.join('--' + name for name in names)}."
+    return f"{owner.__name__} needs {', '.join(names)}: give {' and '.join(f'{place}.{name}' for name in names)}."
+
+
+EXAMPLES = {"model": "DANN", "data": "Digits"}
+
+
+def _without_value(option: str, args: Sequence[str]) -> str:
+    following = [*args[1:], "--"]
+    given = [word for word, after in zip(args, following, strict=True) if word.startswith(option) and after[:2] == "--"]
+    return given[-1] if given else option
+
+
+def _kinds(links: list[BaseException], kind: str) -> str:
+    """What a value may be, out of the innermost list of types, where it has one of its own."""
+    around = str(links[-2]) if len(links) > 1 else ""
+    union = re.search(r"Union subtypes\nSubtypes: \[(.*)\]\nErrors", around)
+    if union is None or "class_path" in around.partition("Given value")[0]:
+        return _type(kind)
+    return " or ".join(dict.fromkeys(_type(part) for part in re.split(r", (?![^\[]*\])", union[1])))
+
+
+def _type(text: str) -> str:
+    words = re.sub(r"<class '([\w.]+)'>", r"\1", text).replace("NoneType", "null")
+    words = re.sub(r"(?:\w+\.)+(\w+)", r"\1", words)
+    words = re.sub(r"\b(?:Sequence|Iterable)\b(?!\[)", "list", words)
+    return re.sub(r"^Literal(?=\[)", "one of ", words)
+
+
+def _subclass(name: str) -> str:
+    return f"the name of a {name} class, or class_path and init_args"
+
+
+def _quoted(kind: str, value: str) -> str:
+    if "'str'" not in kind or not re.fullmatch(r"[\w.+-]+", value):
+        return ""
+    return f" In a file, text that looks like a number or a truth value stands in quotes: '{value.lower()}'."
+
+
+def _short(text: str, width: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 4] + " ..."
+
+
+def _listed(known: Collection[str], width: int = 240) -> str:
+    names = sorted(known)
+    while len(", ".join(names)) > width:
+        names = [*names[: len(names) * 4 // 5], "..."]
+    return ", ".join(names) or "none"
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _typed(place: str, args: Sequence[str]) -> str | None:
+    """The value that the command line gives an option; the parser's last words may be about a default."""
+    for word, after in zip(args, [*args[1:], ""], strict=True):
+        if word == place or word.startswith(f"{place}="):
+            return after if word == place else word.partition("=")[2]
+    return None
+
+
+def _loaded(class_path: str) -> Any:
+    """A class that the parser has imported; None for anything else."""
     module, _, name = class_path.rpartition(".")
-    known = sorted(arguments(getattr(import_module(module), name)))
-    close = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name} has no argument {option!r}: expected one of {', '.join(known)}.{hint}"
+    found = getattr(sys.modules.get(module), name, None)
+    return found if inspect.isclass(found) else None
+
+
+def imported(class_path: str) -> Any:
+    """The class at an import path."""
+    module, _, name = class_path.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 def arguments(cls: type) -> set[str]:

@@ -1,5 +1,6 @@
 """`adapt features`: run a frozen backbone over every image of every domain once, for methods that train on features."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,9 @@ from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
 from adapt.errors import AdaptError
 from adapt.paths import data_root
+
+# How pictures become pixels (`adapt.data.images`): files of another number may hold turned or washed-out pictures.
+_READING = 2
 
 
 def features_command(argv: Sequence[str]) -> int:
@@ -87,8 +91,14 @@ def extract_features(
         AdaptError: There are no images, or a file is there whose settings differ.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    backbone = backbone.to(chosen).eval()
+    try:
+        backbone = backbone.to(chosen).eval()
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise AdaptError(f"Expected a device that is there, found {device!r} ({reason}).") from error
+    dtype = next(backbone.parameters(), torch.empty(0)).dtype
     cut: dict[str, Any] = {"image_size": image_size, "resize": resize, "mean": tuple(mean), "std": tuple(std)}
+    cut |= {"batch_size": batch_size, "num_workers": num_workers}
     data = _images(dataset, root, cut)
     settings = {
         "image_size": data.image_size,
@@ -97,6 +107,7 @@ def extract_features(
         "std": list(data.std),
         "backbone": type(backbone).__name__,
         "weights": _digest_of_network(backbone),
+        "reading": _READING,
     }
     paths, todo = [], []
     for name in data.known_domains:
@@ -118,7 +129,7 @@ def extract_features(
             found = []
             for x, _ in loader:
                 with torch.inference_mode():
-                    found.append(backbone(data.transform(x.to(chosen))).float().cpu())
+                    found.append(backbone(data.transform(x.to(chosen)).to(dtype)).float().cpu())
                 progress.advance(task, len(x))
             features = torch.cat(found).numpy()
             names, described = np.array(data.class_names), np.array(json.dumps(wanted, sort_keys=True))
@@ -129,16 +140,19 @@ def extract_features(
 
 def write_features(path: Path, content: FeatureFile) -> None:
     """Write one domain's file such that a reader finds all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
             np.savez(file, **content._asdict())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        raise AdaptError(f"Expected to write features to {path}, could not ({error.strerror}).") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that could not be made
+            draft.unlink(missing_ok=True)
 
 
 def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
@@ -165,7 +179,10 @@ class WholeDomains(ImageFolders):
 def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
     if not path.exists():
         return False
-    there = json.loads(str(read_features(path).settings))
+    try:
+        there = dict(json.loads(str(read_features(path).settings)))
+    except (ValueError, TypeError) as error:
+        raise AdaptError(f"{path} holds features that `adapt features` did not write.\nGive another --out.") from error
     differ = [f"{name} {there.get(name)}" for name, value in wanted.items() if there.get(name) != value]
     if differ:
         shown = ", ".join(part[:60] for part in differ)

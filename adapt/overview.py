@@ -13,7 +13,7 @@ import adapt.penalties
 import adapt.regularisers
 from adapt.errors import AdaptError
 from adapt.methods import AlternatingMethod, MappingMethod, Method
-from adapt.penalties import Penalty
+from adapt.penalties import Penalty, TargetLabelPenalty
 from adapt.regularisers import FromStart, Regulariser
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def methods() -> list[type[Method]]:
 
 def penalties() -> list[type[Penalty]]:
     """All penalties by name."""
-    return sorted(_classes(adapt.penalties, Penalty, (Penalty,)), key=lambda c: c.__name__.lower())
+    return sorted(_classes(adapt.penalties, Penalty, (Penalty, TargetLabelPenalty)), key=lambda c: c.__name__.lower())
 
 
 def regularisers() -> list[type[Regulariser]]:

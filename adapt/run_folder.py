@@ -68,7 +68,7 @@ def write_predictions(path: Path, batches: Iterable[Mapping[str, Tensor]], class
         batches: `index (N,)`, `prediction (N,)` and `probability (N,)` of each batch, in this order.
         class_names: Names of the classes.
     """
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["index", "prediction", "class", "probability"])
         for batch in batches:

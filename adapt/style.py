@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from adapt.data.images import open_image
 from adapt.errors import AdaptError
 from adapt.layers import perceptual_features, restyle, to_bytes
 from adapt.layers.perceptual import CONTENT_LAYERS, STYLE_LAYERS, Network
 from adapt.layers.restyling import Solver, Start
 
-_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _SMALLEST = 32
 
 
@@ -34,12 +34,16 @@ def style_command(argv: list[str]) -> int:
         AdaptError: A picture cannot be read or written, the weights are not to be had, or a number is out of range.
     """
     given = _parser().parse_args(argv)
-    if given.out.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(given.out.suffix.lower()) not in Image.SAVE:
         raise AdaptError(f"Expected --out with the ending of a picture such as .png, found {given.out.name}.")
     if given.size < _SMALLEST:
         raise AdaptError(f"Expected a --size of at least {_SMALLEST} pixels, found {given.size}.")
     content, style = (read_picture(path, given.size) for path in (given.content, given.style))
-    device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        device = torch.zeros(0, device=given.device or ("cuda" if torch.cuda.is_available() else "cpu")).device
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise AdaptError(f"Expected a --device that is there, found {given.device!r} ({reason}).") from error
     content_layer, style_layers = CONTENT_LAYERS[given.network], STYLE_LAYERS[given.network]
     checkpoint = None if given.weights is None else str(given.weights)
     network = perceptual_features(given.network, sorted({content_layer, *style_layers}), checkpoint).to(device)
@@ -83,11 +87,7 @@ def read_picture(path: Path, size: int) -> Tensor:
     Raises:
         AdaptError: It cannot be decoded.
     """
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except _BROKEN as error:
-        raise AdaptError(f"Expected a picture at {path}, could not read it ({error}).") from error
+    image = open_image(path, "a picture")
     scale = size / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     if min(width, height) < _SMALLEST:

@@ -1,16 +1,38 @@
 """Loggers of a run: a CSV file always, Weights & Biases unless told otherwise."""
 
+import configparser
 import netrc
 import os
-from collections.abc import Sequence
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
 
 import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from adapt.errors import AdaptError
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
+Settled = Literal["online", "offline", "disabled"]
+
+# How long a run may wait for the server before it goes on without it.
+PATIENCE_SECONDS = 10
+
+# W&B's own words. Lightning sets `dryrun` in the environment, which means offline.
+_MODES: dict[str, Settled] = {
+    "online": "online",
+    "run": "online",
+    "shared": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "disabled",
+}
 
 
 def wandb_key_is_configured() -> bool:
@@ -22,20 +44,41 @@ def wandb_key_is_configured() -> bool:
     except (OSError, netrc.NetrcParseError):
         return False
     # W&B accepts a key of the name that its service had before, too.
-    return bool({urlparse(str(wandb.Settings().base_url)).hostname, "api.wandb.ai"} & file.hosts.keys())
+    return bool({urlparse(_server()).hostname, "api.wandb.ai"} & file.hosts.keys())
+
+
+def asked_mode(mode: WandbMode = "auto") -> Settled:
+    """What W&B was asked to do: by the argument, by `WANDB_MODE`, by `wandb offline`, or else by whether it has a key.
+
+    Raises:
+        AdaptError: `WANDB_MODE` is none of W&B's modes; W&B would stop there, and a slip of the pen must not upload.
+    """
+    found = os.environ.get("WANDB_MODE")
+    if found is not None and found not in _MODES:
+        raise AdaptError(f"Expected WANDB_MODE out of {', '.join(_MODES)}, found {found!r}. Correct or unset it.")
+    asked = _setting("mode") if mode == "auto" else mode
+    if asked in _MODES:
+        return _MODES[asked]
+    return "online" if wandb_key_is_configured() else "offline"
 
 
 def is_disabled(mode: WandbMode = "auto") -> bool:
     """Whether W&B should write nothing at all."""
-    return mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled")
+    return asked_mode(mode) == "disabled"
 
 
 def is_offline(mode: WandbMode = "auto") -> bool:
     """Whether W&B should write to disk only: asked for, or no key is configured."""
-    asked = os.environ.get("WANDB_MODE") if mode == "auto" else mode
-    if asked in ("online", "offline"):
-        return asked == "offline"
-    return not wandb_key_is_configured()
+    return asked_mode(mode) == "offline"
+
+
+def settled_mode(mode: WandbMode = "auto") -> Settled:
+    """What W&B was asked to do, or `offline`, with a line that says so, where its server cannot be reached."""
+    asked = asked_mode(mode)
+    if asked != "online" or (reason := _unreachable()) is None:
+        return asked
+    _say(f"Weights & Biases cannot be reached at {_server()} ({reason}), so this is logged offline.")
+    return "offline"
 
 
 def wandb_logger(
@@ -58,9 +101,8 @@ def wandb_logger(
             "group": group,
             "job_type": job_type,
             "tags": list(tags),
-            # `offline` alone sets an environment variable, which W&B ignores once it has started in this process.
-            "offline": is_offline(mode),
-            "mode": "offline" if is_offline(mode) else "online",
+            # Each run says its mode: W&B reads the environment once in a process.
+            "mode": asked_mode(mode),
         },
     }
 
@@ -85,3 +127,80 @@ def loggers_for(chosen: Any, run_dir: Path, task: str, method: str, seed: int) -
         return [csv]
     loggers = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
     return loggers if any(isinstance(logger, CSVLogger) for logger in loggers) else [csv, *loggers]
+
+
+def started(loggers: Iterable[Logger]) -> list[Logger]:
+    """The loggers, those of W&B with their runs begun: offline where the server does not answer, or left out.
+
+    A log is not worth a training: whatever W&B raises becomes a line.
+    """
+    return [logger for logger in loggers if not isinstance(logger, WandbLogger) or _start(logger)]
+
+
+def _start(logger: WandbLogger) -> bool:
+    if rank_zero_only.rank:  # the first process alone has a run
+        return True
+    # Lightning has no public way to a logger's own arguments; the version in use is pinned below 2.7.
+    options = logger._wandb_init
+    if options.get("anonymous") is None:
+        options.pop("anonymous", None)  # W&B warns of it, given or not
+    asked = settled_mode("offline" if logger._offline else options.get("mode") or "auto")
+    # With this, Lightning would change WANDB_MODE for every later run of the process.
+    logger._offline = False
+    options.setdefault("settings", {"init_timeout": PATIENCE_SECONDS})
+    for mode in dict.fromkeys((asked, "offline")):
+        options["mode"] = mode
+        try:
+            _ = logger.experiment
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            instead = "offline" if mode == "online" else "into metrics.csv alone"
+            _say(f"Weights & Biases did not start {mode} ({reason:.200}), so this is logged {instead}.")
+        else:
+            return True
+    return False
+
+
+def _unreachable() -> str | None:
+    """Why no answer comes from W&B's server, None if one does."""
+    found: list[str | None] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(_server(), timeout=PATIENCE_SECONDS).close()
+        except urllib.error.HTTPError:
+            found.append(None)  # an answer, whatever it says
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            # Certificates are W&B's matter, which has its own; somebody is there.
+            found.append(None if "CERTIFICATE" in str(reason) else str(reason))
+        else:
+            found.append(None)
+
+    # Looking a name up has no time limit of its own.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    return found[0] if found else f"no answer within {PATIENCE_SECONDS} s"
+
+
+def _server() -> str:
+    return _setting("base_url") or str(wandb.Settings().base_url)
+
+
+def _setting(name: str) -> str | None:
+    """A setting of W&B: the environment's, or one that its command line saved in the folder or for the user."""
+    found = os.environ.get(f"WANDB_{name.upper()}")
+    for folder in (Path("wandb"), Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()):
+        if not found:
+            saved = configparser.ConfigParser(interpolation=None)
+            try:
+                saved.read(folder / "settings", encoding="utf-8")
+            except (OSError, ValueError, configparser.Error):
+                continue
+            found = saved.get("default", name, fallback=None)
+    return found
+
+
+def _say(line: str) -> None:
+    print(f"adapt: {line}", file=sys.stderr)

@@ -7,7 +7,14 @@ import torch
 
 from adapt.errors import AdaptError
 from adapt.layers import Augmentation, StrongAugmentation, WeakAugmentation
-from adapt.layers.augmentation import Cutout, FeatureDropout, GaussianNoise, RandomAffine, RandomIntensity
+from adapt.layers.augmentation import (
+    Cutout,
+    FeatureDropout,
+    GaussianNoise,
+    RandomAffine,
+    RandomIntensity,
+    RandomInversion,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +88,27 @@ def test_intensity_keeps_the_mean_under_gain_and_the_contrast_under_offset() -> 
     torch.testing.assert_close(moved.std((1, 2, 3)), x.std((1, 2, 3)))
 
 
+def test_a_negative_swaps_the_ends_of_the_range_and_comes_at_the_given_rate() -> None:
+    x = torch.tensor([0.0, 0.25, 1.0]).view(1, 1, 1, 3).expand(4000, 1, 1, 3)
+    changed = RandomInversion(0.3)(x).flatten(1)
+    inverted = (changed == torch.tensor([1.0, 0.75, 0.0])).all(1)
+    assert torch.equal(changed[~inverted], x.flatten(1)[~inverted])
+    assert inverted.float().mean() == pytest.approx(0.3, abs=0.03)
+    # In another normalisation the same images come out: the range is the image's own, over all of its channels.
+    colour = torch.stack([torch.full((2, 2), value) for value in (-1.0, 0.5, 3.0)])[None]
+    assert RandomInversion(1.0)(colour)[0, :, 0, 0].tolist() == [3.0, 1.5, -1.0]
+    assert torch.equal(Augmentation(inversion=1.0)(Augmentation(inversion=1.0)(colour)), colour)
+
+
+def test_a_chain_without_inversion_draws_what_it_always_drew() -> None:
+    x = torch.rand(5, 3, 16, 16)
+    RandomInversion(0.0)(x)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(5, 3, 16, 16), x)
+    assert torch.equal(torch.rand(1), drawn)
+
+
 def test_cutout_paints_one_square_of_at_most_its_side_with_the_mean() -> None:
     x = torch.rand(100, 3, 20, 20)
     changed = Cutout(0.5)(x)
@@ -125,5 +153,7 @@ def test_bad_magnitudes_and_inputs_are_named() -> None:
         WeakAugmentation(noise=-1.0)
     with pytest.raises(AdaptError, match="scale below 1"):
         RandomAffine(scale=1.0)
+    with pytest.raises(AdaptError, match="rate between 0 and 1"):
+        Augmentation(inversion=1.5)
     with pytest.raises(AdaptError, match="images"):
         WeakAugmentation()(torch.zeros(3, 4, 5))

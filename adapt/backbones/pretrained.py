@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from adapt.backbones.base import Backbone
 from adapt.errors import AdaptError
+from adapt.extras import optional
 from adapt.paths import data_root
 
 
@@ -119,10 +120,7 @@ class TimmBackbone(PretrainedBackbone):
         self, name: str, pretrained: bool = False, checkpoint: str | None = None, trainable: int | None = None
     ) -> None:
         super().__init__(trainable)
-        try:
-            import timm
-        except ImportError as error:
-            raise AdaptError("TimmBackbone needs timm: pip install 'adapt-lightning[timm]'.") from error
+        timm = optional("timm", "timm", "timm", "TimmBackbone")
         _one_source("pretrained", pretrained, checkpoint)
         if not timm.is_model(name):
             _known(name, timm.list_models(), "timm")

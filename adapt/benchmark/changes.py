@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.benchmark.grid import CELL_FILE
 from adapt.benchmark.headline import headline
-from adapt.benchmark.merging import differences, merge, read_yaml
+from adapt.benchmark.merging import differences, merge
 from adapt.benchmark.results import CellResult, read_results
 from adapt.benchmark.sheet import MISSING, Entry, Sheet
 from adapt.benchmark.significance import Comparison, accuracies, compare, paired
@@ -17,6 +17,7 @@ from adapt.benchmark.significance_table import COMPARISON_COLUMNS, comparison_en
 from adapt.benchmark.statistics import place, rules_of
 from adapt.benchmark.tables import labels_used, rule_name
 from adapt.errors import AdaptError
+from adapt.yaml_files import read_yaml
 
 Key = tuple[str, str, int]
 

@@ -1,6 +1,5 @@
 """`adapt benchmark`, `adapt report` and `adapt compare`."""
 
-import argparse
 import shlex
 import sys
 import webbrowser
@@ -22,7 +21,8 @@ from adapt.benchmark.selection_table import negative_transfers, selection_sheets
 from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
 from adapt.benchmark.wandb_report import intention, publish
-from adapt.tracking import WandbMode, is_disabled, is_offline
+from adapt.commands.options import benchmark_options, compare_options, report_options
+from adapt.tracking import WandbMode, settled_mode
 
 _INTERRUPTED = 130
 
@@ -39,8 +39,10 @@ def benchmark_command(argv: list[str]) -> int:
     Raises:
         AdaptError: When the plan or the folder of results is not as it should be.
     """
-    arguments = _benchmark_parser().parse_args(argv)
-    plan = read_plan(arguments.config, arguments.out, arguments.wandb, arguments.project)
+    arguments = benchmark_options().parse_args(argv)
+    # Asked once for the grid: a server that does not answer would cost every cell its patience.
+    wandb_mode = settled_mode(arguments.wandb)
+    plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
     # A run builds the command line, which this command is a part of.
     from adapt.benchmark.run import run_cell
 
@@ -68,7 +70,7 @@ def benchmark_command(argv: list[str]) -> int:
         return _INTERRUPTED
     for name, folder in folders.items():
         report = build_report(folder)
-        _log(folder, name, arguments.wandb, arguments.project, report, console)
+        _log(folder, name, wandb_mode, arguments.project, report, console)
         _show(report, console)
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
@@ -89,13 +91,7 @@ def report_command(argv: list[str]) -> int:
     Raises:
         AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
     """
-    parser = argparse.ArgumentParser("adapt report", description="Rebuild tables, pictures and page from files.")
-    parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of a benchmark, such as runs/quickstart")
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--wandb", action="store_true", help="build a report in Weights & Biases, too (when online)")
-    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
-    parser.add_argument("--entity", help="owner of that project (default: who is logged in)")
-    arguments = parser.parse_args(argv)
+    arguments = report_options().parse_args(argv)
     console = _console()
     report = build_report(arguments.runs)
     _show(report, console)
@@ -118,11 +114,7 @@ def compare_command(argv: list[str]) -> int:
     Raises:
         AdaptError: When a folder holds no results, or the two have nothing to compare.
     """
-    parser = argparse.ArgumentParser("adapt compare", description="What changed between two grids, with statistics.")
-    parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the benchmark that was there before")
-    parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the other one")
-    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline's of both together)")
-    arguments = parser.parse_args(argv)
+    arguments = compare_options().parse_args(argv)
     changes = compare_grids(arguments.first, arguments.second, arguments.rule)
     console = _console()
     _say(console, f"A: {arguments.first}\nB: {arguments.second}")
@@ -132,39 +124,19 @@ def compare_command(argv: list[str]) -> int:
     return 0
 
 
-def _benchmark_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "adapt benchmark",
-        description="Run tasks × methods × seeds; finished cells are never run twice. With `search: {trials: N}` "
-        "in the file, try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
-    )
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/<name>)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at a time (default: 1)")
-    parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
-    parser.add_argument(
-        "--rerun-changed", action="store_true", help="run finished cells again whose config has changed"
-    )
-    modes = ["auto", "online", "offline", "disabled"]
-    parser.add_argument("--wandb", choices=modes, default="auto", help="auto: online when a key is configured")
-    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
-    return parser
-
-
 def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, console: Console) -> None:
-    if is_disabled(mode):
+    settled = settled_mode(mode)
+    if settled == "disabled":
         return
     try:
-        log_comparison(out, project, group, is_offline(mode), out, report)
+        log_comparison(out, project, group, settled == "offline", out, report)
     except Exception as error:
         # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
 
 
 def _publish(report: Report, project: str, entity: str | None, console: Console) -> None:
-    if is_disabled() or is_offline():
+    if settled_mode() != "online":
         _say(console, intention(report, project))
     else:
         _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")

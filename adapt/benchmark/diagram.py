@@ -10,8 +10,7 @@ from adapt.benchmark.plan import AVERAGE
 from adapt.benchmark.ranking import nemenyi
 from adapt.benchmark.significance import ALPHA
 from adapt.benchmark.significance_table import Significance
-
-NEEDED = "The critical-difference diagram needs scikit-posthocs: pip install 'adapt-lightning[stats]'."
+from adapt.extras import optional
 
 KIND = "critical-difference"
 
@@ -22,14 +21,14 @@ def draw_diagram(found: Significance, folder: Path) -> Picture | None:
     None where there was no test.
 
     Raises:
-        ImportError: Without scikit-posthocs.
+        AdaptError: Without scikit-posthocs.
     """
     ranking = found.ranking
     if ranking.critical_difference is None:
         return None
     # It brings pandas and statsmodels, which nothing else here needs.
+    posthocs = optional("scikit_posthocs", "scikit-posthocs", "stats", "The critical-difference diagram")
     import pandas as pd
-    from scikit_posthocs import critical_difference_diagram
 
     ranks, groups = dict(ranking.ranks), ranking.alike()
     names = list(ranks)
@@ -38,7 +37,7 @@ def draw_diagram(found: Significance, folder: Path) -> Picture | None:
     levels = (len(names) + 1) // 2 + min(len(groups), len(names))
     figure = new_figure(6.4, 1.3 + 0.26 * levels)
     axes = figure.subplots()
-    artists = critical_difference_diagram(
+    artists = posthocs.critical_difference_diagram(
         ranks,
         p,
         alpha=ALPHA,

@@ -66,9 +66,9 @@ def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
         error = "The command line refused this configuration; it printed why."
     if status != "ok":
         write_atomically(cell.directory / ERROR_FILE, trace)
-        _clean_up()
     result = result_of(cell, status, error, rows, time.perf_counter() - clock, command, started)
     write_result(result)
+    _clean_up()
     return result
 
 
@@ -179,12 +179,15 @@ def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> N
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
+    for stream in (sys.stdout, sys.stderr):
+        # What a cell prints goes into a file, whatever the terminal's encoding is.
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # the process's own streams
     while True:
         try:
             cell = pipe.recv()
         except EOFError:
             return
-        with (cell.directory / LOG_FILE).open("a") as log:
+        with (cell.directory / LOG_FILE).open("a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
             pipe.send(execute(cell, run_cell, command))
@@ -201,11 +204,14 @@ def _end_with_parent() -> None:
 
 
 def _clean_up() -> None:
-    # The next cell must not share a logged run or GPU memory with a failed one.
+    # The next cell must not share a logged run or memory with this one. Trainer, method and parser refer to each other
+    # in circles, and beside the million objects that libraries hold, Python finds a few megabytes not worth a search.
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=1)
     gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()  # the libraries' objects, which every later search would look at in vain
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -16,11 +16,12 @@ from rich.console import Console
 
 from adapt.benchmark.execution import ERROR_FILE, RunCell, Worker, execute, ready, result_of, stop, utc_now
 from adapt.benchmark.lock import locked
-from adapt.benchmark.merging import differences, merge, read_yaml, to_yaml
+from adapt.benchmark.merging import differences, merge
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.progress import GridProgress
 from adapt.benchmark.results import RESULT_FILE, CellResult, read_result, write_atomically, write_result
 from adapt.errors import AdaptError
+from adapt.yaml_files import read_yaml, to_yaml
 
 CELL_FILE = "cell.yaml"
 PLAN_FILE = "plan.json"

@@ -1,71 +1,13 @@
-"""Configurations as mappings: reading YAML, merging, hashing, comparing."""
+"""Configurations as mappings: merging, hashing, comparing."""
 
 import hashlib
 import json
-import re
-from collections.abc import Hashable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import yaml
 
 from adapt.errors import AdaptError
 
 Config = dict[str, Any]
-
-# YAML 1.1 reads `1e-3` as text; everybody who writes a learning rate means the number.
-_FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is untyped
-    """Safe YAML that reads `1e-3` as a number and refuses a key given twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is given twice; one of them would be lost", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, Hashable) else id(key))
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
-
-
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML is untyped
-    """Safe YAML without anchors, which quotes the texts that `_Loader` would read as numbers."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file.
-
-    Raises:
-        AdaptError: When the file is missing or not valid YAML; names file and line.
-    """
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise AdaptError(f"Expected a YAML file at {path}, found none ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise AdaptError(f"{path} is not a text file in UTF-8, so it cannot be read as YAML.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise AdaptError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}.") from error
-
-
-def to_yaml(config: Mapping[str, Any]) -> str:
-    """A mapping as YAML in the order of its keys."""
-    text: str = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return text
 
 
 def merge(first: Any, second: Any) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from adapt.benchmark.page_cells import cells_section, failures, provenance, warnings_section
 from adapt.benchmark.page_switch import switch, switch_style
 from adapt.benchmark.pictures import Picture
-from adapt.benchmark.plan import slug
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.rule_quality import Ranking
 from adapt.benchmark.rule_table import rule_sentence, rule_sheet
@@ -19,6 +18,7 @@ from adapt.benchmark.sheet import to_html
 from adapt.benchmark.significance_table import Significance, ranking_sentences, significance_sheet
 from adapt.benchmark.statistics import Summary
 from adapt.benchmark.tables import count
+from adapt.names import slug
 
 # Base64 makes four characters of three bytes.
 MOST_PICTURE_BYTES = 5_500_000

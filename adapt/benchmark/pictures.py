@@ -14,10 +14,11 @@ from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.drawing import FAINT, INK, class_colours, new_figure, save_png
 from adapt.analysis.embedding import class_handles, domain_handles, draw_by_class, draw_by_domain, marker_handles
 from adapt.benchmark.csv_files import metrics_file, read_metrics
-from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS, slug
+from adapt.benchmark.plan import AVERAGE, SOURCE_ONLY, TARGET_LABELS
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.statistics import Estimate, Summary, half_width
 from adapt.errors import AdaptError
+from adapt.names import slug
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 

@@ -1,17 +1,19 @@
 """A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from adapt.benchmark.checks import check_keys, hint
-from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
+from adapt.benchmark.classes import default_of, resolve
+from adapt.benchmark.merging import Config, config_hash, merge
 from adapt.benchmark.search_plan import Search, read_search
 from adapt.errors import AdaptError
+from adapt.names import slug
 from adapt.tracking import WandbMode
+from adapt.yaml_files import read_yaml
 
 SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
 
@@ -36,7 +38,8 @@ class Cell:
         directory: `<out>/<task>/<method>/<seed>`.
         benchmark: Name of the benchmark, the group in Weights & Biases.
         init_from: Method whose last checkpoint of the same task and seed is the start, if any.
-        setting: `source-only`, `target labels`, `unsupervised` or `few-shot (k per class)`.
+        setting: `source-only`, `target labels`, `unsupervised` or `few-shot (k per class)`, or what the plan wrote.
+        written_setting: What the plan wrote as the method's `setting`; None where it follows from the classes.
         config_hash: Hash of the configuration and of what it starts from; the same in every output directory.
         wandb_mode: How the run logs to Weights & Biases; `auto` is online when a key is configured.
         project: Project in Weights & Biases.
@@ -55,6 +58,7 @@ class Cell:
     benchmark: str
     init_from: str | None = None
     setting: str = UNSUPERVISED
+    written_setting: str | None = None
     config_hash: str = ""
     wandb_mode: WandbMode = "auto"
     project: str = "adapt"
@@ -145,7 +149,8 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     directory=out / task_slugs[task] / method_slugs[method] / str(seed),
                     benchmark=name,
                     init_from=spec.init_from,
-                    setting=spec.setting or setting_of(config),
+                    setting=spec.setting or setting_of(config, start),
+                    written_setting=spec.setting,
                     config_hash=identity,
                     wandb_mode=wandb_mode,
                     project=project,
@@ -170,24 +175,59 @@ def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
     return merge(config, {"model": {"init_args": {"init_from": checkpoint}}}), config_hash(portable)
 
 
-def slug(name: str) -> str:
-    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`."""
-    text = re.sub(r"\s*(→|->)\s*", "-to-", name)
-    return re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
+def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:
+    """Which target labels training may see.
+
+    The classes say it, never their names: the method's `target_labels` and `baseline`, its penalties' `target_labels`,
+    and how many labels the data hands out. Whoever is given labels counts as one who uses them. A method without the
+    source's samples sees no more labels for it, so `source_free` changes nothing but that it is no baseline. A class
+    that cannot be found counts as one that asks for nothing: its run will fail and say why.
+
+    Args:
+        config: The configuration of a run.
+        start: The run whose network this one starts from, if any: labels that were seen once stay seen.
+    """
+    method, options = _chosen(config, "model")
+    penalties = _penalties(method, options)
+    asked = {getattr(part, "target_labels", "none") for part in (method, *penalties)}
+    data, arguments = _chosen(config, "data")
+    shots = arguments["shots"] if "shots" in arguments else data and default_of(data, "shots")
+    # The command line asks the data for all labels where a method needs them, unless a number is given.
+    if shots == "all" or (shots is None and "all" in asked):
+        own = TARGET_LABELS
+    elif shots is not None:
+        own = f"few-shot ({shots} per class)"
+    elif "few" in asked:
+        own = "few-shot"
+    elif getattr(method, "baseline", False) and not penalties and not getattr(method, "source_free", False):
+        own = SOURCE_ONLY
+    else:
+        own = UNSUPERVISED
+    return own if start is None else max(own, start.setting, key=_labels_seen)
 
 
-def setting_of(config: Mapping[str, Any]) -> str:
-    """Which target labels a configuration trains on, by its method's class and its data's `shots`."""
-    model, data = config.get("model"), config.get("data")
-    class_path = model.get("class_path", "") if isinstance(model, Mapping) else model
-    class_name = str(class_path or "").rpartition(".")[2]
-    arguments = data.get("init_args") if isinstance(data, Mapping) else None
-    shots = arguments.get("shots") if isinstance(arguments, Mapping) else None
-    if class_name == "TargetOnly" or shots == "all":
-        return TARGET_LABELS
-    if shots is not None:
-        return f"few-shot ({shots} per class)"
-    return SOURCE_ONLY if class_name == "SourceOnly" else UNSUPERVISED
+def _labels_seen(setting: str) -> float:
+    few = re.search(r"\d+", setting)
+    known = {SOURCE_ONLY: 0.0, UNSUPERVISED: 1.0, TARGET_LABELS: float("inf")}
+    return known.get(setting, 2.0 + (int(few[0]) if few else 0))
+
+
+def _chosen(config: Mapping[str, Any], key: str) -> tuple[type | None, Mapping[str, Any]]:
+    """The class at `model` or `data`, and the arguments that the configuration gives it."""
+    entry = config.get(key)
+    if not isinstance(entry, Mapping):
+        return resolve(entry), {}
+    options = entry.get("init_args")
+    return resolve(entry.get("class_path")), options if isinstance(options, Mapping) else {}
+
+
+def _penalties(method: type | None, options: Mapping[str, Any]) -> list[type | None]:
+    given = [options[key] for key in ("penalties", "penalties+") if key in options]
+    if "penalties" not in options and method is not None:
+        given.append(default_of(method, "penalties"))
+    entries = [entry for part in given for entry in (part if isinstance(part, list | tuple) else [part])]
+    names = [entry.get("class_path") if isinstance(entry, Mapping) else entry for entry in entries]
+    return [resolve(name) if isinstance(name, str) else type(name) for name in names if name is not None]
 
 
 def _configuration(entry: Any, where: str, folder: Path) -> Config:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.benchmark.diagram import NEEDED, draw_diagram
+from adapt.benchmark.diagram import draw_diagram
 from adapt.benchmark.grid import PLAN_FILE
 from adapt.benchmark.headline import headline, headline_sheet, oracle_of
 from adapt.benchmark.page import Facts, build_page
@@ -22,6 +22,7 @@ from adapt.benchmark.sheet import Sheet, to_latex, to_markdown
 from adapt.benchmark.significance_table import Significance, examine, significance_csv, significance_markdown
 from adapt.benchmark.statistics import Summary, rules_of, summarise
 from adapt.benchmark.tables import csv_table, sheet_of
+from adapt.errors import AdaptError
 from adapt.monitor import summary_of, warnings_of
 
 MOST_PICTURED_TASKS = 6
@@ -169,8 +170,8 @@ def _embedded(picture: Picture) -> str:
 def _diagram(found: Significance, folder: Path) -> tuple[list[Picture], list[str]]:
     try:
         picture = draw_diagram(found, folder)
-    except ImportError:
-        return [], [NEEDED]
+    except AdaptError as error:
+        return [], [str(error)]
     return [] if picture is None else [picture], []
 
 

@@ -11,12 +11,13 @@ from scipy import stats
 
 from adapt.analysis.drawing import FAINT, INK, new_figure, save_png
 from adapt.benchmark.pictures import Picture, method_styles
-from adapt.benchmark.plan import AVERAGE, slug
+from adapt.benchmark.plan import AVERAGE
 from adapt.benchmark.rule_quality import Checkpoint, Quality, Ranking
 from adapt.benchmark.selection_table import Selection
 from adapt.benchmark.sheet import ORACLE
 from adapt.benchmark.statistics import Summary
 from adapt.benchmark.tables import count, points
+from adapt.names import slug
 
 SCATTER_KIND, GAP_KIND = "rule-scatter", "selection-gap"
 

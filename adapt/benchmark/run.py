@@ -5,14 +5,11 @@ import os
 from typing import Any
 
 import wandb
-from jsonargparse import ArgumentError
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from adapt.analysis import Pictures
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.results import Row
-from adapt.errors import AdaptError
-from adapt.explain import explain
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.selection import RULES, checkpoint_path
 from adapt.tracking import is_disabled, wandb_logger
@@ -44,8 +41,6 @@ def run_cell(cell: Cell) -> list[Row]:
         _summarise(loggers, rows)
         if cell.checkpoints == "last":
             _keep_last(cell)
-    except ArgumentError as error:
-        raise AdaptError(explain(error)) from error
     except BaseException:
         wandb.finish(exit_code=1)
         raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapt.benchmark.merging import config_hash
 from adapt.benchmark.search_plan import Choice, Range, Search
-from adapt.errors import AdaptError
+from adapt.extras import optional
 
 Settings = Mapping[str, Any]
 
@@ -18,10 +18,7 @@ def check_optuna() -> None:
     Raises:
         AdaptError: Optuna is not installed.
     """
-    try:
-        import optuna  # noqa: F401
-    except ImportError as error:
-        raise AdaptError("`search` draws its settings with Optuna: pip install 'adapt-lightning[search]'.") from error
+    optional("optuna", "Optuna", "search", "`search` in a benchmark's file")
 
 
 def draw(search: Search, task: str, method: str, values: Sequence[float | None] = ()) -> Iterator[Settings]:

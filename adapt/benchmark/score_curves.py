@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from adapt.analysis.drawing import FAINT, new_figure, save_png
 from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.pictures import SOURCE_CURVE, TARGET_CURVE, Picture, method_styles
-from adapt.benchmark.plan import slug
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.statistics import Summary
+from adapt.names import slug
 
 KIND = "scores"
 _ACROSS = 3

@@ -163,7 +163,7 @@ def _trial(template: Cell, settings: Settings, number: int, start: Cell | None, 
         directory=out / task / f"{method}-trial-{number:03d}" / str(search.seed),
         benchmark=f"{template.benchmark}, search",
         init_from=None if start is None else start.method,
-        setting=_setting(template, config),
+        setting=template.written_setting or setting_of(config, start),
         config_hash=identity,
         embedding=False,
     )
@@ -200,7 +200,7 @@ def _reruns(
             config=config,
             directory=folder / template.directory.relative_to(out),
             benchmark=template.benchmark if folder == out else f"{template.benchmark}, picked by {rule}",
-            setting=_setting(template, config),
+            setting=template.written_setting or setting_of(config, start),
             config_hash=identity,
         )
         cells[cell.task, cell.method, cell.seed] = cell
@@ -220,11 +220,6 @@ def _copy(twin: Cell, cell: Cell) -> None:
     ignored = shutil.ignore_patterns(RESULT_FILE, "checkpoints", "wandb")
     shutil.copytree(twin.directory, cell.directory, ignore=ignored)
     write_atomically(known, (twin.directory / RESULT_FILE).read_text(encoding="utf-8"))
-
-
-def _setting(template: Cell, config: Mapping[str, Any]) -> str:
-    # What a plan wrote by hand stands; what was read off the configuration follows it.
-    return setting_of(config) if template.setting == setting_of(template.config) else template.setting
 
 
 def _forget_failures(cells: Sequence[Cell]) -> None:

@@ -5,10 +5,10 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal, get_args
 
 from adapt.benchmark.checks import check_keys, hint, listed
+from adapt.benchmark.classes import resolve
 from adapt.benchmark.merging import Config
 from adapt.errors import AdaptError
 from adapt.explain import arguments
@@ -23,7 +23,6 @@ _KEYS = ("trials", "seed", "rule", "sampler", "space")
 _RANGE_KEYS = ("low", "high", "log", "int")
 _SEARCHED = ("model", "data", "trainer")
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
-_MODULES = ("methods", "data", "backbones", "schedules", "penalties", "regularisers")
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _check_key(key: str, config: Config, space: Mapping[str, Any], where: str) -
         if part == "init_args":
             if ".".join([*parents, "class_path"]) in space:
                 return
-            owner = _class(node.get("class_path")) if isinstance(node, Mapping) else None
+            owner = resolve(node.get("class_path")) if isinstance(node, Mapping) else None
         parents.append(part)
         node = node.get(part) if isinstance(node, Mapping) else None
 
@@ -229,16 +228,6 @@ def _known(node: Any, parents: Sequence[str], owner: type | None) -> set[str]:
     if parents[-1] == "init_args":
         return arguments(owner) if owner is not None else set()
     return set(_CLASS_KEYS) if isinstance(node, Mapping) and "class_path" in node else set()
-
-
-def _class(class_path: Any) -> type | None:
-    module, _, name = str(class_path).rpartition(".")
-    for place in [module] if module else [f"adapt.{short}" for short in _MODULES]:
-        try:
-            return vars(import_module(place))[name]  # type: ignore[no-any-return]  # a class path names a class
-        except (ImportError, KeyError):
-            continue
-    return None
 
 
 def _whole(content: Mapping[str, Any], key: str, default: int | None, least: int, where: str) -> int:

@@ -1,7 +1,6 @@
 """A benchmark as a Report in Weights & Biases: its runs grouped by method, and its comparison's tables."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +10,7 @@ from adapt.benchmark.selection_table import negative_transfers
 from adapt.benchmark.sheet import to_markdown
 from adapt.benchmark.significance_table import ranking_sentences
 from adapt.errors import AdaptError
-
-EXTRA = "adapt-lightning[wandb-report]"
+from adapt.extras import optional
 
 TABLES = ("summary", "selection", "significance", "results")
 
@@ -29,7 +27,8 @@ def intention(report: Report, project: str) -> str:
     return (
         f"Offline: online, this would build the report “{title(report.benchmark)}” in the project {project}, with its "
         f"runs grouped by method under rule {report.leading.rule}, {tables}.\n"
-        f"To go online: pip install '{EXTRA}', run `wandb login`, unset WANDB_MODE, `wandb sync` the runs; then again."
+        "To go online: pip install 'adapt-lightning[wandb-report]', run `wandb login`, unset WANDB_MODE, "
+        "`wandb sync` the runs; then again."
     )
 
 
@@ -54,15 +53,11 @@ def publish(report: Report, project: str, entity: str | None = None) -> str:
     Raises:
         AdaptError: Without wandb-workspaces, or when W&B refuses.
     """
-    try:
-        # By name: the package is typed, and exports its classes without saying so.
-        wr: Any = import_module("wandb_workspaces.reports.v2")
-        expr = import_module("wandb_workspaces.expr")
-    except ImportError as error:
-        raise AdaptError(
-            f"Expected wandb-workspaces, which builds the report, found none ({error}). "
-            f"Install it: pip install '{EXTRA}'."
-        ) from error
+    # By name: the package is typed, and exports its classes without saying so.
+    wr: Any = optional(
+        "wandb_workspaces.reports.v2", "wandb-workspaces", "wandb-report", "A report in Weights & Biases"
+    )
+    expr = optional("wandb_workspaces.expr", "wandb-workspaces", "wandb-report", "A report in Weights & Biases")
     try:
         # Without an entity the library asks W&B for the one that is logged in.
         owner = {} if entity is None else {"entity": entity}

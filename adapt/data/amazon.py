@@ -71,12 +71,22 @@ class AmazonReviews(DomainDataModule):
 def _read(path: Path) -> TensorDomain:
     try:
         counts, labels = load_svmlight_file(str(path), n_features=_WORDS, zero_based=True)
-    except ValueError as error:
+    # The reader has several errors: of lines that are none, of indices out of range, of numbers that fit no integer.
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
         raise AdaptError(
-            f"Expected svmlight counts at {path}, could not read them ({error}). {_INSTRUCTIONS}"
+            f"Expected svmlight counts at {path}, could not read them ({what}). {_INSTRUCTIONS}"
         ) from error
     if set(np.unique(labels)) - {-1.0, 1.0}:
         raise AdaptError(f"Expected labels −1 and 1 in {path}, found {np.unique(labels)[:5].tolist()}. {_INSTRUCTIONS}")
+    # NaN and infinity are no whole numbers either; as bytes −5 would be 251.
+    odd = np.flatnonzero(~(np.isfinite(counts.data) & (counts.data >= 0) & (counts.data == np.floor(counts.data))))
+    if len(odd):
+        review = int(np.searchsorted(counts.indptr, odd[0], "right"))
+        raise AdaptError(
+            f"Expected counts, whole numbers of at least 0, in {path}, found {counts.data[odd[0]]:g} in review {review}"
+            f" and {len(odd) - 1} more. {_INSTRUCTIONS}"
+        )
     # The largest count in these files is below 256; more than that tells no reader more.
-    dense = np.minimum(counts.toarray(), 255).astype(np.uint8)
-    return TensorDomain(torch.from_numpy(dense), torch.from_numpy(labels > 0))
+    counts.data = np.minimum(counts.data, 255).astype(np.uint8)
+    return TensorDomain(torch.from_numpy(counts.toarray()), torch.from_numpy(labels > 0).long())

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
-from adapt.data.checks import check_class_names, check_finite_and_comparable, labels_of
-from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
+from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
+from adapt.data.labels import class_indices
+from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -75,7 +76,16 @@ class DomainDataModule(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes that both domains share."""
+        """Number of classes that both domains share.
+
+        Raises:
+            AdaptError: The datamodule names none, or one alone.
+        """
+        if len(self.class_names) < 2:
+            raise AdaptError(
+                f"Expected {type(self).__name__} with class_names of two classes or more, found "
+                f"{', '.join(self.class_names) or 'none'}."
+            )
         return len(self.class_names)
 
     @property
@@ -108,26 +118,33 @@ class DomainDataModule(LightningDataModule):
         if stage != "fit" or self._train:
             return
         names = {"source": "+".join(self.sources), "target": self.target}
-        if not self.source_free:
-            self._train["source"] = pool([self.domain(name, "train") for name in self.sources])
-        self._train["target"] = self.domain(self.target, "train")
+        sources = {
+            name: self._checked(self.domain(name, "train"), name, "train")
+            for name in ([] if self.source_free else self.sources)
+        }
+        if sources:
+            check_poolable(sources)
+            self._train["source"] = pool(list(sources.values()))
+        self._train["target"] = self._checked(self.domain(self.target, "train"), self.target, "train")
         for role, dataset in self._train.items():
             size, needed = len(dataset), self.batch_size * self._world()[1]  # type: ignore[arg-type]
             if size < needed:
                 raise AdaptError(
-                    f"The {role} domain {names[role]!r} has {size} training samples, fewer than one batch of {needed}: "
-                    f"training would end after 0 steps. Lower --data.batch_size to {size} or less."
+                    f"The {role} domain {names[role]!r} has {size} training samples, fewer than one batch of "
+                    f"{needed}: training would end after 0 steps. Lower --data.batch_size to {size} or less."
                 )
-        check_finite_and_comparable({names[role]: d for role, d in self._train.items()}, self.transform)
+        check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
+        # Here too, and not only when they are read: a validation after hours would be late to find wrong labels.
+        self._evaluation("val")
 
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
-        target = UnlabelledView(self._train["target"])
+        target = UnlabelledView(self._train["target"], **self._described("target", "train"))
         joint = self.batch_size * self._world()[1]
         if self.source_free:
             alone: Any = self._cycled(target, len(target) // joint, 1)
             return TargetBatch(alone)
-        source = LabelledView(self._train["source"])
+        source = LabelledView(self._train["source"], **self._described("source", "train"))
         batches = max(len(source), len(target)) // joint
         # Typed as batches: a combined loader takes the NamedTuple's shape for what it yields.
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
@@ -146,10 +163,12 @@ class DomainDataModule(LightningDataModule):
             AdaptError: The source is asked for, and left out.
         """
         if role == "target":
-            return self._ordered(UnlabelledView(self.unaugmented(self.target)))
+            whole = self._checked(self.unaugmented(self.target), self.target, "train")
+            return self._ordered(UnlabelledView(whole, **self._described("target", "train")))
         if self.source_free:
             raise AdaptError("Expected no pass over the source, which source_free leaves out, found one.")
-        return self._ordered(LabelledView(pool([self.unaugmented(name) for name in self.sources])))
+        parts = [self._checked(self.unaugmented(name), name, "train") for name in self.sources]
+        return self._ordered(LabelledView(pool(parts), **self._described("source", "train")))
 
     def labelled_target_dataloader(self) -> DataLoader[Any]:
         """One pass over the labelled target training samples, in order and as evaluation sees them.
@@ -178,9 +197,11 @@ class DomainDataModule(LightningDataModule):
         return self._ordered(UnlabelledView(self.domain(self.target, "test")))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Apply `transform` to each domain's inputs, a whole batch at once, on the device."""
+        """Apply `transform` to each domain's inputs, a whole batch at once, on the device, in the network's type."""
         if isinstance(batch, Labelled | Unlabelled):
-            return batch._replace(x=self.transform(batch.x))
+            # After Lightning's precision plugin, which sees bytes: what they become has to be converted here.
+            network = getattr(self.trainer, "lightning_module", None)
+            return batch._replace(x=self.transform(batch.x).to(getattr(network, "dtype", torch.float32)))
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
@@ -218,14 +239,22 @@ class DomainDataModule(LightningDataModule):
             raise AdaptError(f"Expected each source domain once, found {', '.join(self.sources)}.")
         if not self.sources:
             raise AdaptError("Expected at least one source domain, found an empty list.")
-        if self.batch_size < 1:
-            raise AdaptError(f"Expected a batch size of at least 1, found {self.batch_size}.")
+        whole = {
+            "a batch size": (self.batch_size, 1),
+            "an eval_batch_size": (self.eval_batch_size, 1),
+            "num_workers": (self.num_workers, 0),
+        }
+        for name, (value, least) in whole.items():
+            if not isinstance(value, int) or value < least:
+                raise AdaptError(f"Expected {name} of at least {least}, found {value!r}.")
+        if not isinstance(self.split_seed, int) or not 0 <= self.split_seed < 2**63:
+            raise AdaptError(f"Expected a split_seed of at least 0 and below 2^63, found {self.split_seed!r}.")
         if self.source_free and self.shots is not None:
             raise AdaptError(f"Expected no labelled target samples beside source_free, found shots {self.shots!r}.")
         if not 0 < self.val_fraction < 1:
             raise AdaptError(f"Expected a validation fraction between 0 and 1, found {self.val_fraction}.")
-        if isinstance(self.shots, int) and self.shots < 1:
-            raise AdaptError(f"Expected at least 1 shot per class or 'all', found {self.shots}.")
+        if self.shots not in (None, "all") and not (isinstance(self.shots, int) and self.shots >= 1):
+            raise AdaptError(f"Expected at least 1 shot per class or 'all', found {self.shots!r}.")
         check_class_names({name: self.domain_classes(name) for name in [*self.sources, self.target]})
 
     def check_domain(self, name: str) -> None:
@@ -242,14 +271,24 @@ class DomainDataModule(LightningDataModule):
         """Class names of one domain; datasets whose domains could differ override this."""
         return self.class_names
 
+    def _checked(self, dataset: Dataset[Any], name: str, split: Split) -> Dataset[Any]:
+        check_domain(dataset, self.num_classes, f"{name!r} ({split})")
+        return dataset
+
+    def _described(self, role: Role, split: Split) -> dict[str, Any]:
+        """What a view is to know of a role's labels, to check those that are only seen with their inputs."""
+        names = "+".join(self.sources) if role == "source" else self.target
+        return {"num_classes": self.num_classes, "where": f"{names!r} ({split})"}
+
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
+        described = self._described("target", "train")
         if not isinstance(self.shots, int):
-            return LabelledView(training)
+            return LabelledView(training, **described)
         few = self._few_shots(self.shots)
-        return LabelledView(Subset(training, few.indices), few.indices)
+        return LabelledView(Subset(training, few.indices), few.indices, **described)
 
     def _few_shots(self, shots: int) -> Subset[Any]:
-        labels = labels_of(self._train["target"])
+        labels = class_indices(labels_of(self._train["target"]), **self._described("target", "train"))
         generator = torch.Generator().manual_seed(self.order_seed)
         chosen: list[int] = []
         for k, name in enumerate(self.class_names):
@@ -268,14 +307,20 @@ class DomainDataModule(LightningDataModule):
     def _cycled(self, view: LabelledView, batches: int, role: int) -> DomainLoader:
         rank, world = self._world()
         size = min(self.batch_size, len(view) // world)
-        sampler = CycledSampler(len(view), size, batches, 3 * self.order_seed + role, rank, world)
-        return DomainLoader(view, sampler, self.num_workers, pin_memory=torch.cuda.is_available())
+        # A part of the trainer sets them, so that mypy knows neither. Both may be shares of an epoch.
+        limit: int | float = getattr(self.trainer, "limit_train_batches", 1.0)
+        per_epoch = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        order = FixedOrder if getattr(self.trainer, "overfit_batches", 0) else CycledSampler
+        sampler = order(len(view), size, batches, 3 * self.order_seed + role, rank, world)
+        return DomainLoader(view, sampler, self.num_workers, torch.cuda.is_available(), max(1, per_epoch))
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
-        target = self._ordered(LabelledView(self.domain(self.target, split)))
-        if self.source_free:
-            return [target]
-        return [self._ordered(LabelledView(pool([self.domain(name, split) for name in self.sources]))), target]
+        roles: dict[Role, list[str]] = {"source": [] if self.source_free else self.sources, "target": [self.target]}
+        loaders = []
+        for role, names in roles.items():
+            if parts := [self._checked(self.domain(name, split), name, split) for name in names]:
+                loaders.append(self._ordered(LabelledView(pool(parts), **self._described(role, split))))
+        return loaders
 
     def _ordered(self, view: LabelledView) -> DataLoader[Any]:
         return DataLoader(

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset, Subset
+from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from adapt.data.views import fetch, in_memory
+from adapt.data.labels import as_labels, class_indices, odd_labels
+from adapt.data.views import TensorDomain, fetch, in_memory
 from adapt.errors import AdaptError
 
 _SAMPLES = 256
@@ -39,8 +40,28 @@ def check_class_names(classes: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def check_finite_and_comparable(domains: Mapping[str, Dataset[Any]], transform: Callable[[Tensor], Tensor]) -> None:
-    """Refuse NaN or infinite inputs, and domains whose value ranges differ by a factor of 50 or more.
+def check_poolable(domains: Mapping[str, Dataset[Any]]) -> None:
+    """Refuse source domains of which only some are bytes: put together, their bytes would stay 255 times as large.
+
+    Args:
+        domains: Training sets of the sources by domain name.
+
+    Raises:
+        AdaptError: Names a domain of each kind.
+    """
+    kinds = {name: fetch(dataset, [0])[0].dtype for name, dataset in domains.items()}
+    for (one, a), (other, b) in combinations(kinds.items(), 2):
+        if (a == torch.uint8) != (b == torch.uint8):
+            raise AdaptError(
+                f"Expected sources of one type to pool, found {a} in {one!r} and {b} in {other!r}. "
+                "Bring both to bytes, or to floats."
+            )
+
+
+def check_inputs(
+    domains: Mapping[str, Dataset[Any]], transform: Callable[[Tensor], Tensor], input_shape: Sequence[int]
+) -> None:
+    """Refuse NaN or infinite inputs, other shapes, and domains whose value ranges differ by a factor of 50 or more.
 
     A domain in 0–255 beside one in 0–1 trains, and costs tens of points without a sign of it. Domains in memory are
     checked whole for NaN, others on 256 samples spread over the set.
@@ -48,15 +69,24 @@ def check_finite_and_comparable(domains: Mapping[str, Dataset[Any]], transform: 
     Args:
         domains: Training sets by domain name.
         transform: What the datamodule does to a batch of inputs.
+        input_shape: Shape of one input after that; empty where the datamodule does not say.
 
     Raises:
-        AdaptError: Names the domain, and the sample or the ranges.
+        AdaptError: Names the domain, and the sample, the shapes or the ranges.
     """
     ranges: dict[str, tuple[float, float]] = {}
     for name, dataset in domains.items():
         size = len(dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
         sample = torch.linspace(0, size - 1, min(size, _SAMPLES)).long().tolist()
         x = transform(fetch(dataset, sample)[0])
+        if x.is_complex():
+            raise AdaptError(f"Expected real inputs, found {x.dtype} in {name!r}. Give for example their sizes.")
+        input_shape = input_shape or x.shape[1:]
+        if x.shape[1:] != tuple(input_shape):
+            raise AdaptError(
+                f"Expected inputs of shape {tuple(input_shape)}, found {tuple(x.shape[1:])} in {name!r}. "
+                "Bring its inputs to that shape, or let the datamodule's input_shape say another."
+            )
         ranges[name] = (float(x.min()), float(x.max()))
         whole = in_memory(dataset)
         positions, inputs = (range(size), whole[0]) if whole is not None else (sample, x)
@@ -76,15 +106,63 @@ def check_finite_and_comparable(domains: Mapping[str, Dataset[Any]], transform: 
             )
 
 
-def labels_of(dataset: Dataset[Any]) -> Tensor:
+def check_domain(dataset: Any, num_classes: int, where: str) -> None:
+    """Refuse what is no dataset, or an empty one, and labels that are no class indices, where they cost no decoding.
+
+    Args:
+        dataset: What a datamodule gives as one split of a domain.
+        num_classes: Number of classes K.
+        where: Which split of which domain it is.
+
+    Raises:
+        AdaptError: Says what was found. Labels that are only seen with their inputs are checked when they are read.
+    """
+    try:
+        size = len(dataset)
+    except (TypeError, NotImplementedError) as error:
+        raise AdaptError(
+            f"Expected a dataset with a length and positions as {where}, found {type(dataset).__name__}. Let "
+            "domain(name, split) return a map-style dataset of (x, y), such as TensorDomain(x, y)."
+        ) from error
+    if size == 0:
+        raise AdaptError(f"Expected samples in {where}, found none.")
+    labels = known_labels(dataset)
+    if labels is None or not (odd := odd_labels(labels, num_classes)).any():
+        return
+    # What a dataset keeps as `targets` may become class indices on its way out: the sample itself decides.
+    first = int(odd.nonzero()[0])
+    if odd_labels(fetch(dataset, [first])[1], num_classes).any():
+        class_indices(labels, num_classes, where)
+
+
+def labels_of(dataset: Any) -> Tensor:
     """All labels `(N,)` of a dataset, without decoding its inputs where it lies in memory or keeps `targets`."""
-    whole = in_memory(dataset)
-    if whole is not None:
-        return whole[1]
+    known = known_labels(dataset)
+    if known is not None:
+        return known
+    # In parts, so that the inputs beside them never lie in memory together.
+    parts = torch.split(torch.arange(len(dataset)), _SAMPLES)
+    return torch.cat([fetch(dataset, part.tolist())[1] for part in parts])
+
+
+def known_labels(dataset: Any) -> Tensor | None:
+    """All labels `(N, ...)` of a dataset as it keeps them, None where only its samples tell."""
+    if isinstance(dataset, TensorDomain):
+        return dataset.y
     if isinstance(dataset, Subset):
-        return labels_of(dataset.dataset)[torch.as_tensor(dataset.indices)]
+        whole = known_labels(dataset.dataset)
+        return None if whole is None else whole[torch.as_tensor(dataset.indices)]
     if isinstance(dataset, ConcatDataset):
-        return torch.cat([labels_of(part) for part in dataset.datasets])
-    if hasattr(dataset, "targets"):
-        return torch.as_tensor(dataset.targets).long()
-    return fetch(dataset, range(len(dataset)))[1]  # type: ignore[arg-type]
+        parts = [known_labels(part) for part in dataset.datasets]
+        known = [part for part in parts if part is not None]
+        alike = len(known) == len(parts) and len({part.shape[1:] for part in known}) == 1
+        return torch.cat(known) if alike else None
+    if isinstance(dataset, TensorDataset):
+        return dataset.tensors[1] if len(dataset.tensors) == 2 else None
+    if getattr(dataset, "target_transform", None) is not None:
+        return None
+    try:
+        labels = as_labels(dataset.targets)
+    except (AttributeError, AdaptError):
+        return None
+    return labels if labels.ndim and len(labels) == len(dataset) else None

@@ -1,4 +1,4 @@
-"""Digits: MNIST, USPS, SVHN, MNIST-M, Synthetic Digits and three embedded domains, in any pairing."""
+"""Digits: MNIST, USPS, SVHN, two kinds of MNIST-M, Synthetic Digits and three embedded domains, in any pairing."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.io import loadmat
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.datasets import MNIST, SVHN, USPS
 from torchvision.transforms.v2 import functional
 
 from adapt.data.base import DomainDataModule, Split
+from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.optdigits import optdigits
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
 
 _EMBEDDED = ("optdigits", "optdigits_photo", "optdigits_inverted")
-_COLOUR = ("svhn", "mnist_m", "syn", "optdigits_photo", "optdigits_inverted")
-# Training file, test file, instructions; `mnist_m` looks for its own.
+_MNIST_M = ("mnist_m", "mnist_m_gray")
+_COLOUR = ("svhn", *_MNIST_M, "syn", "optdigits_photo", "optdigits_inverted")
+# Training file, test file, instructions; those of MNIST-M look for their own.
 _FILES: dict[str, tuple[str, str, str]] = {
     "mnist": (
         "MNIST/raw/train-images-idx3-ubyte",
@@ -47,9 +49,9 @@ _CHUNK = 4096
 
 
 class Digits(DomainDataModule):
-    """Ten digits in eight domains: `mnist`, `usps`, `svhn`, `mnist_m`, `syn`, and three that need no file.
+    """Ten digits in nine domains: `mnist`, `usps`, `svhn`, `mnist_m`, `mnist_m_gray`, `syn`, and three without a file.
 
-    The embedded `optdigits`, `optdigits_photo` and `optdigits_inverted` are described in `adapt.data.optdigits`.
+    The two of MNIST-M are described in `adapt.data.mnist_m`, the three embedded ones in `adapt.data.optdigits`.
     A domain is one tensor of bytes in memory, resized once with antialiasing; batches are scaled to [−1, 1] on the
     device. Test sets are the official ones; validation is held out of the training sets.
 
@@ -59,13 +61,15 @@ class Digits(DomainDataModule):
         image_size: Side of the square images, in pixels.
         channels: 1 (colour becomes gray) or 3 (gray is replicated); by default 3 if any of the domains is colour.
         download: Fetch MNIST, USPS and SVHN with torchvision where they are missing.
+        augmentation: Module from images in [0, 1] to changed ones, such as `Augmentation`; both domains' training
+            batches pass through it. None changes nothing.
         **kwargs: See `DomainDataModule`.
 
     Raises:
         AdaptError: An argument is out of range; at setup, a file is missing or cannot be read.
     """
 
-    known_domains = (*_TORCHVISION, "svhn", "mnist_m", "syn", *_EMBEDDED)
+    known_domains = (*_TORCHVISION, "svhn", *_MNIST_M, "syn", *_EMBEDDED)
     class_names = tuple("0123456789")
 
     def __init__(
@@ -75,6 +79,7 @@ class Digits(DomainDataModule):
         image_size: int = 28,
         channels: int | None = None,
         download: bool = False,
+        augmentation: nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(source, target, **kwargs)
@@ -84,24 +89,24 @@ class Digits(DomainDataModule):
             raise AdaptError(f"Expected 1 or 3 channels (or null, to choose by the domains), found {channels}.")
         self.names = [*self.sources, self.target]
         self.channels = channels or (3 if any(name in _COLOUR for name in self.names) else 1)
-        self.image_size, self.download = image_size, download
+        self.image_size, self.download, self.augmentation = image_size, download, augmentation
         self.input_shape = (self.channels, image_size, image_size)
 
     def prepare_data(self) -> None:
         """Download what torchvision has, if asked to, and make MNIST-M where it is needed; once per machine."""
         if self.download:
             self.root.mkdir(parents=True, exist_ok=True)
-            wanted = {"mnist" if name == "mnist_m" else name for name in self.names}
+            wanted = {"mnist" if name in _MNIST_M else name for name in self.names}
             for train in (True, False):
                 for name in wanted & _TORCHVISION.keys():
                     _TORCHVISION[name](str(self.root), train=train, download=True)
                 if "svhn" in wanted:
                     SVHN(str(self.root), split="train" if train else "test", download=True)
-        if "mnist_m" in self.names:
+        for name in (name for name in self.names if name in _MNIST_M):
             # Here and not above: `python -m adapt.data.mnist_m` would find itself imported, and warn.
             from adapt.data import mnist_m
 
-            mnist_m.ensure(self.root)
+            mnist_m.ensure(self.root, name)
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """The official test set, or a share of the official training set."""
@@ -112,7 +117,17 @@ class Digits(DomainDataModule):
 
     def transform(self, x: Tensor) -> Tensor:
         """Bytes to floats in [−1, 1]."""
-        return (x / 255 - 0.5) / 0.5
+        return _normalised(x / 255)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment the parts of a training batch, on the device; what is evaluated comes alone, and stays as it is."""
+        if self.augmentation is None or isinstance(batch, Labelled | Unlabelled):
+            return super().on_after_batch_transfer(batch, dataloader_idx)
+        return type(batch)(*(part._replace(x=_normalised(self.augmentation(part.x / 255))) for part in batch))
+
+
+def _normalised(pixels: Tensor) -> Tensor:
+    return (pixels - 0.5) / 0.5
 
 
 # Two domains with two sets each, and as many again for pooled sources; a grid of hundreds of cells holds no more.
@@ -130,10 +145,10 @@ def _resized(root: Path, name: str, train: bool, size: int, channels: int) -> Te
 def _read(root: Path, name: str, train: bool) -> TensorDomain:
     if name in _EMBEDDED:
         return optdigits(name, train)
-    if name == "mnist_m":
+    if name in _MNIST_M:
         from adapt.data import mnist_m
 
-        return mnist_m.load(root, train)
+        return mnist_m.load(root, train, name)
     path = root / _FILES[name][not train]
     try:
         if name not in _TORCHVISION:
@@ -149,5 +164,8 @@ def _read(root: Path, name: str, train: bool) -> TensorDomain:
 def _read_mat(path: Path) -> TensorDomain:
     # SVHN and Synthetic Digits share the format; 10 stands for the digit 0 in the former.
     file = loadmat(path)
-    x, y = file["X"], file["y"].ravel().astype(np.int64) % 10
+    x, y = file["X"], file["y"].ravel()
+    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[2] not in (1, 3):
+        raise AdaptError(f"images X as bytes (height, width, colours, N) expected, {x.dtype} {x.shape} found")
+    y = np.where(y == 10, 0, y)
     return TensorDomain(torch.from_numpy(np.ascontiguousarray(x.transpose(3, 2, 0, 1))), torch.from_numpy(y))

@@ -148,12 +148,16 @@ def read_features(path: Path) -> FeatureFile:
             f"Expected features at {path}, could not read them ({type(error).__name__}: {error}). "
             "Remove the file and run `adapt features` again."
         ) from error
-    if found.features.ndim != 2 or len(found.features) != len(found.labels):
+    numbers = found.features.dtype.kind in "fiub" and found.labels.dtype.kind in "fiub"
+    if found.features.ndim != 2 or found.labels.ndim != 1 or len(found.features) != len(found.labels) or not numbers:
         raise AdaptError(
-            f"Expected features (N, d) and labels (N,) in {path}, found {found.features.shape} and "
-            f"{found.labels.shape}. Remove the file and run `adapt features` again."
+            f"Expected features (N, d) and labels (N,) in {path}, found {found.features.dtype} "
+            f"{found.features.shape} and {found.labels.dtype} {found.labels.shape}. "
+            "Remove the file and run `adapt features` again."
         )
-    return found
+    if found.class_names.ndim != 1:
+        raise AdaptError(f"Expected class_names as a list of names in {path}, found {found.class_names!r}.")
+    return found._replace(features=found.features.astype(np.float32, copy=False))
 
 
 @lru_cache(maxsize=8)

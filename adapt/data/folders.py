@@ -1,5 +1,7 @@
 """Image folders: any data set that lies as `<domain>/<class>/<image>`, such as PACS, Office-31 and Office-Home."""
 
+import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,10 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
+from adapt.data.images import image_files, is_hidden, open_image, warn_of_skipped
 from adapt.errors import AdaptError
 
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _EVALUATED_SHARE = 0.875
-
-
-class UnreadableImageError(AdaptError):
-    """An image that cannot be decoded.
-
-    A loader's worker hands its errors on as one text with the whole traceback; of that, this keeps the last line.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
 class ImageDomain(Dataset[tuple[Tensor, int]]):
@@ -47,21 +38,15 @@ class ImageDomain(Dataset[tuple[Tensor, int]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        path = self.files[index]
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except _BROKEN as error:
-            raise UnreadableImageError(
-                f"Expected an image at {path}, could not decode it ({error}). Replace or remove it."
-            ) from error
-        return self.transform(image), int(self.targets[index])
+        return self.transform(open_image(self.files[index])), int(self.targets[index])
 
 
 class ImageFolders(DomainDataModule):
     """Domains found on disk: `<root>/<dataset>/<domain>/<class>/<image>`, or `<domain>/images/<class>/<image>`.
 
-    Images are decoded, cropped and flipped in the loader's workers, travel as bytes, and are normalised on the device.
+    A class has every file below its folder that Pillow can decode (`adapt.data.images`), in linked folders too; what is
+    hidden is left out, and a warning names what else is. Images are decoded, cropped and flipped in the loader's
+    workers, travel as bytes, and are normalised on the device.
 
     By default each domain is cut into disjoint training, validation and test sets, the same for every seed. With
     `transductive`, as most published tables have it, the target is trained on (without labels), validated and tested
@@ -107,6 +92,7 @@ class ImageFolders(DomainDataModule):
         self.resize = round(image_size / _EVALUATED_SHARE) if resize is None else resize
         self.crop_scale, self.test_fraction, self.mean, self.std = crop_scale, test_fraction, mean, std
         self.input_shape = (3, image_size, image_size)
+        self._listings: dict[str, tuple[list[Path], Tensor]] = {}
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -118,8 +104,10 @@ class ImageFolders(DomainDataModule):
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise AdaptError(f"Expected crop_scale as 0 < smallest <= largest <= 1, found {list(self.crop_scale)}.")
-        if min(self.std) <= 0:
+        if not all(0 < value < math.inf for value in self.std):
             raise AdaptError(f"Expected positive standard deviations, found {list(self.std)}.")
+        if not all(map(math.isfinite, self.mean)):
+            raise AdaptError(f"Expected finite means, found {list(self.mean)}.")
         folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
         self.known_domains = image_domains(folder)
         self.check_domain(self.target)
@@ -128,7 +116,16 @@ class ImageFolders(DomainDataModule):
 
     def domain_classes(self, name: str) -> Sequence[str]:
         """The class folders of one domain, in alphabetical order."""
-        return [path.name for path in _folders(_class_root(self.root / self.dataset / name))]
+        names = [_class_name(folder) for folder in _class_folders(self.root / self.dataset / name)]
+        by_letters: dict[str, str] = {}
+        for found in names:
+            other = by_letters.setdefault(found.casefold(), found)
+            if other is not found:
+                raise AdaptError(
+                    f"Expected classes with different names in {name!r}, found {other!r} and {found!r}, which on other "
+                    "systems are one folder. Put their images together, or rename one."
+                )
+        return names
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
@@ -163,18 +160,28 @@ class ImageFolders(DomainDataModule):
         return v2.Compose([*steps, v2.PILToTensor()])
 
     def _listing(self, name: str) -> tuple[list[Path], Tensor]:
-        files: list[Path] = []
-        counts: list[int] = []
-        for folder in _folders(_class_root(self.root / self.dataset / name)):
-            found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _EXTENSIONS)
-            if not found:
-                raise AdaptError(
-                    f"Expected images of class {folder.name!r} in {folder}, found none. "
-                    "Add some, or remove the class from every domain."
-                )
-            files += found
-            counts.append(len(found))
-        return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        if name not in self._listings:
+            self._listings[name] = _images_by_class(self.root / self.dataset / name)
+        return self._listings[name]
+
+
+def _images_by_class(domain: Path) -> tuple[list[Path], Tensor]:
+    files: list[Path] = []
+    skipped: list[Path] = []
+    counts: list[int] = []
+    for folder in _class_folders(domain):
+        found, others = image_files(folder)
+        if not found:
+            named = f", but {others[0].name}" if others else ""
+            raise AdaptError(
+                f"Expected images of class {folder.name!r} in {folder}, found none{named}. "
+                "Add some, or remove the class from every domain."
+            )
+        files += found
+        skipped += others
+        counts.append(len(found))
+    warn_of_skipped(skipped, domain)
+    return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
 def image_domains(folder: Path) -> list[str]:
@@ -183,16 +190,22 @@ def image_domains(folder: Path) -> list[str]:
     Raises:
         AdaptError: There is none.
     """
-    found = [path.name for path in _folders(folder) if _folders(_class_root(path))]
+    found = [path.name for path in _folders(folder) if _class_folders(path)]
     if not found:
         raise AdaptError(f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset.")
     return found
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(part for part in path.iterdir() if part.is_dir() and not part.name.startswith("."))
+    return sorted((part for part in path.iterdir() if part.is_dir() and not is_hidden(part.name)), key=_class_name)
 
 
-def _class_root(domain: Path) -> Path:
+def _class_folders(domain: Path) -> list[Path]:
+    folders = _folders(domain)
     # Office-31 as its authors pack it keeps the classes one folder deeper.
-    return domain / "images" if [part.name for part in _folders(domain)] == ["images"] else domain
+    return _folders(folders[0]) if [folder.name for folder in folders] == ["images"] else folders
+
+
+def _class_name(folder: Path) -> str:
+    # An é may be one sign or two: systems differ in how they write it.
+    return unicodedata.normalize("NFC", folder.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from adapt.data.views import LabelledView
 from adapt.errors import AdaptError
@@ -59,6 +59,17 @@ class CycledSampler(DistributedSampler[Any]):
                 yield from order[at : at + self.batch_size]
 
 
+class FixedOrder(CycledSampler, SequentialSampler):
+    """The same order in every epoch, for Lightning's `overfit_batches`.
+
+    Lightning puts a sequential sampler in the place of any other, which would see the classes one after the other, and
+    knows no way to build our loader anew.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Keep the first epoch's order."""
+
+
 class DomainLoader(DataLoader[Any]):
     """A training loader that a checkpoint can stop in the middle of an epoch and continue.
 
@@ -67,11 +78,20 @@ class DomainLoader(DataLoader[Any]):
         sampler: The order.
         num_workers: Worker processes.
         pin_memory: Copy batches into page-locked memory, for faster transfer to a GPU.
+        per_epoch: Batches after which the trainer begins a new epoch; None for all of the sampler's.
     """
 
-    def __init__(self, view: LabelledView, sampler: CycledSampler, num_workers: int, pin_memory: bool) -> None:
+    def __init__(
+        self,
+        view: LabelledView,
+        sampler: CycledSampler,
+        num_workers: int,
+        pin_memory: bool,
+        per_epoch: int | None = None,
+    ) -> None:
         self.order = sampler
         self.yielded = 0
+        self.per_epoch = sampler.num_batches if per_epoch is None else per_epoch
         super().__init__(
             view,
             batch_size=sampler.batch_size,
@@ -92,7 +112,7 @@ class DomainLoader(DataLoader[Any]):
 
     def state_dict(self) -> dict[str, int]:
         """Batches of this epoch that were handed out."""
-        return {"batches": self.yielded % self.order.num_batches}
+        return {"batches": self.yielded % self.per_epoch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue the next epoch after the given number of batches."""

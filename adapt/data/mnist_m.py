@@ -1,4 +1,7 @@
-"""MNIST-M: read as its authors distribute it, or made from MNIST and BSDS500 by their recipe."""
+"""MNIST-M: read as its authors distribute it, or made from MNIST and BSDS500 as the published images are.
+
+Two domains: `mnist_m` is the published recipe, `mnist_m_gray` a formula that is often taken for it.
+"""
 
 import argparse
 import hashlib
@@ -28,7 +31,8 @@ INSTRUCTIONS = (
     "BSDS500's photographs into <root>/bsds500/train (or <root>/BSR/BSDS500/data/images/train, as its archive has "
     "them) beside MNIST in <root>/MNIST/raw, from which it is made."
 )
-_SIZE = 28
+_SIDE = 32  # of a published image; the digit, 28 pixels high, lies in its middle
+_LABELS = tuple("0123456789")
 _PHOTOS = (Path("bsds500/train"), Path("BSR/BSDS500/data/images/train"))
 _MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -37,25 +41,42 @@ _MNIST_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 _ARRAYS = ("train_x", "train_y", "test_x", "test_y")
-_RECIPE = "1"
+# What a generated file was made by; a change of what `blend` draws has to change it.
+_RECIPES = {"mnist_m": "2 inverted strokes in 32x32", "mnist_m_gray": "1 gray difference in 28x28"}
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-def blend(digits: Bytes, photos: list[Bytes], seed: int, message: str = "MNIST-M") -> Bytes:
-    """|photo crop − digit| per channel, each digit on a random crop of a random photograph.
+def blend(digits: Bytes, photos: list[Bytes], seed: int, gray: bool = False, message: str = "MNIST-M") -> Bytes:
+    """Each digit on a random crop of a random photograph, as in the published images or as in the paper's formula.
 
-    DANN, §5.2.4 (https://jmlr.org/papers/v17/15-239.html). A widespread script (tf-dann) binarises the digits first;
-    the paper does not, and neither does this.
+    Paper: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016, §5.2.4
+    (https://jmlr.org/papers/v17/15-239.html).
+
+    The paper writes |photo − digit| per channel. The images that its authors distribute are that of the *binarised*
+    digit: wherever the digit is above 0 the photograph is inverted, 255 − photo, and elsewhere it is untouched. They
+    are 32×32 with the 28×28 digit in the middle. `gray` takes the formula at its word, with the digit's gray values and
+    without a margin: a stroke's soft edge is then a step towards gray and no inversion. Other images, an easier task.
 
     Args:
         digits: `(N, 28, 28)`.
-        photos: Photographs `(H, W, 3)`, each at least as large as a digit.
+        photos: Photographs `(H, W, 3)`, each at least as large as an image.
         seed: Seed of photographs and crops.
+        gray: The gray difference instead of the published recipe.
         message: Title of the progress bar.
 
     Returns:
-        Images `(N, 3, 28, 28)`.
+        Images `(N, 3, 32, 32)`; `(N, 3, 28, 28)` for `gray`.
+
+    Raises:
+        AdaptError: A photograph is smaller than an image.
     """
+    if not gray:
+        margin = (_SIDE - digits.shape[1]) // 2
+        # After this the formula below is the published one: |photo − 255| is the inverted photograph.
+        digits = np.pad(np.where(digits > 0, 255, 0).astype(np.uint8), ((0, 0), (margin, margin), (margin, margin)))
+    smallest = min(min(photo.shape[:2]) for photo in photos)
+    if smallest < digits.shape[1]:
+        raise AdaptError(f"Expected photographs of at least {digits.shape[1]} pixels a side, found one of {smallest}.")
     generator = np.random.default_rng(seed)
     chosen = generator.integers(len(photos), size=len(digits))
     # Fractions rather than positions, because the photographs differ in size.
@@ -70,59 +91,73 @@ def blend(digits: Bytes, photos: list[Bytes], seed: int, message: str = "MNIST-M
     return out
 
 
-def load(root: Path, train: bool) -> TensorDomain:
+def load(root: Path, train: bool, domain: str = "mnist_m") -> TensorDomain:
     """The training or the test set: the published files if they lie under `root`, else the generated ones.
+
+    Args:
+        root: The data root.
+        train: The training set, else the test set.
+        domain: `mnist_m`, or `mnist_m_gray`, which nobody published.
 
     Raises:
         AdaptError: Neither the published files nor what to make them from lies there, or one of them is corrupt.
     """
     part = "train" if train else "test"
-    if (root / "mnist_m" / f"mnist_m_{part}_labels.txt").exists():
-        return _read_published(root / "mnist_m", part)
-    path = ensure(root)
+    path = ensure(root, domain)
+    if path.is_dir():
+        return _read_published(path, part)
     with np.load(path) as file:
         return TensorDomain(torch.from_numpy(file[f"{part}_x"]), torch.from_numpy(file[f"{part}_y"]))
 
 
-def ensure(root: Path) -> Path:
+def ensure(root: Path, domain: str = "mnist_m") -> Path:
     """Where the images lie: the published folder, or the generated file, which is made if it is not there.
 
-    The file is `<root>/mnist_m/adapt_generated.npz`, or below the user's cache folder where the root is read-only.
-    A file that is corrupt, or was made from other photographs or digits, is made again.
+    The file is `<root>/mnist_m/adapt_<domain>.npz`, or below the user's cache folder where the root is read-only.
+    A file that is corrupt, or was made by another recipe or from other photographs or digits, is made again.
+
+    Args:
+        root: The data root.
+        domain: `mnist_m` or `mnist_m_gray`.
 
     Raises:
         AdaptError: Neither the published files nor what to make them from lies there.
     """
-    if (root / "mnist_m" / "mnist_m_train_labels.txt").exists():
-        return root / "mnist_m"
+    folder = root / "mnist_m"
+    if domain == "mnist_m" and any((folder / f"mnist_m_{part}_labels.txt").exists() for part in ("train", "test")):
+        return folder
     ingredients = [*_photo_paths(root), *(root / "MNIST" / "raw" / name for name in _MNIST_FILES)]
-    beside = root / "mnist_m" / "adapt_generated.npz"
+    beside = folder / f"adapt_{domain}.npz"
     missing = [path for path in ingredients if not path.exists()]
     if missing or not _photo_paths(root):
-        if _made_from(beside) is not None:
+        if (_made_from(beside) or "").startswith(_RECIPES[domain]):
             return beside
         lacking = missing[0] if missing else root / _PHOTOS[0]
-        raise AdaptError(f"Expected MNIST-M under {root / 'mnist_m'}, found neither it nor {lacking}. {INSTRUCTIONS}")
-    mark = _mark(ingredients)
-    cached = _cache_folder() / f"mnist_m_{mark[:12]}.npz"
+        raise AdaptError(f"Expected MNIST-M under {folder}, found neither it nor {lacking}. {INSTRUCTIONS}")
+    mark = _mark(domain, ingredients)
+    cached = _cache_folder() / f"{domain}_{mark[-12:]}.npz"
     for path in (beside, cached):
         if _made_from(path) == mark:
             return path
     for path in (beside, cached):
         if _writable(path.parent):
-            return generate(root, path)
+            return generate(root, path, domain)
     raise AdaptError(
-        f"Expected to write MNIST-M (165 MB) to {beside} or {cached}, but may write to neither. "
+        f"Expected to write MNIST-M (215 MB) to {beside} or {cached}, but may write to neither. "
         "Set XDG_CACHE_HOME to a folder that you may write to."
     )
 
 
-def generate(root: Path, path: Path) -> Path:
+def generate(root: Path, path: Path, domain: str = "mnist_m") -> Path:
     """Make both sets from MNIST and BSDS500 below `root`, and write them to `path` in one step.
 
     Args:
         root: The data root.
-        path: The file to write, 165 MB.
+        path: The file to write: 215 MB, `mnist_m_gray` 165 MB.
+        domain: `mnist_m` or `mnist_m_gray`.
+
+    Raises:
+        AdaptError: MNIST or the photographs are not there, or a photograph is broken or too small.
     """
     sources = _photo_paths(root)
     missing = [p for p in (root / "MNIST" / "raw" / name for name in _MNIST_FILES) if not p.exists()]
@@ -133,10 +168,10 @@ def generate(root: Path, path: Path) -> Path:
     arrays: dict[str, NDArray[np.generic]] = {}
     for seed, part in enumerate(("train", "test")):
         digits = MNIST(str(root), train=part == "train")
-        arrays[f"{part}_x"] = blend(digits.data.numpy(), photos, seed, f"MNIST-M {part}")
+        arrays[f"{part}_x"] = blend(digits.data.numpy(), photos, seed, domain == "mnist_m_gray", f"MNIST-M {part}")
         arrays[f"{part}_y"] = digits.targets.numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    mark = _mark([*sources, *(root / "MNIST" / "raw" / name for name in _MNIST_FILES)])
+    mark = _mark(domain, [*sources, *(root / "MNIST" / "raw" / name for name in _MNIST_FILES)])
     # A run that reads while another writes must find the whole file or none.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -148,10 +183,10 @@ def generate(root: Path, path: Path) -> Path:
     return path
 
 
-def _mark(ingredients: list[Path]) -> str:
+def _mark(domain: str, ingredients: list[Path]) -> str:
     # Names and sizes, not contents: it is asked on every load.
-    facts = [_RECIPE, *(f"{path.name}:{path.stat().st_size}" for path in ingredients)]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    facts = "\n".join(f"{path.name}:{path.stat().st_size}" for path in ingredients)
+    return f"{_RECIPES[domain]}, {hashlib.sha256(facts.encode()).hexdigest()}"
 
 
 def _made_from(path: Path) -> str | None:
@@ -196,22 +231,23 @@ def _read_photo(path: Path) -> Bytes:
         raise AdaptError(
             f"Expected a photograph at {path}, could not decode it ({error}). Download it again."
         ) from error
-    if min(photo.shape[:2]) < _SIZE:
-        raise AdaptError(f"Expected photographs of at least {_SIZE} pixels a side, found {photo.shape[:2]} at {path}.")
     return photo
 
 
 def _read_published(folder: Path, part: str) -> TensorDomain:
     labels = folder / f"mnist_m_{part}_labels.txt"
+    if not labels.exists():
+        raise AdaptError(f"Expected {labels} beside the other set's labels, found nothing there. {INSTRUCTIONS}")
     images, targets = [], []
-    for number, line in enumerate(labels.read_text().splitlines(), 1):
+    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
-        try:
-            name, label = line.split()
-            targets.append(int(label))
-        except ValueError:
-            raise AdaptError(f"Expected 'name label' in {labels}, found {line!r} in line {number}.") from None
+        name, _, label = line.strip().partition(" ")
+        if label.strip() not in _LABELS:
+            raise AdaptError(
+                f"Expected 'name label' in {labels}, with a label from 0 to 9, found {line!r} in line {number}."
+            )
+        targets.append(int(label))
         images.append(_read_photo(folder / f"mnist_m_{part}" / name))
     if len({image.shape for image in images}) != 1:
         raise AdaptError(f"Expected images of one size in {folder / f'mnist_m_{part}'}, found several, or none at all.")
@@ -228,12 +264,15 @@ def _preview(images: Bytes, picture: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """`python -m adapt.data.mnist_m`: generate MNIST-M, and say where it lies."""
     parser = argparse.ArgumentParser(prog="python -m adapt.data.mnist_m", description="Make MNIST-M.")
+    parser.add_argument("--domain", choices=_RECIPES, default="mnist_m", help="the published recipe, or the gray one")
     parser.add_argument("--root", type=Path, default=data_root())
     parser.add_argument("--out", type=Path, help="the file to write (.npz); by default where adapt looks for it")
     parser.add_argument("--preview", type=Path, help="a picture of the first 64 images")
     options = parser.parse_args(arguments)
     try:
-        path = generate(options.root, options.out) if options.out else ensure(options.root)
+        path = (
+            generate(options.root, options.out, options.domain) if options.out else ensure(options.root, options.domain)
+        )
     except AdaptError as error:
         sys.exit(str(error))
     print(f"MNIST-M lies in {path}")

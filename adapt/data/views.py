@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, default_collate
 
 from adapt.data.batches import Labelled, Unlabelled
+from adapt.data.labels import SampleError, as_labels, class_indices
 from adapt.errors import AdaptError
 
 
@@ -15,14 +17,20 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
     """A labelled domain in memory, fetched a whole batch at a time.
 
     Args:
-        x: Inputs `(N, ...)`; images as uint8 `(N, C, H, W)`, so that a domain is as small as it can be.
+        x: Inputs `(N, ...)`, a tensor or an array; images as uint8 `(N, C, H, W)`, so that a domain is as small as it
+            can be.
         y: Class indices `(N,)`.
+
+    Raises:
+        AdaptError: They are no numbers, or not as many.
     """
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
-        if len(x) != len(y):
-            raise AdaptError(f"Expected one label per sample, found {len(x)} samples and {len(y)} labels.")
-        self.x, self.y = x, y.long()
+        # Labels stay what they are: whoever reads them knows whose they are, and refuses the wrong ones by that name.
+        self.x, self.y = as_inputs(x), as_labels(y)
+        if self.y.ndim == 0 or len(self.x) != len(self.y):
+            found = f"{len(self.x)} samples and {self.y.numel() if self.y.ndim == 0 else len(self.y)} labels"
+            raise AdaptError(f"Expected one label per sample, found {found}.")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -35,16 +43,52 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
         return self.x[at], self.y[at]
 
 
-def fetch(dataset: Dataset[Any], indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`."""
+def as_inputs(values: Any) -> Tensor:
+    """Inputs as a tensor: of arrays also those that torch takes no view of (strides below zero, other byte orders).
+
+    Raises:
+        SampleError: They are no numbers.
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
+    except (TypeError, ValueError) as error:
+        raise SampleError(f"Expected inputs as tensors or arrays of numbers, found {type(values).__name__}.") from error
+
+
+def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`.
+
+    Raises:
+        SampleError: A sample is no pair of an input and a label, or they cannot be put into one batch.
+    """
     many = getattr(dataset, "__getitems__", None)
     batch = many(indices) if many else [dataset[i] for i in indices]
-    if not isinstance(batch, list):
-        x, y = batch
-        return x, torch.as_tensor(y).long()
+    pairs = batch if isinstance(batch, list) else [batch]
+    if odd := [pair for pair in pairs if not isinstance(pair, tuple | list) or len(pair) != 2]:
+        length = f" of {len(odd[0])}" if isinstance(odd[0], tuple | list | dict) else ""
+        raise SampleError(f"Expected samples (x, y), found a {type(odd[0]).__name__}{length}: return pairs of the two.")
+    if batch is not pairs:
+        return as_inputs(batch[0]), as_labels(batch[1])
     # Not collated as pairs: pooled domains may differ in whether a label is a tensor or a number.
     inputs, labels = zip(*batch, strict=True)
-    return default_collate(list(inputs)), torch.tensor([int(label) for label in labels])
+    return _stacked(inputs), as_labels(labels)
+
+
+def _stacked(inputs: Sequence[Any]) -> Tensor:
+    try:
+        x = default_collate([as_inputs(value) if isinstance(value, np.ndarray) else value for value in inputs])
+    except (TypeError, ValueError, RuntimeError):
+        x = None
+    if isinstance(x, Tensor):
+        return x
+    kinds = {f"{type(value).__name__} {tuple(getattr(value, 'shape', ()))}".removesuffix(" ()") for value in inputs}
+    raise SampleError(
+        f"Expected inputs as tensors or arrays of one shape, found {', '.join(sorted(kinds)[:3])}. Let the dataset "
+        "bring them to one (pictures: torchvision's Resize and PILToTensor)."
+    )
 
 
 def pool(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
@@ -73,24 +117,38 @@ class LabelledView(Dataset[Labelled]):
     Args:
         dataset: The samples.
         positions: Where each of them stands in its training set, if it is a part of one.
+        num_classes: Number of classes K; None leaves the labels unchecked.
+        where: Whose samples they are, for the message.
     """
 
-    def __init__(self, dataset: Dataset[Any], positions: Sequence[int] | None = None) -> None:
-        self.dataset = dataset
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        positions: Sequence[int] | None = None,
+        num_classes: int | None = None,
+        where: str = "the dataset",
+    ) -> None:
+        self.dataset, self.num_classes, self.where = dataset, num_classes, where
         self.positions = None if positions is None else torch.as_tensor(positions)
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
 
-    def __getitems__(self, indices: Sequence[int]) -> Labelled:
+    def read(self, indices: Sequence[int]) -> Labelled:
+        """The samples, once their labels are class indices."""
         x, y = fetch(self.dataset, indices)
+        if self.num_classes is not None:
+            y = class_indices(y, self.num_classes, self.where, indices)
         at = torch.as_tensor(indices)
         return Labelled(x, y, at if self.positions is None else self.positions[at])
+
+    def __getitems__(self, indices: Sequence[int]) -> Labelled:
+        return self.read(indices)
 
 
 class UnlabelledView(LabelledView):
     """Batches of `Unlabelled`: the only way in which target training data leaves a datamodule by default."""
 
     def __getitems__(self, indices: Sequence[int]) -> Unlabelled:  # type: ignore[override]  # strips the label
-        x, _ = fetch(self.dataset, indices)
-        return Unlabelled(x, torch.as_tensor(indices))
+        x, _, index = self.read(indices)
+        return Unlabelled(x, index)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from adapt.density_ratio.gaussian import bandwidth_of, double_pair, gaussians
 from adapt.errors import AdaptError
+from adapt.extras import optional
 
 _TARGETS_AT_ONCE = 1000
 
@@ -72,11 +73,7 @@ def solver() -> ModuleType:
     Raises:
         AdaptError: It is not installed.
     """
-    try:
-        import osqp
-    except ImportError as error:
-        raise AdaptError("Kernel mean matching needs the solver OSQP: pip install -e '.[kmm]'.") from error
-    module: ModuleType = osqp
+    module: ModuleType = optional("osqp", "the solver OSQP", "kmm", "Kernel mean matching")
     return module
 
 

@@ -74,6 +74,33 @@ class RandomIntensity(nn.Module):
         return x + self.gain * gain * (x - mean) + self.offset * offset * std
 
 
+class RandomInversion(nn.Module):
+    """Turn some images into their negatives: of two digits that differ in polarity alone, a network learns one.
+
+    An image keeps its range, whatever the data is normalised to: its darkest value becomes its brightest.
+
+    Args:
+        rate: Probability of each image.
+
+    Raises:
+        AdaptError: It is no probability.
+    """
+
+    def __init__(self, rate: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= rate <= 1:
+            raise AdaptError(f"RandomInversion expects a rate between 0 and 1, found {rate}.")
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images of the same shape `(N, C, H, W)`."""
+        if self.rate == 0:  # draws nothing, so that chains without it keep their random numbers
+            return x
+        inverted = torch.rand(len(x), 1, 1, 1, device=x.device) < self.rate
+        middle = x.amin((1, 2, 3), keepdim=True) + x.amax((1, 2, 3), keepdim=True)
+        return torch.where(inverted, middle - x, x)
+
+
 class Cutout(nn.Module):
     """Paint one square of each image with the image's mean colour.
 
@@ -138,7 +165,7 @@ class FeatureDropout(nn.Module):
 
 
 class Augmentation(nn.Module):
-    """A chain of the changes above: geometry, intensity, cutout and noise for images, dropout and noise for vectors.
+    """A chain of the changes above: dropout and noise for vectors, the others and noise for images.
 
     Every sample has its own draws from torch's generator, so that a continued run repeats them. The chain acts
     wherever it is called, in training mode or not. No image is flipped: a mirrored digit is another thing.
@@ -154,6 +181,7 @@ class Augmentation(nn.Module):
         noise: Standard deviation of the noise, in those of `GaussianNoise`.
         dropout: Probability of replacing a feature of a vector by its mean.
         padding: What lies beyond a moved image's edge.
+        inversion: Probability of turning an image into its negative.
 
     Raises:
         AdaptError: A magnitude is negative; later, inputs that are neither images nor vectors.
@@ -171,11 +199,13 @@ class Augmentation(nn.Module):
         noise: float = 0.0,
         dropout: float = 0.0,
         padding: Literal["border", "reflection", "zeros"] = "border",
+        inversion: float = 0.0,
     ) -> None:
         super().__init__()
         noisy = GaussianNoise(noise)
         affine = RandomAffine(rotation, scale, shear, translation, padding)
-        self.image = nn.Sequential(affine, RandomIntensity(gain, offset), Cutout(cutout), noisy)
+        intensity = [RandomInversion(inversion), RandomIntensity(gain, offset)]
+        self.image = nn.Sequential(affine, *intensity, Cutout(cutout), noisy)
         self.vector = nn.Sequential(FeatureDropout(dropout), noisy)
 
     @torch.no_grad()

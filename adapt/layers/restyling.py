@@ -1,5 +1,6 @@
 """Pictures that show one image in the style of another."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -69,7 +70,9 @@ def restyle(
         raise AdaptError(
             f"restyle expects layers out of the network's {network.layers}, found {content_layer} and {chosen}."
         )
-    if steps < 1 or rate <= 0 or min(style_weight, content_weight, smoothness) < 0:
+    # Put so that NaN, which is neither below nor above anything, is refused too.
+    weights = (style_weight, content_weight, smoothness)
+    if steps < 1 or not 0 < rate < math.inf or not all(0 <= weight < math.inf for weight in weights):
         raise AdaptError(
             "restyle expects steps of at least 1, rate above 0 and weights of at least 0, "
             f"found {steps}, {rate} and {style_weight}, {content_weight}, {smoothness}."

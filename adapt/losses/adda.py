@@ -4,8 +4,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from adapt.losses.domain_adversarial import one_logit
+from adapt.losses.inputs import in_full_precision
 
 
+@in_full_precision
 def adda(target_logits: Tensor) -> Tensor:
     """Cross-entropy of the target against the source's domain label, mean log(1 + e^{−t}).
 

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 
 
+@in_full_precision
 def safn(source: Tensor, target: Tensor, *, step: float = 1.0) -> Tensor:
     """Stepwise adaptive feature norm, (1/N) Σ_i (‖f_i‖ − r_i)² of each domain, with r_i = ‖f_i‖ + step detached.
 
@@ -28,6 +29,7 @@ def safn(source: Tensor, target: Tensor, *, step: float = 1.0) -> Tensor:
     return within_source + within_target
 
 
+@in_full_precision
 def hafn(source: Tensor, target: Tensor, *, radius: float = 25.0) -> Tensor:
     """Hard adaptive feature norm, ((1/N) Σ_i ‖f_i‖ − R)² of each domain.
 

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 
+@in_full_precision
 def bnm(logits: Tensor) -> Tensor:
     """Negative nuclear norm of the batch's predictions, −‖P‖_* / B, with P the softmax.
 
@@ -24,7 +26,5 @@ def bnm(logits: Tensor) -> Tensor:
         AdaptError: `logits` is no matrix or is empty.
     """
     p = class_logits("bnm", logits).softmax(1)
-    # No half precision: it has no singular values.
-    with torch.autocast(p.device.type, enabled=False):
-        singular: Tensor = torch.linalg.svdvals(p)
+    singular: Tensor = torch.linalg.svdvals(p)
     return -singular.sum() / len(p)

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 
 
+@in_full_precision
 def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
     """Sum of the squared k largest singular values of each domain's features, Σ_{i≤k} (σ²_s,i + σ²_t,i).
 
@@ -28,6 +29,5 @@ def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
     most = min(len(source), len(target), source.shape[1])
     if not 1 <= k <= most:
         raise AdaptError(f"bsp expects k between 1 and the {most} singular values of these features, found {k}.")
-    with torch.autocast(source.device.type, enabled=False):
-        values = torch.cat([torch.linalg.svdvals(x)[:k] for x in (source, target)])
+    values = torch.cat([torch.linalg.svdvals(x)[:k] for x in (source, target)])
     return values.square().sum()

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 
 
+@in_full_precision
 def bss(features: Tensor, *, k: int = 1) -> Tensor:
     """Sum of the squared k smallest singular values of a batch of features, Σ_{i≤k} σ²_{−i}.
 
@@ -30,6 +31,5 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
         raise AdaptError(
             f"bss expects k between 1 and the {min(features.shape)} singular values of these features, found {k}."
         )
-    with torch.autocast(features.device.type, enabled=False):
-        values: Tensor = torch.linalg.svdvals(full_precision(features))
+    values: Tensor = torch.linalg.svdvals(features)
     return values[-k:].square().sum()

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair, full_precision
+from adapt.losses.inputs import feature_pair, full_precision, in_full_precision
 
 
 def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -45,8 +45,9 @@ def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor]
     return (features @ of_features) * (probabilities @ of_classes) / math.sqrt(of_features.shape[1])
 
 
-def entropy_weights(source_logits: Tensor, target_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights 1 + e^{−H(p)} of each sample, H in nats, divided by their mean over both domains; detached.
+@in_full_precision
+def entropy_weights(source_logits: Tensor, target_logits: Tensor, *, gradient: bool = False) -> tuple[Tensor, Tensor]:
+    """Weights 1 + e^{−H(p)} of each sample, H in nats, divided by their mean over both domains.
 
     CDAN+E, Long et al. 2018, https://arxiv.org/abs/1705.10667: samples that are classified with certainty weigh up to
     twice as much as the others. Normalised over both domains jointly (TLlib; the authors' code normalises each apart).
@@ -54,6 +55,8 @@ def entropy_weights(source_logits: Tensor, target_logits: Tensor) -> tuple[Tenso
     Args:
         source_logits: Class logits `(N, K)`.
         target_logits: Class logits `(M, K)`; N ≠ M is allowed.
+        gradient: Whether a gradient passes through each sample's 1 + e^{−H(p)}; the mean is constant, as in the
+            authors' code, which also reverses that gradient, and this function does not.
 
     Returns:
         Weights `(N,)` and `(M,)`, whose N + M values have mean 1.
@@ -62,7 +65,8 @@ def entropy_weights(source_logits: Tensor, target_logits: Tensor) -> tuple[Tenso
         AdaptError: A tensor is no matrix or is empty, or the class counts differ.
     """
     source, target = feature_pair("entropy_weights", source_logits, target_logits, minimum=1)
-    log_p = log_softmax(torch.cat([source, target]).detach(), dim=1)
+    logits = torch.cat([source, target])
+    log_p = log_softmax(logits if gradient else logits.detach(), dim=1)
     raw = 1 + (log_p.exp() * log_p).sum(1).exp()
-    weights = raw / raw.mean()
+    weights = raw / raw.mean().detach()
     return weights[: len(source)], weights[len(source) :]

@@ -4,11 +4,13 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 _EPSILON = 0.001
 
 
+@in_full_precision
 def charbonnier_entropy(logits: Tensor, *, eta: float = 2.0) -> Tensor:
     """Mean Charbonnier penalty of the softmax's entropy, (1/M) Σ_j (H_j² + 0.001²)^η, H_j = −Σ_k p_jk log p_jk.
 

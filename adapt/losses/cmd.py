@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 from adapt.losses.squash import Squash, bounded
 
 
+@in_full_precision
 def cmd(
     source: Tensor,
     target: Tensor,

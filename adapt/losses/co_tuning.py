@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from adapt.errors import AdaptError
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 _STEPS = 60
 
 
+@in_full_precision
 def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
     """Cross-entropy of the source head's predictions against translated labels, −(1/N) Σ_i Σ_s p_is log q_is.
 
@@ -37,6 +39,7 @@ def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits, soft_labels.to(logits.dtype))
 
 
+@in_full_precision
 def category_relationship(logits: Tensor, y: Tensor, num_classes: int, *, temperature: float = 1.0) -> Tensor:
     """What a source classifier thinks of each target class, p(y_s | y_t) = mean of softmax(z_i / T) over y_i = y_t.
 
@@ -67,6 +70,7 @@ def category_relationship(logits: Tensor, y: Tensor, num_classes: int, *, temper
     return torch.where(count > 0, member.T @ probabilities / count.clamp(min=1), uniform)
 
 
+@in_full_precision
 def calibration_temperature(logits: Tensor, y: Tensor, *, lowest: float = 0.1, highest: float = 10.0) -> float:
     """The temperature T that minimises the cross-entropy of z / T on held-out samples.
 

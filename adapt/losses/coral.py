@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 
 
+@in_full_precision
 def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "paper") -> Tensor:
     """Distance between the domains' covariances, ‖C_s − C_t‖²_F / (4d²), each C with n − 1.
 
-    Deep CORAL, Sun & Saenko 2016, https://arxiv.org/abs/1607.01719.
+    Deep CORAL, Sun & Saenko 2016, https://arxiv.org/abs/1607.01719. With more features than samples the norm comes from
+    the samples' Gram matrices, in O((N + M)² d): the same value up to rounding.
 
     Args:
         source: Features `(N, d)`.
@@ -28,12 +30,24 @@ def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "
         AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, or an unknown scale.
     """
     source, target = feature_pair("coral", source, target)
-    covariance_gap = (covariance(source) - covariance(target)).square().mean()
+    covariance_gap = _squared_gap(source, target) / source.shape[1] ** 2
     if scale == "paper":
         return covariance_gap / 4
     if scale == "mean":
         return covariance_gap + (source.mean(0) - target.mean(0)).square().mean()
     raise AdaptError(f"scale expects 'paper' or 'mean', found {scale!r}.")
+
+
+def _squared_gap(source: Tensor, target: Tensor) -> Tensor:
+    """‖C_s − C_t‖²_F, from whichever matrices are the smaller."""
+    if len(source) + len(target) > source.shape[1]:
+        return (covariance(source) - covariance(target)).square().sum()
+    # ⟨AᵀA, BᵀB⟩ = ‖A Bᵀ‖²: Gram matrices of the samples stand for covariances of many features.
+    a, b, n, m = source - source.mean(0), target - target.mean(0), len(source) - 1, len(target) - 1
+    within = (a @ a.T).square().sum() / n**2 + (b @ b.T).square().sum() / m**2
+    gap: Tensor = within - 2 * (a @ b.T).square().sum() / (n * m)
+    # Where the covariances agree, rounding may leave the difference below 0.
+    return gap.clamp_min(0)
 
 
 def covariance(x: Tensor) -> Tensor:

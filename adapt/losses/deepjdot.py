@@ -7,10 +7,12 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair, full_precision
+from adapt.extras import optional
+from adapt.losses.inputs import feature_pair, full_precision, in_full_precision
 from adapt.losses.kernels import squared_distances_between
 
 
+@in_full_precision
 def deepjdot(
     source: Tensor,
     target: Tensor,
@@ -73,9 +75,5 @@ def pot() -> ModuleType:
     Raises:
         AdaptError: It is not installed.
     """
-    try:
-        import ot
-    except ImportError as error:
-        raise AdaptError("Optimal transport needs POT (Python Optimal Transport): pip install -e '.[ot]'.") from error
-    module: ModuleType = ot
+    module: ModuleType = optional("ot", "POT (Python Optimal Transport)", "ot", "Optimal transport")
     return module

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 
 
+@in_full_precision
 def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tensor:
     """Squared differences of feature maps, weighted by channel, Σ_c a_c · mean_{n,q} (F_ncq − F⁰_ncq)².
 
@@ -29,7 +30,7 @@ def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tenso
             f"delta expects feature maps (N, C, ...) of one layer and the same inputs, found {tuple(maps.shape)} and "
             f"{tuple(start.shape)}."
         )
-    gaps = (full_precision(maps) - full_precision(start.detach())).square()
+    gaps = (maps - start.detach()).square()
     gaps = gaps.transpose(0, channel_dimension(maps)).flatten(1).mean(1)
     if attention is None:
         return gaps.mean()

@@ -1,12 +1,13 @@
 """The domain discriminator's loss."""
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import softplus
 
 from adapt.errors import AdaptError
+from adapt.losses.inputs import in_full_precision
 
 
+@in_full_precision
 def domain_adversarial(
     source_logits: Tensor, target_logits: Tensor, *, weights: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
@@ -38,8 +39,9 @@ def domain_adversarial(
                 f"domain_adversarial expects one weight per {domain} sample, {tuple(logits.shape)}, "
                 f"found {tuple(weight.shape)}."
             )
-    source_loss = binary_cross_entropy_with_logits(source, torch.ones_like(source), of_source)
-    target_loss = binary_cross_entropy_with_logits(target, torch.zeros_like(target), of_target)
+    # Weights as factors and not as torch's argument, through which no gradient passes.
+    each = ((softplus(-source), of_source), (softplus(target), of_target))
+    source_loss, target_loss = ((loss if weight is None else loss * weight).mean() for loss, weight in each)
     return (source_loss + target_loss) / 2
 
 

@@ -3,9 +3,11 @@
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 
+@in_full_precision
 def entropy(logits: Tensor) -> Tensor:
     """Mean Shannon entropy of the softmax, −(1/N) Σ_i Σ_k p_ik log p_ik, computed in log space.
 

@@ -4,9 +4,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from adapt.errors import AdaptError
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits, view_logits
 
 
+@in_full_precision
 def fixmatch(strong: Tensor, weak: Tensor, *, threshold: float = 0.95) -> Tensor:
     """Pseudo-label loss, (1/M) Σ_i 1[max_k q_ik ≥ τ] CE(strong_i, argmax_k q_ik), with q the softmax of `weak`.
 
@@ -29,6 +31,7 @@ def fixmatch(strong: Tensor, weak: Tensor, *, threshold: float = 0.95) -> Tensor
     return (losses * confident(weak, threshold)).mean()
 
 
+@in_full_precision
 def confident(logits: Tensor, threshold: float) -> Tensor:
     """Which samples' largest probability reaches a threshold.
 

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 from adapt.losses.squash import Squash, bounded
 
 
+@in_full_precision
 def homm(
     source: Tensor,
     target: Tensor,
@@ -61,9 +62,7 @@ def homm(
 
 def _inner(x: Tensor, y: Tensor, order: int) -> Tensor:
     """Inner product of two moment tensors over d^p."""
-    # In half precision a sum of d products overflows or cancels long before the features do.
-    with torch.autocast(x.device.type, enabled=False):
-        return (x @ y.T / x.shape[1]).pow(order).mean()
+    return (x @ y.T / x.shape[1]).pow(order).mean()
 
 
 def _entries(x: Tensor, indices: Tensor) -> Tensor:

@@ -1,14 +1,58 @@
 """What every loss demands of the features of two domains."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
 import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 def full_precision(x: Tensor) -> Tensor:
     """`x` in float32 where it is half precision, otherwise `x` itself."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def in_full_precision(loss: Callable[P, R]) -> Callable[P, R]:
+    """A loss that never computes in half precision: autocast is off inside, and half-precision inputs become float32.
+
+    Sums of squares overflow in float16 long before the features do, and bfloat16 has three digits. Every loss is
+    decorated, so that none has to think of it.
+
+    Args:
+        loss: A function of tensors, and of lists or tuples of them.
+    """
+
+    @wraps(loss)
+    def converted(*args: P.args, **kwargs: P.kwargs) -> R:
+        device = _device_type([*args, *kwargs.values()])
+        with torch.autocast(device, enabled=False):
+            return loss(*_converted(args), **{name: _converted(value) for name, value in kwargs.items()})
+
+    return converted
+
+
+def _device_type(values: Any) -> str:
+    """Where the first tensor lies."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return value.device.type
+        if isinstance(value, list | tuple) and value and (found := _device_type(value)) != "cpu":
+            return found
+    return "cpu"
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return full_precision(value)
+    if type(value) in (list, tuple):
+        return type(value)(_converted(v) for v in value)
+    return value
 
 
 def feature_pair(loss: str, source: Tensor, target: Tensor, *, minimum: int = 2) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
-from adapt.losses.kernels import gaussian_kernel, squared_distances
+from adapt.losses.inputs import feature_pair, in_full_precision
+from adapt.losses.kernels import kernel_widths
 from adapt.losses.mmd import Estimator, kernel_discrepancy
 
 SOFTMAX_BANDWIDTH = 1.68
 """The bandwidth b of exp(−d²/b) on softmax outputs, from the paper's authors' code."""
 
 
+@in_full_precision
 def jmmd(
     source: Sequence[Tensor],
     target: Sequence[Tensor],
@@ -50,15 +51,14 @@ def jmmd(
     sizes = {(len(s), len(t)) for s, t in zip(source, target, strict=True)}
     if len(sizes) > 1:
         raise AdaptError(f"jmmd expects the same samples in every layer, found (N, M) = {sorted(sizes)}.")
-    values = [
-        _kernel(*feature_pair("jmmd", s, t), bandwidth, scales)
-        for s, t, bandwidth in zip(source, target, bandwidths, strict=True)
-    ]
-    return kernel_discrepancy(torch.stack(values).prod(0), len(source[0]), estimator)
+    layers = []
+    for s, t, bandwidth in zip(source, target, bandwidths, strict=True):
+        pair = feature_pair("jmmd", s, t)
+        layers.append((*pair, _widths(torch.cat(pair), bandwidth, scales)))
+    return kernel_discrepancy(layers, estimator)
 
 
-def _kernel(source: Tensor, target: Tensor, bandwidth: float | None, scales: Sequence[float] | None) -> Tensor:
-    distances = squared_distances(torch.cat([source, target]))
+def _widths(x: Tensor, bandwidth: float | None, scales: Sequence[float] | None) -> Tensor:
     if bandwidth is None:
-        return gaussian_kernel(distances, kernel="mean", scales=scales)
-    return gaussian_kernel(distances, kernel="fixed", bandwidths=[bandwidth])
+        return kernel_widths(x, kernel="mean", scales=scales)
+    return kernel_widths(x, kernel="fixed", bandwidths=[bandwidth])

@@ -52,23 +52,39 @@ def squared_distances_between(x: Tensor, y: Tensor) -> Tensor:
         return (x.square().sum(1)[:, None] + y.square().sum(1)[None, :] - 2 * x @ y.T).clamp_min(0)
 
 
-def gaussian_kernel(
-    distances: Tensor,
+def gaussian_kernel(distances: Tensor, widths: Tensor) -> Tensor:
+    """Sum of Gaussian kernels exp(−d²/b).
+
+    Args:
+        distances: Squared distances d² of any shape.
+        widths: The values b, as `kernel_widths` gives them `(B,)`.
+
+    Returns:
+        Kernel values of the distances' shape; at distance 0 the number of kernels.
+    """
+    return torch.exp(-distances / widths.view(-1, *(1,) * distances.ndim)).sum(0)
+
+
+@torch.no_grad()
+def kernel_widths(
+    x: Tensor,
     *,
     kernel: Kernel = "mean",
     scales: Sequence[float] | None = None,
     bandwidths: Sequence[float] | None = None,
 ) -> Tensor:
-    """Sum of Gaussian kernels exp(−d²/b) over the pooled batch, with every b detached.
+    """The bandwidths b of a pooled batch's Gaussian kernels, without gradient.
+
+    The mean over all pairs follows from the variance, in O(N d); only the median looks at the pairs.
 
     Args:
-        distances: Squared distances d² `(N, N)` of the pooled batch.
+        x: Points of the pooled batch `(N, d)`.
         kernel: How b follows from the batch, see `adapt.losses.mmd`.
         scales: Factors of the batch's bandwidth; None takes the kernel's own five.
         bandwidths: The values b themselves, in squared feature units, for `kernel="fixed"` only.
 
     Returns:
-        Kernel values `(N, N)`; the diagonal is the number of kernels.
+        Positive values `(B,)`.
 
     Raises:
         AdaptError: The options do not belong together, or a factor or bandwidth is not positive.
@@ -76,29 +92,30 @@ def gaussian_kernel(
     if kernel == "fixed":
         if bandwidths is None or scales is not None:
             raise AdaptError("kernel='fixed' expects `bandwidths` and no `scales`: give b of exp(-d²/b), e.g. [1.68].")
-        widths = torch.as_tensor(_positive("bandwidths", bandwidths), dtype=distances.dtype, device=distances.device)
+        width, factors = x.new_ones(()), _positive("bandwidths", bandwidths)
     elif kernel in _DEFAULT_SCALES:
         if bandwidths is not None:
             raise AdaptError(f"kernel={kernel!r} finds its bandwidth itself: leave out `bandwidths`, or take 'fixed'.")
         factors = _positive("scales", _DEFAULT_SCALES[kernel] if scales is None else scales)
-        width = _batch_bandwidth(distances.detach(), kernel)
+        width = _batch_bandwidth(x, kernel)
         # Coinciding points have no scale of their own; any finite bandwidth gives them the same kernel value.
         width = torch.where(width > 0, width, torch.ones_like(width))
-        widths = width * torch.as_tensor(factors, dtype=distances.dtype, device=distances.device)
     else:
         raise AdaptError(f"kernel expects 'mean', 'tllib', 'median' or 'fixed', found {kernel!r}.")
-    return torch.exp(-distances / widths[:, None, None]).sum(0)
+    # A table would have to be copied to a GPU, for which the host waits; factors travel with the multiplication.
+    return torch.stack([width * factor for factor in factors])
 
 
-def _batch_bandwidth(distances: Tensor, kernel: Kernel) -> Tensor:
-    n = len(distances)
-    if kernel == "tllib":
-        return 2 * distances.mean()
+def _batch_bandwidth(x: Tensor, kernel: Kernel) -> Tensor:
+    n = len(x)
     if kernel == "median":
-        rows, columns = torch.triu_indices(n, n, offset=1, device=distances.device)
-        ordered = distances[rows, columns].sort().values
+        rows, columns = torch.triu_indices(n, n, offset=1, device=x.device)
+        ordered = squared_distances(x)[rows, columns].sort().values
         return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return distances.sum() / (n * (n - 1))
+    # Less a sample, as in `squared_distances`, so that coinciding points have no spread at all.
+    shifted = x - x[:1]
+    total = 2 * (shifted - shifted.mean(0)).square().sum()  # of all distances, by their number of rows
+    return 2 * total / n if kernel == "tllib" else total / (n - 1)
 
 
 def _positive(name: str, values: Sequence[float]) -> list[float]:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import full_precision, in_full_precision
 
 
+@in_full_precision
 def l2_sp(weights: Iterable[Tensor], start: Iterable[Tensor] | None = None) -> Tensor:
     """Half the squared distance of weights from their starting point, ½ Σ ‖w − w⁰‖².
 

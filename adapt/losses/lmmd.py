@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
-from adapt.losses.kernels import Kernel, gaussian_kernel, squared_distances
+from adapt.losses.inputs import feature_pair, in_full_precision
+from adapt.losses.kernels import Kernel, gaussian_kernel, kernel_widths, squared_distances
 from adapt.losses.predictions import class_logits
 
 
+@in_full_precision
 def lmmd(
     source: Tensor,
     target: Tensor,
@@ -21,6 +21,7 @@ def lmmd(
     kernel: Kernel = "mean",
     scales: Sequence[float] | None = None,
     bandwidths: Sequence[float] | None = None,
+    checked: bool = False,
 ) -> Tensor:
     """Squared MMD between the domains' parts of each class, averaged over classes.
 
@@ -41,6 +42,7 @@ def lmmd(
         kernel: How the bandwidths follow from the batch, see `adapt.losses.mmd`; `"mean"` is the authors' kernel.
         scales: Factors of the batch's bandwidth, see `adapt.losses.mmd`.
         bandwidths: The values b of exp(−d²/b), for `"fixed"` only.
+        checked: Whether the labels are known to be classes; a look at them makes the host wait for a GPU.
 
     Returns:
         Scalar without unit, in [0, 2] times the number of kernels.
@@ -56,18 +58,21 @@ def lmmd(
             f"lmmd expects y (N,) and target_logits (M, K) for N = {n} and M = {len(target)}, "
             f"found {tuple(y.shape)} and {tuple(target_logits.shape)}."
         )
-    low, high = int(y.min()), int(y.max())
-    if low < 0 or high >= classes:
-        raise AdaptError(f"lmmd expects class indices in 0..{classes - 1}, as many as logits, found {low} to {high}.")
-    weights = torch.cat([_shares(one_hot(y, classes).to(source)), -_shares(logits.softmax(1).to(source))])
-    labels, predicted = one_hot(y, classes).any(0), one_hot(logits.argmax(1), classes).any(0)
-    shared = (labels & predicted).to(weights)
-    values = gaussian_kernel(
-        squared_distances(torch.cat([source, target])), kernel=kernel, scales=scales, bandwidths=bandwidths
-    )
-    # The bracket of class c is w_cᵀ K w_c with the target's weights negative; half precision would cancel in it.
-    with torch.autocast(source.device.type, enabled=False):
-        each = (weights * (values @ weights)).sum(0)
+    if not checked:
+        low, high = int(y.min()), int(y.max())
+        if low < 0 or high >= classes:
+            raise AdaptError(
+                f"lmmd expects class indices in 0..{classes - 1}, as many as logits, found {low} to {high}."
+            )
+    named = torch.arange(classes, device=y.device)
+    of_source, of_target = y[:, None] == named, logits.argmax(1)[:, None] == named
+    weights = torch.cat([_shares(of_source.to(source)), -_shares(logits.softmax(1).to(source))])
+    shared = (of_source.any(0) & of_target.any(0)).to(weights)
+    pooled = torch.cat([source, target])
+    widths = kernel_widths(pooled, kernel=kernel, scales=scales, bandwidths=bandwidths)
+    values = gaussian_kernel(squared_distances(pooled), widths)
+    # The bracket of class c is w_cᵀ K w_c with the target's weights negative.
+    each = (weights * (values @ weights)).sum(0)
     return (each * shared).sum() / shared.sum().clamp_min(1)
 
 

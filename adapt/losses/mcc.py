@@ -5,9 +5,11 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from adapt.errors import AdaptError
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 
+@in_full_precision
 def mcc(logits: Tensor, *, temperature: float = 2.5) -> Tensor:
     """Mean off-diagonal share of the class confusion, (Σ_jk C̃_jk − tr C̃) / K.
 
@@ -34,9 +36,7 @@ def mcc(logits: Tensor, *, temperature: float = 2.5) -> Tensor:
     p = log_p.exp()
     certainty = 1 + torch.exp((p * log_p).sum(1)).detach()
     weights = len(p) * certainty / certainty.sum()
-    # Mixed precision would take the product, whose entries span many magnitudes, in half precision.
-    with torch.autocast(p.device.type, enabled=False):
-        confusion = (weights[:, None] * p).T @ p
+    confusion = (weights[:, None] * p).T @ p
     # A class that no sample of the batch could be has underflown to 0, and 0/0 would be NaN.
     share = confusion / confusion.sum(1, keepdim=True).clamp_min(1e-30)
     return (share.sum() - share.trace()) / p.shape[1]

@@ -6,11 +6,12 @@ from typing import Literal
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 
 
+@in_full_precision
 def class_shares(logits: Tensor) -> Tensor:
     """Cross-entropy of the batch's mean prediction p̄ against uniform, −(1/K) Σ_k log p̄_k, computed in log space.
 
@@ -30,6 +31,7 @@ def class_shares(logits: Tensor) -> Tensor:
     return math.log(len(logits)) - log_p.logsumexp(0).mean()
 
 
+@in_full_precision
 def classifier_discrepancy(
     first: Tensor,
     second: Tensor,
@@ -59,7 +61,7 @@ def classifier_discrepancy(
             "classifier_discrepancy expects two tensors of logits (N, K) on the same samples, "
             f"found {tuple(first.shape)} and {tuple(second.shape)}."
         )
-    p, q = full_precision(first).softmax(1), full_precision(second).softmax(1)
+    p, q = first.softmax(1), second.softmax(1)
     if kind == "l1":
         return (p - q).abs().mean()
     if kind == "sliced_wasserstein":

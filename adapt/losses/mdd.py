@@ -5,12 +5,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 
 # PyTorch clamps the logarithms of its own binary cross-entropy at the same value.
 _LOWEST_LOG = -100.0
 
 
+@in_full_precision
 def mdd(
     source_logits: Tensor,
     source_adversary: Tensor,
@@ -54,8 +55,8 @@ def mdd(
         )
     if margin <= 0:
         raise AdaptError(f"mdd expects a positive margin, found {margin}.")
-    source = cross_entropy(full_precision(source_adversary), source_logits.argmax(1))
-    target = log_complement(full_precision(target_adversary), target_logits.argmax(1)).mean()
+    source = cross_entropy(source_adversary, source_logits.argmax(1))
+    target = log_complement(target_adversary, target_logits.argmax(1)).mean()
     return target - margin * source
 
 

@@ -3,11 +3,13 @@
 from torch import Tensor
 
 from adapt.losses.fixmatch import confident
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits, view_logits
 
 _EPSILON = 1e-6
 
 
+@in_full_precision
 def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> Tensor:
     """Squared difference of predictions, (1/N) Σ_i 1[max_k t_ik ≥ τ] (1/K) Σ_k (s_ik − t_ik)², with s, t the softmaxes.
 
@@ -30,6 +32,7 @@ def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> 
     return (differences * confident(teacher, threshold)).mean()
 
 
+@in_full_precision
 def class_balance(logits: Tensor) -> Tensor:
     """Binary cross-entropy of the batch's mean prediction p̄ against uniform, −Σ_k [u log p̄_k + (1 − u) log(1 − p̄_k)].
 

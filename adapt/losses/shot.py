@@ -9,10 +9,11 @@ from torch.nn.functional import log_softmax, normalize, one_hot, pad
 
 from adapt.errors import AdaptError
 from adapt.losses.entropy import entropy as mean_entropy
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 from adapt.losses.predictions import class_logits
 
 
+@in_full_precision
 def information_maximisation(logits: Tensor, *, entropy: bool = True, diversity: bool = True) -> Tensor:
     """Mean entropy of the predictions minus the entropy of the mean prediction, (1/N) Σ_i H(p_i) − H((1/N) Σ_i p_i).
 
@@ -40,6 +41,7 @@ def information_maximisation(logits: Tensor, *, entropy: bool = True, diversity:
 
 
 @torch.no_grad()
+@in_full_precision
 def centroid_labels(
     features: Tensor,
     logits: Tensor,
@@ -82,22 +84,20 @@ def centroid_labels(
         raise AdaptError(f"centroid_labels expects rounds >= 1 and threshold >= 0, found {rounds} and {threshold}.")
     if variant not in ("paper", "code"):
         raise AdaptError(f"variant expects 'paper' or 'code', found {variant!r}.")
-    unit = normalize(features := full_precision(features), dim=1)
+    unit = normalize(features, dim=1)
     if variant == "code":
         features = unit = normalize(pad(features, (0, 1), value=1.0), dim=1)
     classes = logits.shape[1]
     weights, labels = logits.softmax(1).to(features.dtype), logits.argmax(1)
-    # A sum over a whole domain, and angles between neighbours, are beyond half precision.
-    with torch.autocast(features.device.type, enabled=False):
-        for _ in range(rounds):
-            kept = (labels.bincount(minlength=classes) > threshold).nonzero().flatten()
-            if len(kept) == 0:
-                raise AdaptError(
-                    f"centroid_labels found no class with more than {threshold} of {len(labels)} samples. "
-                    "Lower the threshold."
-                )
-            # A centroid's length is no part of its angle, so that the sum does for the mean.
-            centroids = normalize((weights.T @ features)[kept], dim=1)
-            labels = kept[(unit @ centroids.T).argmax(1)]
-            weights = one_hot(labels, classes).to(features.dtype)
+    for _ in range(rounds):
+        kept = (labels.bincount(minlength=classes) > threshold).nonzero().flatten()
+        if len(kept) == 0:
+            raise AdaptError(
+                f"centroid_labels found no class with more than {threshold} of {len(labels)} samples. "
+                "Lower the threshold."
+            )
+        # A centroid's length is no part of its angle, so that the sum does for the mean.
+        centroids = normalize((weights.T @ features)[kept], dim=1)
+        labels = kept[(unit @ centroids.T).argmax(1)]
+        weights = one_hot(labels, classes).to(features.dtype)
     return labels

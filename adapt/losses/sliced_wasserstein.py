@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair
+from adapt.losses.inputs import feature_pair, in_full_precision
 
 
+@in_full_precision
 def sliced_wasserstein(
     x: Tensor, y: Tensor, *, projections: int | Tensor = 128, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -36,10 +37,10 @@ def sliced_wasserstein(
     """
     x, y = feature_pair("sliced_wasserstein", x, y, minimum=1)
     directions = _directions(x, projections, generator)
-    # Projections in half precision would tie, and with them the order that the plan is made of.
-    with torch.autocast(x.device.type, enabled=False):
-        x_sorted, y_sorted = (x @ directions).sort(0).values, (y @ directions).sort(0).values
-    x_rows, y_rows, mass = (part.to(x.device) for part in _monotone_plan(len(x), len(y)))
+    x_sorted, y_sorted = (x @ directions).sort(0).values, (y @ directions).sort(0).values
+    if len(x) == len(y):
+        return (x_sorted - y_sorted).square().mean()
+    x_rows, y_rows, mass = _monotone_plan(len(x), len(y), x.device)
     gaps = (x_sorted[x_rows] - y_sorted[y_rows]).square().mean(1)
     return (mass.to(gaps.dtype) * gaps).sum() / (len(x) * len(y))
 
@@ -59,8 +60,9 @@ def _directions(x: Tensor, projections: int | Tensor, generator: torch.Generator
     return torch.nn.functional.normalize(drawn, dim=0)
 
 
-def _monotone_plan(n: int, m: int) -> tuple[Tensor, Tensor, Tensor]:
+def _monotone_plan(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Rows of both sorted samples that face each other, and the mass of each such pair in units of 1/(N·M)."""
     # In these units the levels i/N and j/M are whole numbers: where two coincide, the mass between them is exactly 0.
-    levels = torch.cat([m * torch.arange(n), n * torch.arange(1, m + 1)]).sort().values
+    starts, ends = m * torch.arange(n, device=device), n * torch.arange(1, m + 1, device=device)
+    levels = torch.cat([starts, ends]).sort().values
     return levels[:-1] // m, levels[:-1] // n, levels.diff()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import full_precision
+from adapt.losses.inputs import in_full_precision
 
 
+@in_full_precision
 def gram(features: Tensor) -> Tensor:
     """Correlations of each image's feature maps over all positions, G_ij = Σ_k F_ik F_jk / (C·H·W).
 
@@ -26,12 +27,11 @@ def gram(features: Tensor) -> Tensor:
         AdaptError: The tensor is no batch of feature maps.
     """
     _feature_maps("gram", features)
-    flat = full_precision(features).flatten(2)
-    # In half precision a sum of squares overflows long before the features do.
-    with torch.autocast(features.device.type, enabled=False):
-        return flat @ flat.transpose(1, 2) / features[0].numel()
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / features[0].numel()
 
 
+@in_full_precision
 def style_loss(features: Sequence[Tensor], grams: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
     """Distance of Gram matrices over layers, Σ_l w_l ¼ ‖G_l − A_l‖²_F, mean over the images.
 
@@ -62,6 +62,7 @@ def style_loss(features: Sequence[Tensor], grams: Sequence[Tensor], weights: Seq
     return torch.stack(terms).sum()
 
 
+@in_full_precision
 def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "mean"] = "paper") -> Tensor:
     """Distance of feature maps, ½ Σ (F − P)², mean over the images.
 
@@ -84,7 +85,7 @@ def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "
         raise AdaptError(
             f"content_loss expects maps of one shape, found {tuple(features.shape)} and {tuple(content.shape)}."
         )
-    squares = (full_precision(features) - full_precision(content)).square().flatten(1)
+    squares = (features - content).square().flatten(1)
     if scale == "paper":
         return squares.sum(1).mean() / 2
     if scale == "mean":
@@ -92,6 +93,7 @@ def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "
     raise AdaptError(f"scale expects 'paper' or 'mean', found {scale!r}.")
 
 
+@in_full_precision
 def total_variation(images: Tensor) -> Tensor:
     """Roughness of images: mean squared difference of vertical plus that of horizontal neighbours.
 
@@ -110,8 +112,7 @@ def total_variation(images: Tensor) -> Tensor:
     _feature_maps("total_variation", images)
     if min(images.shape[2:]) < 2:
         raise AdaptError(f"total_variation expects images of at least 2×2 pixels, found {tuple(images.shape)}.")
-    x = full_precision(images)
-    return x.diff(dim=2).square().mean() + x.diff(dim=3).square().mean()
+    return images.diff(dim=2).square().mean() + images.diff(dim=3).square().mean()
 
 
 def _feature_maps(loss: str, x: Tensor) -> None:

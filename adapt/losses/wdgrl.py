@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair, full_precision
+from adapt.losses.inputs import feature_pair, in_full_precision
 
 
+@in_full_precision
 def critic_gap(source_values: Tensor, target_values: Tensor) -> Tensor:
     """Mean of the critic on the source minus its mean on the target.
 
@@ -31,9 +32,10 @@ def critic_gap(source_values: Tensor, target_values: Tensor) -> Tensor:
             "critic_gap expects at least one value of each domain, "
             f"found {tuple(source_values.shape)} and {tuple(target_values.shape)}."
         )
-    return full_precision(source_values).mean() - full_precision(target_values).mean()
+    return source_values.mean() - target_values.mean()
 
 
+@in_full_precision
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], source: Tensor, target: Tensor, *, mix: Tensor | None = None
 ) -> Tensor:
@@ -64,8 +66,6 @@ def gradient_penalty(
     turns = torch.arange(count, device=source.device)
     starts, ends = target[turns % len(target)], source[turns % len(source)]
     points = torch.cat([source, target, starts + mix * (ends - starts)]).requires_grad_()
-    # The gradient of a half-precision critic would be rounded before its norm is compared with 1.
-    with torch.autocast(source.device.type, enabled=False):
-        (slopes,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-        steepness: Tensor = torch.linalg.vector_norm(slopes, dim=1)
+    (slopes,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    steepness: Tensor = torch.linalg.vector_norm(slopes, dim=1)
     return (steepness - 1).square().mean()

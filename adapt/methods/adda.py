@@ -96,4 +96,4 @@ class ADDA(AlternatingMethod):
             self.log_values({"domain_accuracy": domain_accuracy(source_domain, target_domain)})
         yield Phase(["discriminator"], {"domain": domain_adversarial(source_domain, target_domain)})
         terms = {"fool": self.weight * adda(self.discriminator(target))}
-        yield Phase(["encoder"], terms | self.penalty_terms(encodings))
+        yield Phase(["encoder"], terms | self.penalty_terms(batch, encodings))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
 
 from adapt.data.batches import Pair
 from adapt.errors import AdaptError
@@ -31,11 +31,21 @@ class AlternatingMethod(Method):
     runs once that phase's step is taken, so that the next phase sees the new weights.
 
     `max_steps`, `progress` and the learning-rate schedules count batches, however many steps a batch takes.
+
+    `gradient_clip_val` clips each phase's step: by norm, the one of all the parts that take it.
+
+    `accumulate_grad_batches` k waits for k batches and then takes the phases one by one, each on the mean of the k
+    batches' losses, so that a later phase sees what an earlier one has made of the weights for all of them: k batches
+    of 32 train as one of 64 does, up to batch norm and losses that are no mean over the batch. `max_steps` and the
+    schedules then count groups of k batches. The last batches of an epoch step with however many they are. A method
+    that keeps a graph from phase to phase (`WDGRL`, `ADDA`) keeps k of them. A run that continues from within a group
+    has lost the batches before.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.automatic_optimization = False
+        self._waiting: list[Pair] = []
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
         """The modules that each optimizer trains, by the part's name. Every alternating method writes this."""
@@ -53,46 +63,102 @@ class AlternatingMethod(Method):
         """
         raise AdaptError(f"{type(self).__name__} has to define phases(batch), which yields the steps of one batch.")
 
+    def configure_callbacks(self) -> Any:
+        """Pass for a method that Lightning clips and accumulates for, while it looks at that: the phases do both."""
+        self.automatic_optimization = True
+        return super().configure_callbacks()
+
+    def setup(self, stage: str) -> None:
+        """Take the steps by hand from here on."""
+        self.automatic_optimization = False
+        super().setup(stage)
+
     def training_step(self, batch: Pair, batch_idx: int) -> None:
-        """Take the phases' steps, then log the last value of every term."""
-        optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
+        """Take the phases' steps once enough batches are there, then log the last value of every term."""
+        every = self.trainer.accumulate_grad_batches
+        if batch_idx % every == 0:
+            self._waiting = []
+        self._waiting.append(batch)
+        ends_epoch = self.trainer.is_last_batch or batch_idx + 1 == self.trainer.num_training_batches
+        if (batch_idx + 1) % every and not ends_epoch:
+            return
+        batches, self._waiting = self._waiting, []
         seen: dict[str, Tensor] = {}
-        counted = False
-        for phase in self.phases(batch):
-            total = self.checked_sum(phase.terms, batch)
-            for optimizer in optimizers.values():
-                optimizer.zero_grad()
-            self.manual_backward(total)
-            for name in phase.parts:
-                if counted:
-                    # Through the strategy and not the wrapper, which would count it as one more of `max_steps`.
-                    self.trainer.strategy.optimizer_step(optimizers[name].optimizer, closure=_nothing)
-                else:
-                    optimizers[name].step()
-                    counted = True
-            seen |= {name: value.detach() for name, value in phase.terms.items()}
+        for turns in zip(*(self._turns(batches, number) for number in range(len(batches))), strict=True):
+            self._step(turns[0].parts)
+            for name in turns[0].terms:
+                seen[name] = torch.stack([turn.terms[name].detach() for turn in turns]).mean()
         self._encodings = None
+        # Lightning would count each optimizer's step, not the batches.
+        counter = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        counter.increment_ready()
+        counter.increment_completed()
         for scheduler in self._schedulers():
-            scheduler.step()
+            self.lr_scheduler_step(scheduler, None)
         self.log_terms(seen, torch.stack(list(seen.values())).sum())
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients, once a loss scale is taken off them."""
+        trainer = self.trainer
+        self.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+
     def configure_optimizers(self) -> Any:
-        """One optimizer and one schedule for each part."""
+        """One optimizer and one schedule for each part.
+
+        Raises:
+            AdaptError: The optimizer evaluates the loss more than once in a step.
+        """
         scales, made = self.lr_scales(), []
         for name, modules in self.parts().items():
             groups = self.groups_of(*modules)
             for group in groups:
                 group["lr_scale"] *= scales.get(name, 1.0)
-            made.append(self.with_schedule(self.optimizer(groups)))
+            made.append(self.with_schedule(groups))
+        if any(isinstance(part["optimizer"], LBFGS) for part in made):
+            raise AdaptError(
+                f"{type(self).__name__} alternates, and LBFGS evaluates its loss many times in a step, which a phase "
+                "cannot repeat. Give another --model.optimizer."
+            )
         return tuple(made)
 
-    def _optimizers(self) -> list[LightningOptimizer]:
-        found: Any = self.optimizers()
+    def _turns(self, batches: Sequence[Pair], number: int) -> Iterator[Phase]:
+        """The phases of one of the batches, each with its share of the gradient taken."""
+        for phase in self.phases(batches[number]):
+            share = self.checked_sum(phase.terms, batches[number]) / len(batches)
+            if number == 0:
+                for optimizer in self._optimizers():
+                    optimizer.zero_grad()
+            self.manual_backward(share)
+            yield phase
+
+    def _step(self, parts: Sequence[str]) -> None:
+        optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
+        chosen = [optimizers[name] for name in parts]
+        # Through the strategy, which takes a loss scale off and calls the hooks.
+        self.trainer.strategy.optimizer_step(chosen[0] if len(chosen) == 1 else _Together(chosen), closure=_nothing)
+
+    def _optimizers(self) -> list[Optimizer]:
+        found: Any = self.optimizers(use_pl_optimizer=False)
         return found if isinstance(found, list) else [found]
 
     def _schedulers(self) -> list[Any]:
         found: Any = self.lr_schedulers()
         return found if isinstance(found, list) else [] if found is None else [found]
+
+
+class _Together(Optimizer):
+    """Optimizers that take one step: one norm to clip, and one verdict of a loss scaler on all their gradients."""
+
+    def __init__(self, members: Sequence[Optimizer]) -> None:
+        # Not torch's own constructor: the groups are the members', who keep them.
+        self.members = members
+        self.param_groups = [group for member in members for group in member.param_groups]
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # there is no loss to return
+        if closure is not None:
+            closure()
+        for member in self.members:
+            member.step()
 
 
 def _nothing() -> None:

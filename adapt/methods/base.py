@@ -1,5 +1,6 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassAccuracy
 
 from adapt.backbones import Backbone
@@ -18,10 +20,11 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import random_state, set_random_state
-from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch
+from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch, refuse_unread_labels
 from adapt.methods.whole_domain import encode_domain
-from adapt.penalties import Penalty
+from adapt.penalties import Penalty, TargetLabelPenalty
 
 DOMAINS = ("source", "target")
 
@@ -37,7 +40,9 @@ class Method(LightningModule):
         bottleneck: Width of a Linear–BatchNorm–ReLU layer between backbone and classifier (256 in the field's
             ResNet-50 protocols), None for none.
         optimizer: Makes the optimizer from parameter groups.
-        lr_scheduler: Makes the learning-rate schedule, stepped once per batch; None for a constant rate.
+        lr_scheduler: Makes the learning-rate schedule; None for a constant rate. Its unit is the optimizer step, so
+            that `step_size`, `milestones` and `T_max` count steps and not epochs; `total_steps` is filled in where it
+            is left out. `ReduceLROnPlateau` steps after each validation.
         backbone_lr_scale: Factor on the backbone's learning rate (0.1 in the field's fine-tuning protocols).
         label_smoothing: Smoothing of the cross-entropy on labels.
         joint_forward: Encode both domains in one pass, so that batch norm sees their mixture (TLlib's convention);
@@ -55,10 +60,15 @@ class Method(LightningModule):
     """Whether it adapts without source samples; its `losses` then receive a `TargetBatch`."""
     starts_from_source: ClassVar[bool] = False
     """Whether training starts from a source run, and is refused without `init_from`."""
-    setting: ClassVar[str] = "unsupervised"
-    """What labels training may see, as tables say it."""
+    baseline: ClassVar[bool] = False
+    """Whether it is what a table measures the others against: training on the source alone. A subclass that changes
+    what is done, and not only what is said, has to claim this anew."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.baseline = says_baseline(cls)
 
     def __init__(
         self,
@@ -99,6 +109,8 @@ class Method(LightningModule):
     def setup(self, stage: str) -> None:
         """Refuse data that does not fit the method."""
         refuse_source_free_mismatch(self)
+        if stage == "fit":
+            refuse_unread_labels(self)
 
     def on_fit_start(self) -> None:
         """Refuse to train without the source run that the method starts from."""
@@ -143,9 +155,18 @@ class Method(LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the training done, in [0, 1], counted in batches: 0 at the first one."""
+        """Share of the training done, in [0, 1], counted in batches: 0 at the first one.
+
+        Raises:
+            AdaptError: Nobody knows how long the training is.
+        """
         total = self.total_batches
-        return min(1.0, self.batches_seen / total) if total else 0.0
+        if not total:
+            raise AdaptError(
+                f"{type(self).__name__} follows the progress of the training, found one without a length. "
+                "Give --trainer.max_steps or --trainer.max_epochs; --trainer.max_time may still end it earlier."
+            )
+        return min(1.0, self.batches_seen / total)
 
     @property
     def batches_seen(self) -> int:
@@ -161,16 +182,30 @@ class Method(LightningModule):
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
         terms = self.losses(batch)
-        if self.penalties:
-            terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
+        terms = terms | self.penalty_terms(batch, self._encodings)
         self._encodings = None
         total = self.checked_sum(terms, batch)
         self.log_terms(terms, total)
         return total
 
-    def penalty_terms(self, encodings: Encodings) -> dict[str, Tensor]:
-        """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong."""
-        return {f"penalty_{type(p).__name__.lower()}": p(encodings.source, encodings.target) for p in self.penalties}
+    def penalty_terms(self, batch: Pair, encodings: Encodings | None) -> dict[str, Tensor]:
+        """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong.
+
+        Args:
+            batch: The step's batch; labelled target samples in it are encoded where a penalty reads them.
+            encodings: What the method made of the batch; it is encoded where a penalty needs that and this is None.
+        """
+        terms, labelled = {}, None
+        for penalty in self.penalties:
+            if isinstance(penalty, TargetLabelPenalty):
+                few = few_shot(self, batch)
+                labelled = labelled or self(few.x)
+                value = penalty.weight * penalty.labelled_value(labelled, few.y)
+            else:
+                encodings = encodings or self.encode(batch)
+                value = penalty(encodings.source, encodings.target)
+            terms[f"penalty_{type(penalty).__name__.lower()}"] = value
+        return terms
 
     def checked_sum(self, terms: dict[str, Tensor], batch: Pair) -> Tensor:
         """Sum of the terms.
@@ -220,20 +255,31 @@ class Method(LightningModule):
         return {"index": batch.index, "prediction": prediction, "probability": probability}
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the backbone's and the other parameters, and the schedule stepped every batch."""
-        optimizer = self.optimizer(self.parameter_groups())
-        return self.with_schedule(optimizer)
+        """The optimizer over the backbone's and the other parameters, and its schedule."""
+        return self.with_schedule(self.parameter_groups())
 
-    def with_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """An optimizer with its groups' rates scaled, and its schedule."""
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * group.pop("lr_scale")
+    def with_schedule(self, groups: list[dict[str, Any]]) -> dict[str, Any]:
+        """The optimizer over groups of parameters, and its schedule, as Lightning takes them.
+
+        Args:
+            groups: What `groups_of` returns.
+        """
+        optimizer = make_optimizer(self.optimizer, groups)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
-        scheduler = self.lr_scheduler(optimizer)
-        if getattr(scheduler, "total_steps", 0) is None:
-            scheduler.total_steps = self.trainer.estimated_stepping_batches  # type: ignore[attr-defined]  # checked above
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        scheduler = make_schedule(self.lr_scheduler, optimizer, self.trainer.estimated_stepping_batches)
+        schedule = {"scheduler": scheduler, "interval": "step"}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            if not any(isinstance(callback, PlateauSteps) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]  # a part of the trainer sets it
+                self.trainer.callbacks.insert(0, PlateauSteps())  # type: ignore[attr-defined]
+            if self.automatic_optimization:
+                schedule["reduce_on_plateau"] = False  # Lightning leaves it to `lr_scheduler_step`
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule, but not one that waits for a plateau: that one steps after validations."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups of trainable parameters, each with `lr_scale`, the factor on the optimizer's learning rate."""
@@ -283,6 +329,22 @@ def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
     return isinstance(value, nn.Module) or callable(value)
+
+
+def says_baseline(cls: type[Method]) -> bool:
+    """Whether a class claims to be the baseline, itself or by a base all of whose code it keeps."""
+    for owner in cls.__mro__:
+        if "baseline" in vars(owner):
+            return bool(vars(owner)["baseline"])
+        if any(
+            name == "__init__" or not name.startswith("__") for name, value in vars(owner).items() if _is_code(value)
+        ):
+            return False
+    return False
+
+
+def _is_code(value: Any) -> bool:
+    return inspect.isroutine(value) or isinstance(value, property)
 
 
 def few_shot(method: Method, batch: Pair | FewShotPair) -> Labelled:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
+from adapt.layers import reverse_gradient
 from adapt.losses import entropy_weights, multilinear
 from adapt.methods.dann import DANN
 
@@ -21,7 +22,9 @@ class CDAN(DANN):
     `max_product` entries the product becomes (R_gᵀ g) ⊙ (R_pᵀ p) / √D `(N, D)`, with fixed standard normal matrices
     that the checkpoint keeps. v is 1, or, with `entropy` (CDAN+E), 1 + e^{−H(p)} divided by its mean over both domains.
 
-    No gradient passes through p or v, as in the authors' code and TLlib: only the features are adversarial.
+    No gradient passes through p, as in the authors' code and TLlib. In the authors' code one passes through the weights
+    v: a hook on the entropy reverses it by λ like the features', so that predictions learn to be weighed as the
+    discriminator would not have them. TLlib cuts it off, which is the default here; `entropy_gradient` is the authors'.
     Departures: the two domains are encoded in one pass, and v is normalised over both domains jointly (TLlib; the
     authors' code normalises each apart). TLlib takes the random map only when told to.
 
@@ -30,12 +33,13 @@ class CDAN(DANN):
 
     Args:
         entropy: Weigh samples by the certainty of their prediction: CDAN+E.
+        entropy_gradient: Let the gradient through the entropy's weights, reversed by λ, as the authors' code does.
         max_product: Largest d · K at which the discriminator sees the whole outer product.
         random_features: Width D of the random map above it.
         **kwargs: Arguments of `DANN` and of `Method`.
 
     Raises:
-        AdaptError: A width is below 1.
+        AdaptError: A width is below 1, or there is a gradient for weights that are not asked for.
     """
 
     family: ClassVar[str] = "adversarial"
@@ -43,14 +47,21 @@ class CDAN(DANN):
     random_class_map: Tensor | None
 
     def __init__(
-        self, entropy: bool = False, max_product: int = 4096, random_features: int = 1024, **kwargs: Any
+        self,
+        entropy: bool = False,
+        entropy_gradient: bool = False,
+        max_product: int = 4096,
+        random_features: int = 1024,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if min(max_product, random_features) < 1:
             raise AdaptError(
                 f"Expected max_product and random_features of at least 1, found {max_product} and {random_features}."
             )
-        self.entropy = entropy
+        if entropy_gradient and not entropy:
+            raise AdaptError("entropy_gradient passes through the entropy's weights, found none: give entropy, too.")
+        self.entropy, self.entropy_gradient = entropy, entropy_gradient
         width = self.num_features * self.num_classes
         product = width <= max_product
         for name, rows in (("random_map", self.num_features), ("random_class_map", self.num_classes)):
@@ -65,4 +76,7 @@ class CDAN(DANN):
 
     def sample_weights(self, source: Encoding, target: Encoding) -> tuple[Tensor, Tensor] | None:
         """The certainty of each prediction, for CDAN+E."""
-        return entropy_weights(source.logits, target.logits) if self.entropy else None
+        if not self.entropy:
+            return None
+        logits = (reverse_gradient(domain.logits, self.reversal) for domain in (source, target))
+        return entropy_weights(*logits, gradient=self.entropy_gradient)

@@ -41,7 +41,7 @@ class DeepJDOT(Method):
     """
 
     family: ClassVar[str] = "matching"
-    needs: ClassVar[str] = "POT (`pip install -e '.[ot]'`)"
+    needs: ClassVar[str] = "POT (`pip install 'adapt-lightning[ot]'`)"
 
     def __init__(self, weight: float = 1.0, alpha: float = 0.001, label_weight: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)

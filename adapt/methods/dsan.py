@@ -63,6 +63,8 @@ class DSAN(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the discrepancy within classes."""
         source, target = self.encode(batch)
+        # It comes first, for it refuses labels that are no classes.
+        supervised = self.cross_entropy(source.logits, batch.source.y)
         discrepancy = lmmd(
             source.features,
             target.features,
@@ -71,6 +73,7 @@ class DSAN(Method):
             kernel=self.kernel,
             scales=self.scales,
             bandwidths=self.bandwidths,
+            checked=True,
         )
         weight = self.weight * (ganin_ramp(self.progress) if self.ramp else 1.0)
-        return {"source": self.cross_entropy(source.logits, batch.source.y), "lmmd": weight * discrepancy}
+        return {"source": supervised, "lmmd": weight * discrepancy}

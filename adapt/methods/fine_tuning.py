@@ -46,7 +46,6 @@ class FineTuning(Method):
     """
 
     family: ClassVar[str] = "fine-tuning"
-    setting: ClassVar[str] = "few-shot"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "few"
 
     def __init__(

@@ -72,7 +72,7 @@ class ImportanceWeighting(Method):
     """
 
     family: ClassVar[str] = "reweighting"
-    needs: ClassVar[str] = "OSQP for `estimator: kmm` (`pip install -e '.[kmm]'`)"
+    needs: ClassVar[str] = "OSQP for `estimator: kmm` (`pip install 'adapt-lightning[kmm]'`)"
 
     def __init__(
         self,

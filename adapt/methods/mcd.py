@@ -95,7 +95,7 @@ class MCD(AlternatingMethod):
         """Learn the source, then part the heads on the target, then bring them together."""
         encodings = self.encode(batch)
         terms = {"source": self.source_loss(encodings.source, batch)} | self.balance(encodings.target)
-        yield Phase(["features", "heads"], terms | self.penalty_terms(encodings))
+        yield Phase(["features", "heads"], terms | self.penalty_terms(batch, encodings))
         # Only the heads take the next step.
         with torch.no_grad():
             source, target = self.encode(batch)

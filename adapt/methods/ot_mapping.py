@@ -45,7 +45,7 @@ class OTMapping(MappingMethod):
         AdaptError: `max_samples` is below 1; at the start of training, POT (the extra `ot`) is missing.
     """
 
-    needs: ClassVar[str] = "POT (`pip install -e '.[ot]'`)"
+    needs: ClassVar[str] = "POT (`pip install 'adapt-lightning[ot]'`)"
     tensors: ClassVar[tuple[str, ...]] = ("source", "moved")
 
     def __init__(

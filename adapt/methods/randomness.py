@@ -3,13 +3,16 @@
 import random
 from typing import Any
 
+import numpy as np
 import torch
 
 
 def random_state() -> dict[str, Any]:
-    """The state of torch's and Python's generators, as values that `weights_only` loading allows."""
+    """The state of torch's, NumPy's and Python's generators, as values that `weights_only` loading allows."""
     version, numbers, gauss = random.getstate()
     state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": [version, list(numbers), gauss]}
+    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002  # whatever code draws from it
+    state["numpy"] = [keys.tolist(), int(position), int(has_gauss), float(cached)]
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
@@ -19,6 +22,9 @@ def set_random_state(state: dict[str, Any]) -> None:
     """Continue from a state that `random_state` gave."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
+    if "numpy" in state:  # checkpoints of earlier versions have none
+        keys, position, has_gauss, cached = state["numpy"]
+        np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError, DivergedError
+from adapt.penalties import TargetLabelPenalty
 
 if TYPE_CHECKING:
     from adapt.data.batches import Pair
@@ -55,6 +56,21 @@ def refuse_source_free_mismatch(method: Method) -> None:
             f"{name} trains on source samples, found a datamodule with source_free. Leave source_free out."
         )
     raise AdaptError(f"{name} adapts without the source, found a datamodule that reads it. Give it source_free=True.")
+
+
+def refuse_unread_labels(method: Method) -> None:
+    """Refuse labelled target samples that neither the method nor a penalty of it would read.
+
+    Raises:
+        AdaptError: They would be drawn, and change nothing.
+    """
+    shots = getattr(getattr(method.trainer, "datamodule", None), "shots", None)
+    read = method.target_labels != "none" or any(isinstance(p, TargetLabelPenalty) for p in method.penalties)
+    if shots is not None and not read:
+        raise AdaptError(
+            f"{type(method).__name__} reads no labelled target samples, found --data.shots {shots}. "
+            "Add --model.penalties+=TargetCrossEntropy, which does, or leave --data.shots out."
+        )
 
 
 def refuse_missing_start(method: Method) -> None:

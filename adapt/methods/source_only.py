@@ -18,7 +18,7 @@ class SourceOnly(Method):
     """
 
     family: ClassVar[str] = "bounds"
-    setting: ClassVar[str] = "source-only"
+    baseline: ClassVar[bool] = True
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Cross-entropy on the source."""

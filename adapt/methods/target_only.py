@@ -20,7 +20,6 @@ class TargetOnly(Method):
     """
 
     family: ClassVar[str] = "bounds"
-    setting: ClassVar[str] = "target labels"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "all"
 
     def losses(self, batch: Pair | FewShotPair) -> dict[str, Tensor]:

@@ -91,4 +91,4 @@ class WDGRL(AlternatingMethod):
             "source": self.cross_entropy(encodings.source.logits, batch.source.y),
             "wasserstein": self.weight * gap,
         }
-        yield Phase(["network"], terms | self.penalty_terms(encodings))
+        yield Phase(["network"], terms | self.penalty_terms(batch, encodings))

@@ -95,7 +95,8 @@ class Monitor(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Keep the domain accuracy where it was logged, and let the terms go."""
-        self._looks_at_gradients = False
+        # A method that waits for several batches has shown no term yet.
+        self._looks_at_gradients = self._looks_at_gradients and not self._gradients
         vars(pl_module).pop("checked_sum", None)
         accuracy = trainer.callback_metrics.get("train/domain_accuracy") if getattr(pl_module, "logs_now", 0) else None
         if accuracy is not None:

@@ -33,3 +33,20 @@ class Penalty:
     def __call__(self, source: Encoding, target: Encoding) -> Tensor:
         """The weighted value."""
         return self.weight * self.value(source, target)
+
+
+class TargetLabelPenalty(Penalty):
+    """Base of the penalties of labelled target samples, which `--data.shots` brings: write `labelled_value`.
+
+    Args:
+        weight: Factor on the value.
+    """
+
+    def labelled_value(self, labelled: Encoding, y: Tensor) -> Tensor:
+        """The scalar that is to become small.
+
+        Args:
+            labelled: The method's own encoding of L labelled target samples.
+            y: Their class indices `(L,)`.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define labelled_value(labelled, y), which returns a scalar.")

@@ -1,18 +1,17 @@
 """One training run keeps the checkpoint that every rule would have picked."""
 
-import os
-import shutil
 from pathlib import Path
-from typing import Any
 from weakref import proxy
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from adapt.selection.callback import Scores
+from adapt.selection.checkpoint_files import WholeFiles, share_file
 from adapt.selection.evaluation import SCORES
+from adapt.selection.last import LastCheckpoint
 
 RULES: dict[str, str | None] = {
     "last": None,
@@ -52,8 +51,8 @@ def selection_callbacks(run_dir: Path, source_free: bool = False, scores: Scores
         for rule in [*chosen, "oracle"]
     ]
     # Saved after the others, because a run continues from it, with what they have picked so far.
-    last = ModelCheckpoint(dirpath=run_dir / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False)
-    return [ValidateAtEnd(), *([scores] if scores else []), *best, last]
+    last = LastCheckpoint(dirpath=run_dir / "checkpoints", filename="last")
+    return [*([scores] if scores else []), *best, last]
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -67,36 +66,20 @@ class BestCheckpoint(ModelCheckpoint):
         return current is not None and bool(torch.isfinite(current)) and super().check_monitor_top_k(trainer, current)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        # A dozen rules would otherwise write the same weights a dozen times. Saving replaces a name and leaves the old
-        # file to its other names. Lightning has no public hook for it; the version in use is pinned below 2.7.
+        # A dozen rules would otherwise write the same weights a dozen times. Our files are replaced and never written
+        # into, so that the old one stays with its other names; of another plugin nobody knows.
+        # Lightning has no public hook for it; the version in use is pinned below 2.7.
         others = [c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint) and c is not self]
         saved_now = [c._last_checkpoint_saved for c in others if c._last_global_step_saved == trainer.global_step]
         twin = next((path for path in saved_now if Path(path).is_file()), None)
-        if twin is None:
+        if twin is None or not isinstance(trainer.strategy.checkpoint_io, WholeFiles):
             super()._save_checkpoint(trainer, filepath)
             return
         if trainer.is_global_zero:
-            Path(filepath).unlink(missing_ok=True)
-            try:
-                os.link(twin, filepath)
-            except OSError:  # a file system without links
-                shutil.copyfile(twin, filepath)
+            share_file(Path(twin), Path(filepath))
         trainer.strategy.barrier()
         self._last_global_step_saved = trainer.global_step
         self._last_checkpoint_saved = filepath
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.after_save_checkpoint(proxy(self))
 
-
-class ValidateAtEnd(Callback):
-    """Validate after the last step also where the step budget is no multiple of the validation interval.
-
-    Lightning ends at `max_steps` without validating, and the rules would never see the final weights.
-    """
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Ask for the stop that `max_steps` is about to bring, because a stop on demand validates first."""
-        if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
-            trainer.should_stop = True

@@ -6,9 +6,9 @@ import pytest
 
 from adapt.benchmark.changes import changes_sentences, changes_sheet, compare_grids
 from adapt.benchmark.command import compare_command
-from adapt.benchmark.merging import to_yaml
 from adapt.benchmark.results import write_result
 from adapt.errors import AdaptError
+from adapt.yaml_files import to_yaml
 from tests.benchmark.synthetic import result
 
 ACCURACIES = {"SourceOnly": 0.5, "DANN": 0.7}

@@ -8,12 +8,13 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from adapt.benchmark.grid import GridOutcome, run_grid
-from adapt.benchmark.lock import LOCK_FILE
+from adapt.benchmark.lock import HOLDER_FILE, LOCK_FILE, locked
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.progress import GridProgress, duration
 from adapt.benchmark.results import Row, read_results
@@ -39,7 +40,7 @@ def test_every_cell_runs_once_and_a_second_grid_runs_nothing(tmp_path: Path) -> 
     assert trace(tmp_path) == ["SourceOnly 0", "DANN 0", "SourceOnly 1", "DANN 1"]
     assert outcome.results[0].command == "adapt benchmark --config b.yaml"
     assert outcome.results[0].config_hash == cells(tmp_path)[0].config_hash
-    assert not (tmp_path / LOCK_FILE).exists()
+    assert not (tmp_path / HOLDER_FILE).exists()
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(1), signal.SIGTERM])
@@ -152,22 +153,60 @@ def test_a_directory_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -
 
 
 def test_two_grids_do_not_share_a_directory(tmp_path: Path) -> None:
-    lock = tmp_path / LOCK_FILE
-    lock.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
-    with pytest.raises(AdaptError, match=f"Another grid .process {os.getppid()}"):
+    with locked(tmp_path), pytest.raises(AdaptError, match=rf"Another grid \(process {os.getpid()} on .+\) runs in"):
         run(cells(tmp_path))
-    assert lock.exists()
-    lock.write_text(json.dumps({"pid": os.getpid(), "host": "elsewhere"}))
-    with pytest.raises(AdaptError, match="on elsewhere"):
-        run(cells(tmp_path))
-
-
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=int)
-    process.start()
-    process.join()
-    (tmp_path / LOCK_FILE).write_text(json.dumps({"pid": process.pid, "host": socket.gethostname()}))
+    assert trace(tmp_path) == []
     assert len(run(cells(tmp_path, seeds=1))[0].results) == 2
+
+
+@pytest.mark.parametrize("left", ["", "{", json.dumps({"pid": 1, "host": socket.gethostname()})])
+def test_a_lock_file_that_nobody_holds_is_no_lock(tmp_path: Path, left: str) -> None:
+    for name in (LOCK_FILE, HOLDER_FILE):
+        (tmp_path / name).write_text(left)
+    assert len(run(cells(tmp_path, seeds=1))[0].results) == 2
+
+
+def hold(directory: Path, holds: Any) -> None:
+    with locked(directory):
+        holds.set()
+        time.sleep(60)
+
+
+def test_a_killed_grid_holds_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    holds = context.Event()
+    process = context.Process(target=hold, args=(tmp_path, holds))
+    process.start()
+    assert holds.wait(30)
+    with pytest.raises(AdaptError, match=f"process {process.pid} on"):
+        run(cells(tmp_path))
+    process.kill()
+    process.join()
+    assert len(run(cells(tmp_path, seeds=1))[0].results) == 2
+
+
+def start_at_once(directory: Path, barrier: Any, winners: Any) -> None:
+    for turn in range(len(winners)):
+        barrier.wait()
+        try:
+            with locked(directory):
+                with winners.get_lock():
+                    winners[turn] += 1
+                barrier.wait()
+        except AdaptError:
+            barrier.wait()
+        barrier.wait()
+
+
+def test_of_many_starters_exactly_one_gets_the_directory(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier, winners = context.Barrier(6), context.Array("i", 250)
+    starters = [context.Process(target=start_at_once, args=(tmp_path, barrier, winners)) for _ in range(6)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert list(winners) == [1] * 250
 
 
 def test_no_cells_and_no_jobs_are_refused(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.merging import config_hash, differences, merge, read_yaml, to_yaml
+from adapt.benchmark.merging import config_hash, differences, merge
 from adapt.errors import AdaptError
+from adapt.yaml_files import read_yaml, to_yaml
 
 
 def test_mappings_merge_and_the_rest_is_replaced() -> None:

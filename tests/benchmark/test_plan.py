@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.plan import Plan, read_plan, setting_of, slug
+from adapt.benchmark.plan import Plan, read_plan, setting_of
 from adapt.errors import AdaptError
+from adapt.names import slug
 
 GOOD = """
 name: quick

@@ -1,14 +1,22 @@
 import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch import Callback, Trainer, seed_everything
+from torch import nn
 from torchvision.datasets import MNIST, USPS
 
+from adapt.backbones import SmallCNN
 from adapt.data import Digits
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
+from adapt.layers import Augmentation
+from adapt.methods import DANN
 from tests.data.files import write_mat, write_mnist, write_usps
 
 
@@ -100,6 +108,92 @@ def test_download_asks_torchvision_for_the_chosen_domains_only(tmp_path: Path, m
     assert sorted(asked) == [("MNIST", True)] * 2 + [("SVHN", True)] * 2
     Digits("mnist", "svhn", root=str(tmp_path)).prepare_data()
     assert len(asked) == 4
+
+
+class Painter(nn.Module):
+    """Paints every pixel in one value, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(x)
+        return torch.full_like(x, 0.75)
+
+
+@pytest.mark.parametrize(("kwargs", "parts"), [({}, 2), ({"shots": 1}, 3), ({"source_free": True}, 1)])
+def test_training_batches_alone_are_augmented_as_pixels_in_zero_to_one(kwargs: dict[str, Any], parts: int) -> None:
+    painter = Painter()
+    options: dict[str, Any] = {"image_size": 16, "batch_size": 4}
+    data = Digits("optdigits", "optdigits_photo", augmentation=painter, **options, **kwargs)
+    plain = Digits("optdigits", "optdigits_photo", **options, **kwargs)
+    data.setup("fit")
+    loaders = data.train_dataloader()
+    raw = type(loaders)(*(next(iter(loader)) for loader in loaders))
+    batch = data.on_after_batch_transfer(raw, 0)
+    assert len(painter.seen) == len(batch) == parts
+    for part, before, seen in zip(batch, raw, painter.seen, strict=True):
+        torch.testing.assert_close(seen, before.x / 255)
+        assert torch.equal(part.x, torch.full_like(part.x, 0.5))
+    alone = [
+        *data.val_dataloader(),
+        *data.test_dataloader(),
+        data.predict_dataloader(),
+        data.domain_dataloader("target"),
+    ]
+    for loader in alone:
+        before = next(iter(loader))
+        assert torch.equal(data.on_after_batch_transfer(before, 0).x, plain.on_after_batch_transfer(before, 0).x)
+    assert len(painter.seen) == parts
+
+
+class SaveAt(Callback):
+    def __init__(self, step: int, path: Path) -> None:
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+def test_a_continued_augmented_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+    def trained(augmentation: nn.Module | None, seed: int, start: Path | None = None) -> dict[str, torch.Tensor]:
+        seed_everything(seed, verbose=False)
+        method = DANN(
+            num_classes=10, backbone=SmallCNN((3, 16, 16), width=8), optimizer=partial(torch.optim.SGD, lr=0.05)
+        )
+        trainer = Trainer(
+            accelerator="cpu",
+            max_steps=20,
+            limit_val_batches=0,
+            logger=False,
+            default_root_dir=tmp_path,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            callbacks=[] if start else [SaveAt(7, tmp_path / "seven.ckpt")],
+        )
+        data = Digits("optdigits", "optdigits_photo", image_size=16, augmentation=augmentation)
+        trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
+        return method.state_dict()
+
+    plain = trained(None, seed=0)
+    augmentation = Augmentation(rotation=10.0, translation=0.14, inversion=0.5, gain=0.5)
+    whole = trained(augmentation, seed=0)
+    continued = trained(augmentation, seed=5, start=tmp_path / "seven.ckpt")
+    assert all(torch.equal(whole[key], continued[key]) for key in whole)
+    assert not all(torch.equal(whole[key], plain[key]) for key in whole)
+
+
+def test_the_command_line_takes_an_augmentation_by_its_name() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Digits, "data")
+    tokens = ["--data", "Digits", "--data.source", "mnist", "--data.target", "usps"]
+    chosen = ["--data.augmentation", "Augmentation", "--data.augmentation.inversion", "0.5"]
+    data = parser.instantiate(parser.parse_args([*tokens, *chosen])).data
+    assert isinstance(data.augmentation, Augmentation)
+    assert data.augmentation.image[1].rate == 0.5
 
 
 ROOT = Path(os.environ.get("ADAPT_DATA", "nowhere"))

@@ -221,3 +221,20 @@ def test_bfloat16_training_takes_finite_steps(name: str, tmp_path: Path) -> None
     after = trained.state_dict()["backbone.layers.0.weight"]
     assert after.isfinite().all()
     assert not torch.equal(after, before)
+
+
+def test_cdans_entropy_gradient_moves_predictions_against_the_discriminator_by_lambda(
+    batch: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def classifiers_gradient(reversal: float) -> Tensor:
+        monkeypatch.setattr(CDAN, "reversal", reversal)
+        torch.manual_seed(0)
+        trained = build(CDAN, entropy=True, entropy_gradient=True)
+        return torch.autograd.grad(trained.losses(batch)["domain"], trained.classifier.weight)[0]
+
+    # With λ = −1 the reversal is the identity: the gradient of the weighted loss itself.
+    plain = classifiers_gradient(-1.0)
+    assert plain.abs().max() > 1e-6
+    torch.testing.assert_close(classifiers_gradient(0.5), -0.5 * plain)
+    with pytest.raises(AdaptError, match="give entropy, too"):
+        build(CDAN, entropy_gradient=True)

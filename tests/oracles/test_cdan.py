@@ -51,6 +51,21 @@ def test_the_weights_are_one_plus_exp_of_the_negative_entropy_over_their_joint_m
         assert not found.requires_grad
 
 
+def test_the_weights_gradient_takes_their_mean_for_constant_and_is_none_unless_asked_for() -> None:
+    source, target = draw(6, 3).requires_grad_(), draw(5, 3, seed=4).requires_grad_()
+    assert not entropy_weights(source, target)[0].requires_grad
+    factors = draw(11, seed=5)
+    weights = torch.cat(entropy_weights(source, target, gradient=True))
+    found = torch.autograd.grad(weights @ factors, (source, target))
+    both = [x.detach().clone().requires_grad_() for x in (source, target)]
+    p = torch.cat(both).softmax(1)
+    raw = 1 + (p * p.log()).sum(1).exp()
+    expected = torch.autograd.grad(raw @ factors / raw.mean().item(), both)
+    for one, other in zip(found, expected, strict=True):
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(one, other)
+
+
 def test_a_certain_sample_weighs_twice_an_undecided_one_of_many_classes() -> None:
     certain, undecided = torch.zeros(1, 10_000), torch.zeros(4, 10_000)
     certain[0, 7] = 1e4

@@ -50,6 +50,37 @@ def test_order_of_samples_does_not_matter() -> None:
     torch.testing.assert_close(coral(source.flip(0), target.roll(4, 0)), coral(source, target))
 
 
+@pytest.mark.parametrize("scale", ["paper", "mean"])
+@pytest.mark.parametrize(("n", "m", "d"), [(8, 6, 40), (2, 3, 6), (64, 64, 300)])
+def test_more_features_than_samples_give_the_covariances_value_and_gradient(
+    n: int, m: int, d: int, scale: Literal["paper", "mean"]
+) -> None:
+    pair = [x.requires_grad_() for x in samples(n, m, d)]
+    gap = torch.cov(pair[0].T) - torch.cov(pair[1].T)
+    expected = gap.square().mean() / 4
+    if scale == "mean":
+        expected = 4 * expected + (pair[0].mean(0) - pair[1].mean(0)).square().mean()
+    found = coral(*pair, scale=scale)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    for one, other in zip(torch.autograd.grad(found, pair), torch.autograd.grad(expected, pair), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-14 * other.abs().max().item())
+
+
+def test_no_matrix_of_all_features_is_made() -> None:
+    # 100 000 features squared would be 40 GB.
+    draw = torch.Generator().manual_seed(0)
+    source = torch.randn(4, 100_000, generator=draw, requires_grad=True)
+    coral(source, torch.randn(5, 100_000, generator=draw)).backward()
+    assert source.grad is not None
+    assert source.grad.abs().max() > 0
+
+
+def test_domains_that_agree_in_many_features_are_not_below_zero() -> None:
+    source = 1e3 * samples(16, 2, 500)[0].float()
+    for target in (source, source.flip(0), source.roll(3, 0)):
+        assert 0 <= coral(source, target) < 1e-6 * coral(source, 2 * target)
+
+
 def test_identical_and_coinciding_samples_give_zero_with_zero_gradient() -> None:
     for source in (samples()[0], torch.full((6, 4), 3.0, dtype=torch.float64)):
         source.requires_grad_()

@@ -115,7 +115,7 @@ def test_a_cost_without_a_plan_is_not_finite_and_does_not_hang() -> None:
 
 def test_without_pot_the_command_that_mends_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ot", None)
-    with pytest.raises(AdaptError, match=r"pip install -e '\.\[ot\]'"):
+    with pytest.raises(AdaptError, match=r"pip install 'adapt-lightning\[ot\]'"):
         deepjdot(*samples())
     with pytest.raises(AdaptError, match="needs POT"):
         build(DeepJDOT)

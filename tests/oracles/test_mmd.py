@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from adapt.errors import AdaptError
 from adapt.losses import mmd
-from adapt.losses.kernels import Kernel, squared_distances
+from adapt.losses.kernels import Kernel, kernel_widths, squared_distances
 from adapt.losses.mmd import Estimator
 
 N, M, D = 7, 10, 3
@@ -62,6 +62,25 @@ def test_every_kernel_and_estimator_equals_double_loops(kernel: Kernel, estimato
     bandwidths = BANDWIDTHS if kernel == "fixed" else None
     found = mmd(source, target, kernel=kernel, bandwidths=bandwidths, estimator=estimator)
     assert found.item() == pytest.approx(by_loops(source.numpy(), target.numpy(), kernel, estimator), rel=1e-10)
+
+
+@pytest.mark.parametrize("kernel", ["mean", "tllib", "fixed"])
+def test_the_linear_estimate_looks_at_no_matrix_of_pairs(kernel: Kernel) -> None:
+    # All pairs of 200 000 points would be 160 GB.
+    source, target = (x.float() for x in samples(100_000, 100_001))
+    bandwidths = BANDWIDTHS if kernel == "fixed" else None
+    source.requires_grad_()
+    mmd(source, target, kernel=kernel, bandwidths=bandwidths, estimator="linear").backward()
+    assert source.grad is not None
+    assert source.grad.abs().max() > 0
+
+
+def test_bandwidths_far_from_the_origin_are_exact_in_float32() -> None:
+    source, target = samples(64, 48, 500)
+    pooled = torch.cat([source, target])
+    for kernel in KERNELS[:3]:
+        expected = kernel_widths(pooled, kernel=kernel).float()
+        torch.testing.assert_close(kernel_widths(pooled.float() + 100, kernel=kernel), expected, rtol=1e-4, atol=0)
 
 
 def test_scales_multiply_the_batchs_bandwidth() -> None:

@@ -36,10 +36,10 @@ def mmd(source: Tensor, target: Tensor, *, block: int | None = None) -> Tensor:
     pooled = torch.cat([source, target])
     # The mean over all pairs of different samples follows from the variance, without a look at the pairs.
     width = 2 * (pooled - pooled.mean(0)).square().sum().item() / (n + m - 1)
-    bandwidths = [scale * (width if width > 0 else 1.0) for scale in _SCALES]
+    widths = pooled.new_tensor([scale * (width if width > 0 else 1.0) for scale in _SCALES])
     within_source, within_target, between = (pooled.new_zeros(()) for _ in range(3))
     for rows, distances in distance_blocks(pooled, len(_SCALES), block):
-        values = gaussian_kernel(distances, kernel="fixed", bandwidths=bandwidths)
+        values = gaussian_kernel(distances, widths)
         of_source = max(0, min(n, rows.stop) - rows.start)
         within_source += values[:of_source, :n].sum()
         between += values[:of_source, n:].sum()

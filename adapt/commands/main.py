@@ -1,0 +1,189 @@
+"""The `adapt` command: which part of it is asked for, and what a person reads when it ends badly."""
+
+import errno
+import logging
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapt import __version__
+from adapt.commands.options import OPTIONS, closest
+from adapt.complaints import complaint
+from adapt.errors import AdaptError, DivergedError, chain
+
+USAGE = """usage: adapt COMMAND [options]
+
+  fit        train one method on one task     adapt fit --config configs/tasks/moons.yaml --model DANN
+  validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
+  test       accuracy on the test sets        adapt test --config RUN/config.yaml
+  predict    label the target's test inputs   adapt predict --config RUN/config.yaml
+  benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
+  report     make table and page again        adapt report runs/quickstart
+  compare    what changed between two grids   adapt compare runs/before runs/after
+  features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
+  style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
+
+`adapt COMMAND --help` lists the options of each.
+"""
+
+_NOISE = (
+    "LightningCLI's args parameter",
+    ".*does not have many workers.*",
+    ".*in eval mode at the start of training.*",
+    "Experiment logs directory .* exists",
+    "Checkpoint directory .* exists",
+    ".*smaller than the logging interval.*",
+    "Be aware that when using `ckpt_path`.*",
+    ".*`tensorboardX` has been removed.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+)
+
+
+TRAINING = ("fit", "validate", "test", "predict")
+COMMANDS = (*TRAINING, *OPTIONS, "features", "style")
+
+FAILED, WRONG, DIVERGED, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0; 1 where grid cells failed, or something that nobody foresaw did; 2 for wrong input; 3 for divergence; 130
+        when it was stopped; 141 when whoever read its output had enough.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    _write_anything()
+    try:
+        _find_own_modules()
+        return _dispatch(args)
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if os.environ.get("ADAPT_DEBUG"):
+            raise
+        code, words = in_words(error)
+        if words:
+            print(f"adapt: {words}", file=sys.stderr)
+        return code
+
+
+def in_words(error: BaseException) -> tuple[int, str]:
+    """The exit code of whatever ended a command, and one or two lines about it.
+
+    Args:
+        error: What was raised.
+    """
+    links = chain(error)
+    ours = next((link for link in links if isinstance(link, AdaptError)), None)
+    if any(isinstance(link, KeyboardInterrupt) for link in links[:3]):
+        return INTERRUPTED, "stopped."  # Lightning makes an exit of it
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else FAILED
+        return code, error.code if isinstance(error.code, str) else ""
+    if isinstance(error, DivergedError):
+        return DIVERGED, f"diverged: {error}"
+    if ours is not None:
+        # A worker process of a loader puts its whole traceback before the error's own words.
+        return WRONG, str(ours).rpartition("AdaptError: ")[2]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" while writing {error.filename}" if error.filename else ""
+        return (
+            FAILED,
+            f"the disk is full{where}. What was finished is kept: free space, and run the same command again.",
+        )
+    if said := complaint(error):
+        return WRONG, said
+    reason = links[-1] if str(error).startswith("Does not validate against any of the Union") else error
+    return FAILED, f"{_name(reason)}\n{_kept_traceback(error)}"
+
+
+def _name(error: BaseException) -> str:
+    line = " ".join(str(error).split())
+    line = line if len(line) <= 300 else line[:300] + " ..."
+    hint = ""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        hint = " The memory does not hold this: try a smaller --data.batch_size."
+    return f"{type(error).__name__}{': ' if line else ''}{line}{hint}"
+
+
+def _kept_traceback(error: BaseException) -> str:
+    """Write the traceback where it disturbs nobody, and say where; this never fails."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="replace", prefix="adapt-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(error, file=file)
+        return f"Not foreseen. The traceback is in {file.name}; ADAPT_DEBUG=1 shows it here."
+    except Exception:  # a full disk, no temp folder, an error that cannot be printed
+        return "Not foreseen. The traceback could not be written; ADAPT_DEBUG=1 shows it here."
+
+
+def _dispatch(args: list[str]) -> int:
+    command = args[0] if args else "--help"
+    if command in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if command == "--version":
+        print(__version__)
+        return 0
+    if command.startswith("-"):
+        raise AdaptError(f"Expected a command first, found {command}. `adapt --help` lists them.")
+    if command not in COMMANDS:
+        raise AdaptError(f"Unknown command {command!r}.{closest(command, COMMANDS)} `adapt --help` lists them.")
+    if command in OPTIONS:
+        # Help, and options that are wrong, need nothing of what takes seconds to load.
+        OPTIONS[command]().parse_args(args[1:])
+    _quieten()
+    if command in OPTIONS:
+        from adapt.benchmark import command as grids
+
+        own: dict[str, Any] = {
+            "benchmark": grids.benchmark_command,
+            "report": grids.report_command,
+            "compare": grids.compare_command,
+        }
+        return int(own[command](args[1:]))
+    if command == "features":
+        from adapt.features import features_command
+
+        return features_command(args[1:])
+    if command == "style":
+        from adapt.style import style_command
+
+        return style_command(args[1:])
+    from adapt.cli import AdaptCLI
+
+    AdaptCLI(args)
+    return 0
+
+
+def _find_own_modules() -> None:
+    """Let a researcher's own method lie in the folder that the command is typed in.
+
+    The path is absolute: the parser changes the working directory while it reads a configuration in another folder.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _write_anything() -> None:
+    """Print what the output's encoding lacks as question marks: → and λ into a file or a pipe of cp1252."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a test's, or a notebook's, may not
+            stream.reconfigure(errors="replace")
+
+
+def _quieten() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,76 @@
+"""Options of the commands that are no trainings: reading them, and their help, loads no torch."""
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from adapt.errors import AdaptError
+
+
+class OptionParser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            AdaptError: Always.
+        """
+        raise AdaptError(f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists the options.")
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is near, if any is."""
+    close = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def benchmark_options() -> argparse.ArgumentParser:
+    """Options of `adapt benchmark`."""
+    parser = OptionParser(
+        "adapt benchmark",
+        description="Run tasks × methods × seeds; finished cells are never run twice. With `search: {trials: N}` "
+        "in the file, try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/<name>)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at a time (default: 1)")
+    parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
+    parser.add_argument(
+        "--rerun-changed", action="store_true", help="run finished cells again whose config has changed"
+    )
+    modes = ["auto", "online", "offline", "disabled"]
+    parser.add_argument("--wandb", choices=modes, default="auto", help="auto: online when a key is configured")
+    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
+    return parser
+
+
+def report_options() -> argparse.ArgumentParser:
+    """Options of `adapt report`."""
+    parser = OptionParser("adapt report", description="Rebuild tables, pictures and page from files.")
+    parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of a benchmark, such as runs/quickstart")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--wandb", action="store_true", help="build a report in Weights & Biases, too (when online)")
+    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
+    parser.add_argument("--entity", help="owner of that project (default: who is logged in)")
+    return parser
+
+
+def compare_options() -> argparse.ArgumentParser:
+    """Options of `adapt compare`."""
+    parser = OptionParser("adapt compare", description="What changed between two grids, with statistics.")
+    parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the benchmark that was there before")
+    parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the other one")
+    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline's of both together)")
+    return parser
+
+
+OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "benchmark": benchmark_options,
+    "report": report_options,
+    "compare": compare_options,
+}

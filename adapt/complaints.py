@@ -1,0 +1,34 @@
+"""What Lightning and torch say about a user's settings, as one line."""
+
+import linecache
+import re
+import traceback
+
+# Who refuses settings: what other packages raise is as likely a fault of a network or of ours.
+_SPEAKERS = ("lightning", "pytorch_lightning", "torch.optim", "torch.utils.data")
+
+
+def complaint(error: BaseException) -> str | None:
+    """An error in one line, where it was raised to tell a person what is wrong with a setting; None for any other.
+
+    Such an error comes from a `raise` of Lightning, or of torch's optimizers, schedules and loaders, or is a division
+    by zero in them. What merely breaks there, or anywhere else, is nobody's complaint.
+
+    Args:
+        error: Whatever was raised.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
+        return None
+    frame, line = frames[-1]
+    said = " ".join(str(error).split())
+    if said.startswith("Expected more than 1 value per channel"):
+        return "Batch norm cannot train on a single sample, found a batch of one. Give --data.batch_size of at least 2."
+    speaker = str(frame.f_globals.get("__name__", ""))
+    divides = isinstance(error, ZeroDivisionError)
+    raised = linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise ")
+    if not re.match(rf"({'|'.join(map(re.escape, _SPEAKERS))})(\.|$)", speaker) or not (raised or divides):
+        return None
+    owner = frame.f_locals.get("self")
+    name = "" if owner is None or speaker.startswith(("lightning", "pytorch_lightning")) else type(owner).__name__ + ": "
+    return name + ("one of its numbers must not be 0 (it divides by it)." if divides else said)

@@ -1,0 +1,100 @@
+"""Optimizers and schedules: what the training fills in, and what it refuses."""
+
+import math
+from functools import partial
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+
+from adapt.errors import AdaptError
+
+
+def make_optimizer(make: OptimizerCallable, groups: list[dict[str, Any]]) -> Optimizer:
+    """The optimizer over groups of parameters, each with its rate scaled.
+
+    Args:
+        make: Makes it from the groups.
+        groups: `params`, and `lr_scale`, the factor on the rate.
+
+    Raises:
+        AdaptError: A rate is negative or not finite, or all are 0.
+    """
+    try:
+        optimizer = make(groups)
+    except ValueError as error:
+        # LBFGS takes one group, and has one rate.
+        if "parameter groups" not in str(error) or len({group["lr_scale"] for group in groups}) > 1:
+            raise
+        whole = [parameter for group in groups for parameter in group["params"]]
+        optimizer = make([{"params": whole, "lr_scale": groups[0]["lr_scale"]}])
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * group.pop("lr_scale")
+        if not (math.isfinite(group["lr"]) and group["lr"] >= 0):
+            raise AdaptError(
+                f"Expected a finite learning rate of at least 0, found {float(group['lr'])}. "
+                "It is --model.optimizer.lr, times --model.backbone_lr_scale for the backbone."
+            )
+    if not any(group["lr"] for group in optimizer.param_groups):
+        raise AdaptError("Expected a learning rate above 0, found 0: nothing would train. Give --model.optimizer.lr.")
+    return optimizer
+
+
+def make_schedule(make: LRSchedulerCallable, optimizer: Optimizer, steps: float) -> Any:
+    """The schedule of an optimizer, with the training's length filled in where `total_steps` was left out.
+
+    Args:
+        make: Makes it from the optimizer.
+        optimizer: What it steers.
+        steps: Optimizer steps of the training; infinite where nobody knows.
+
+    Raises:
+        AdaptError: It ends before the training does, or waits for a plateau of nothing.
+    """
+    filled = {}
+    options = make.keywords if isinstance(make, partial) else {}
+    if "total_steps" in options and options["total_steps"] is options.get("epochs") is None and math.isfinite(steps):
+        filled["total_steps"] = int(steps)
+    scheduler: Any = make(optimizer, **filled)
+    if getattr(scheduler, "total_steps", 0) is None and math.isfinite(steps):
+        scheduler.total_steps = int(steps)
+    if isinstance(scheduler, OneCycleLR) and scheduler.total_steps < steps:
+        raise AdaptError(
+            f"OneCycleLR ends after {scheduler.total_steps} steps, the training takes {steps}. "
+            "Leave total_steps out: it becomes the training's length."
+        )
+    if isinstance(scheduler, ReduceLROnPlateau) and getattr(scheduler, "monitor", None) is None:
+        raise AdaptError(
+            "ReduceLROnPlateau has to know which metric stops improving: take lightning.pytorch.cli.ReduceLROnPlateau, "
+            "with for example monitor: val/source_accuracy and mode: max."
+        )
+    return scheduler
+
+
+class PlateauSteps(Callback):
+    """Steps every `ReduceLROnPlateau` after each validation, before the checkpoints keep its state.
+
+    A validation is when there is something new to see: Lightning would count batches, and count the same value again.
+    """
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show each scheduler its metric.
+
+        Raises:
+            AdaptError: Nothing of that name was logged.
+        """
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                continue
+            monitor: str = scheduler.monitor  # type: ignore[attr-defined]  # Lightning's class has it; checked when made
+            value = trainer.callback_metrics.get(monitor)
+            if value is None:
+                known = ", ".join(sorted(trainer.callback_metrics))
+                raise AdaptError(f"ReduceLROnPlateau has no metric {monitor!r} to watch: logged are {known}.")
+            # What is logged in training is each process's own, and their rates must not part.
+            scheduler.step(float(trainer.strategy.reduce(value.to(pl_module.device), reduce_op="mean")))

@@ -1,0 +1,25 @@
+"""Cross-entropy on the few labelled target samples, as a term beside another method's."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from adapt.encoding import Encoding
+from adapt.penalties.base import TargetLabelPenalty
+
+
+class TargetCrossEntropy(TargetLabelPenalty):
+    """Cross-entropy on the labelled target samples of `--data.shots`, which makes any method semi-supervised.
+
+    Paper: Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019
+    (https://arxiv.org/abs/1904.06487), where source and target cross-entropy alone are the baseline S+T.
+
+    Formula: `w · CE(f(x_l), y_l)`, with labelled target samples x_l `(min(N, shots · K), ...)` and y_l in a batch of
+    their own.
+
+    Args:
+        weight: Weight w.
+    """
+
+    def labelled_value(self, labelled: Encoding, y: Tensor) -> Tensor:
+        """Mean cross-entropy in nats."""
+        return functional.cross_entropy(labelled.logits, y)

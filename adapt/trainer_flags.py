@@ -1,0 +1,88 @@
+"""What a run refuses of Lightning's flags and callbacks, beyond what Lightning itself says no to."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder, ModelCheckpoint
+
+from adapt.errors import AdaptError
+from adapt.selection.rules import RULES
+
+# Lightning divides by them, or takes what is below for "off".
+_SMALLEST = {
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+}
+
+
+def check_flags(flags: Any) -> None:
+    """Refuse what would end in a division by zero, or in a run that trains nothing or keeps nothing.
+
+    Args:
+        flags: What the trainer was given, as attributes.
+
+    Raises:
+        AdaptError: There is such a flag.
+    """
+    for name, smallest in _SMALLEST.items():
+        value = getattr(flags, name)
+        if value is not None and value < smallest:
+            raise AdaptError(f"--trainer.{name} expects a number of at least {smallest}, found {value}.")
+    if flags.val_check_interval == 0:
+        raise AdaptError(
+            "--trainer.val_check_interval expects steps or a share of an epoch above 0, found 0. "
+            "--trainer.limit_val_batches 0 leaves validation out."
+        )
+    for name in ("max_epochs", "max_steps", "limit_train_batches"):
+        if getattr(flags, name) == 0:
+            raise AdaptError(f"--trainer.{name} expects at least one step of training, found 0: nothing would train.")
+    if flags.barebones or flags.enable_checkpointing is False:
+        name = "barebones true" if flags.barebones else "enable_checkpointing false"
+        raise AdaptError(
+            f"A run is its checkpoints and its metrics, found --trainer.{name}, which leaves them out. "
+            "Leave the flag out; --trainer.fast_dev_run true tries a run without keeping anything."
+        )
+
+
+def check_callbacks(callbacks: Sequence[Callback], lr_scheduler: Any, knows_labels: bool, run_dir: Path) -> None:
+    """Refuse callbacks that would change the run behind its configuration, or watch a metric the wrong way.
+
+    A user's own `ModelCheckpoint` without a folder gets one of its own, for the names in ours are taken.
+
+    Args:
+        callbacks: The user's.
+        lr_scheduler: Makes the schedule, or None.
+        knows_labels: Whether the method trains on all target labels.
+        run_dir: The run's folder.
+
+    Raises:
+        AdaptError: There is such a callback, or such a schedule.
+    """
+    for callback in callbacks:
+        name = type(callback).__name__
+        if isinstance(callback, BatchSizeFinder | LearningRateFinder):
+            option = "--data.batch_size" if isinstance(callback, BatchSizeFinder) else "--model.optimizer.lr"
+            raise AdaptError(f"{name} would train with another setting than config.yaml says. Give {option} instead.")
+        if isinstance(callback, EarlyStopping | ModelCheckpoint):
+            steers = isinstance(callback, EarlyStopping) and not knows_labels
+            _check_monitor(name, callback.monitor, callback.mode, "--trainer.callbacks.mode max", steers)
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(run_dir / "own_checkpoints")
+    if isinstance(lr_scheduler, partial) and "monitor" in (given := lr_scheduler.keywords):
+        mode = given.get("mode", "min")
+        _check_monitor("The schedule", given["monitor"], mode, "--model.lr_scheduler.mode max", not knows_labels)
+
+
+def _check_monitor(owner: str, monitor: str | None, mode: str, mend: str, steers: bool) -> None:
+    if steers and monitor is not None and monitor.startswith("oracle/"):
+        raise AdaptError(
+            f"{owner} would let target labels steer the training: {monitor} is made of them. "
+            "Watch for example val/source_accuracy, or train longer and compare with the rule `oracle`."
+        )
+    if monitor in RULES.values() and monitor is not None and mode == "min":
+        raise AdaptError(f"{owner} watches {monitor}, of which more is better, with mode 'min'. Give {mend}.")

@@ -1,0 +1,95 @@
+"""Every loss computes in float32 whatever its caller does: under autocast, and of half-precision inputs."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapt import losses
+
+N, M, D, K = 8, 6, 5, 3
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    # Values that bfloat16 holds exactly, so that whatever it loses is lost in the computation.
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).bfloat16().float()
+
+
+def critic() -> nn.Module:
+    network = nn.Sequential(nn.Linear(D, 4), nn.Tanh(), nn.Linear(4, 1))
+    with torch.no_grad():
+        for k, p in enumerate(network.parameters()):
+            p.copy_(draw(*p.shape, seed=k))
+    return network
+
+
+S, T, LOGITS, OTHER = draw(N, D), draw(M, D, seed=1), draw(M, K, seed=2), draw(M, K, seed=3)
+Y, IMAGES = torch.arange(N) % K, draw(2, 3, 6, 6)
+# Each loss as a function of the floating tensors that a network could give it in half precision.
+CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
+    "adda": (losses.adda, (LOGITS[:, 0],)),
+    "bnm": (losses.bnm, (LOGITS,)),
+    "bsp": (losses.bsp, (S, T)),
+    "bss": (losses.bss, (S,)),
+    "calibration_temperature": (lambda x: losses.calibration_temperature(x, Y[:M]), (LOGITS,)),
+    "category_relationship": (lambda x: losses.category_relationship(x, Y[:M], K), (LOGITS,)),
+    "charbonnier_entropy": (losses.charbonnier_entropy, (LOGITS,)),
+    "class_balance": (losses.class_balance, (LOGITS,)),
+    "class_shares": (losses.class_shares, (LOGITS,)),
+    "classifier_discrepancy": (losses.classifier_discrepancy, (LOGITS, OTHER)),
+    "cmd": (losses.cmd, (S, T)),
+    "co_tuning": (losses.co_tuning, (LOGITS, OTHER.softmax(1).bfloat16().float())),
+    "consistency": (losses.consistency, (LOGITS, OTHER)),
+    "content_loss": (losses.content_loss, (IMAGES, IMAGES.flip(0))),
+    "coral": (losses.coral, (S, T)),
+    "coral, more features than samples": (losses.coral, (draw(4, 20), draw(5, 20, seed=1))),
+    "critic_gap": (losses.critic_gap, (S[:, 0], T[:, 0])),
+    "deepjdot": (lambda s, t, x: losses.deepjdot(s, t, Y, x), (S, T, LOGITS)),
+    "delta": (losses.delta, (IMAGES, IMAGES.flip(0))),
+    "domain_adversarial": (losses.domain_adversarial, (S[:, 0], T[:, 0])),
+    "entropy": (losses.entropy, (LOGITS,)),
+    "entropy_weights": (lambda s, t: losses.entropy_weights(s, t)[0], (draw(N, K), LOGITS)),
+    "fixmatch": (lambda s, w: losses.fixmatch(s, w, threshold=0.3), (LOGITS, OTHER)),
+    "gradient_penalty": (lambda s, t: losses.gradient_penalty(critic(), s, t, mix=torch.full((N, 1), 0.5)), (S, T)),
+    "gram": (losses.gram, (IMAGES,)),
+    "hafn": (losses.hafn, (S, T)),
+    "homm": (losses.homm, (S, T)),
+    "information_maximisation": (losses.information_maximisation, (LOGITS,)),
+    "jmmd": (lambda s, t, p, q: losses.jmmd([s, p], [t, q]), (S, T, draw(N, K), LOGITS)),
+    "jmmd, linear": (lambda s, t, p, q: losses.jmmd([s, p], [t, q], estimator="linear"), (S, T, draw(N, K), LOGITS)),
+    "l2_sp": (lambda a, b: losses.l2_sp([a], [b]), (S, S.flip(0))),
+    "lmmd": (lambda s, t, x: losses.lmmd(s, t, Y, x), (S, T, LOGITS)),
+    "mcc": (losses.mcc, (LOGITS,)),
+    "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
+    "mmd": (losses.mmd, (S, T)),
+    "mmd, linear": (lambda s, t: losses.mmd(s, t, estimator="linear"), (S, T)),
+    "safn": (losses.safn, (S, T)),
+    "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
+    "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
+    "total_variation": (losses.total_variation, (IMAGES,)),
+}
+# Feature maps in the features' own precision, labels, and what is computed once, in double precision, off the step.
+OTHERS = {"barycentric_map", "centroid_labels", "confident", "coral_map", "domain_accuracy", "multilinear"}
+OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
+
+
+def test_no_loss_is_left_out() -> None:
+    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
+    assert functions == {name.split(",")[0] for name in CALLS} | OTHERS
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_under_autocast_and_of_half_precision_inputs_the_value_is_float32s(name: str) -> None:
+    loss, inputs = CALLS[name]
+    expected = torch.as_tensor(loss(*inputs))
+    for half in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype=half):
+            found = torch.as_tensor(loss(*inputs))
+        assert found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+    found = torch.as_tensor(loss(*(x.bfloat16() for x in inputs)))
+    assert found.dtype == expected.dtype
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
