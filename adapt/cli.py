@@ -66,7 +66,7 @@ class AdaptCLI(LightningCLI):
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="The run's folder (default: runs/<task>/<method>/<seed>)."
         )
-        parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
         )
@@ -142,7 +142,7 @@ class AdaptCLI(LightningCLI):
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
-            callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores)
+            callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores, self.model.problem)
             callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
         else:
             kwargs["logger"] = False
@@ -166,7 +166,8 @@ class AdaptCLI(LightningCLI):
         """Say where everything lies, and how to go on; a grid has its own words."""
         if self.settings.trainer.enable_progress_bar is False:
             return
-        kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
+        headline = self.model.problem.headline  # the scores say something only beside other steps'
+        kept = (f"val/source_{headline}", f"oracle/target_{headline}")
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
         test = shlex.join(["adapt", "test", "--config", str(self.run_dir / "config.yaml")])

@@ -17,3 +17,13 @@ def chain(error: BaseException) -> list[BaseException]:
         links.append(link)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return links
+
+
+class SampleError(AdaptError):
+    """A sample that cannot be used.
+
+    A loader's worker hands its errors on as one text with the whole traceback; of that, this keeps the last line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())

@@ -56,7 +56,7 @@ def test_the_own_dataset_runs_as_printed(folder: Path) -> None:
     assert command is not None
     assert main([*command[1].split(), *QUIET, "--trainer.max_epochs", "2", "--run_dir", "run"]) == 0
     saved = torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert saved["adapt"]["num_classes"] == 2
+    assert len(saved["adapt"]["problem"]["names"]) == 2
 
 
 def test_the_paths_in_the_readme_exist() -> None:

@@ -50,7 +50,7 @@ def build(method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ..
         "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),
         "backbone": MLP(input_shape, (32, 32), dropout=dropout),
     }
-    return method(num_classes=CLASSES, **options | kwargs)
+    return method(problem=CLASSES, **options | kwargs)
 
 
 def train(

@@ -59,19 +59,23 @@ class Pictures(Callback):
         if encoded is None:
             return
         domain, (features, logits) = encoded
-        y = batch.y.detach().cpu()
+        classes = getattr(getattr(pl_module, "problem", None), "probabilities", True)
+        # Points have one colour each where there are no classes.
+        y = batch.y.detach().cpu() if classes else torch.zeros(len(features), dtype=torch.long)
         self._kept[domain].add(features.cpu(), y)
+        if not classes:
+            return
         count = logits.shape[1]
         counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).cpu().numpy(), count)
         self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files and log the pictures."""
-        if not self._confusion or not trainer.is_global_zero:
+        if not any(share.columns for share in self._kept.values()) or not trainer.is_global_zero:
             return
         directory = Path(self.directory or trainer.default_root_dir)
         directory.mkdir(parents=True, exist_ok=True)
-        figures = {"confusion": self._write_confusion(directory, trainer)}
+        figures = {"confusion": self._write_confusion(directory, trainer)} if self._confusion else {}
         if self.embedding:
             try:
                 figures["embedding"] = self._write_embedding(directory, trainer)
@@ -107,6 +111,8 @@ class Pictures(Callback):
         return confusion_figure(matrix, names, f"{_DOMAINS[min(loader, 1)].capitalize()} test: {100 * accuracy:.1f}%")
 
     def _class_names(self, trainer: Trainer) -> list[str]:
+        if not self._confusion:
+            return ["samples"]
         count = len(next(iter(self._confusion.values())))
         names = [str(name) for name in getattr(getattr(trainer, "datamodule", None), "class_names", ())]
         return names if len(names) == count else [str(k) for k in range(count)]

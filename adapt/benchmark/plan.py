@@ -1,6 +1,7 @@
 """A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

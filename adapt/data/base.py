@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
-from adapt.data.labels import class_indices
 from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
+from adapt.problems import Classification, Problem
+from adapt.trees import Tree, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
@@ -75,18 +76,23 @@ class DomainDataModule(LightningDataModule):
         self._check_arguments()
 
     @property
-    def num_classes(self) -> int:
-        """Number of classes that both domains share.
+    def problem(self) -> Problem:
+        """What the labels pose: classification into `class_names`, unless a dataset overrides this.
 
         Raises:
-            AdaptError: The datamodule names none, or one alone.
+            AdaptError: The datamodule names no class, or one alone.
         """
         if len(self.class_names) < 2:
             raise AdaptError(
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
                 f"{', '.join(self.class_names) or 'none'}."
             )
-        return len(self.class_names)
+        return Classification(self.class_names)
+
+    @property
+    def num_classes(self) -> int:
+        """Width of the problem's output layer: the number of classes that both domains share."""
+        return self.problem.num_outputs
 
     @property
     def task(self) -> str:
@@ -102,9 +108,9 @@ class DomainDataModule(LightningDataModule):
         """
         raise AdaptError(f"{type(self).__name__} has to define domain(name, split), which returns a dataset of (x, y).")
 
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tree) -> Tree:
         """What happens on the device to a batch of inputs `(N, ...)`; by default bytes become floats in [0, 1]."""
-        return x.float() / 255 if x.dtype == torch.uint8 else x
+        return tree_map(lambda part: part.float() / 255 if part.dtype == torch.uint8 else part, x)
 
     def holdout(self, dataset: Dataset[Any], split: Split) -> Dataset[Any]:
         """The training or the validation share of one training set: disjoint, seeded, the same in every run."""
@@ -201,7 +207,12 @@ class DomainDataModule(LightningDataModule):
         if isinstance(batch, Labelled | Unlabelled):
             # After Lightning's precision plugin, which sees bytes: what they become has to be converted here.
             network = getattr(self.trainer, "lightning_module", None)
-            return batch._replace(x=self.transform(batch.x).to(getattr(network, "dtype", torch.float32)))
+            dtype = getattr(network, "dtype", torch.float32)
+            x = self.transform(batch.x)
+            if isinstance(x, Tensor):
+                return batch._replace(x=x.to(dtype))
+            # Of inputs with several parts whole numbers stay what they are: a text's ids are no quantities.
+            return batch._replace(x=tree_map(lambda part: part.to(dtype) if part.is_floating_point() else part, x))
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
@@ -272,13 +283,13 @@ class DomainDataModule(LightningDataModule):
         return self.class_names
 
     def _checked(self, dataset: Dataset[Any], name: str, split: Split) -> Dataset[Any]:
-        check_domain(dataset, self.num_classes, f"{name!r} ({split})")
+        check_domain(dataset, self.problem, f"{name!r} ({split})")
         return dataset
 
     def _described(self, role: Role, split: Split) -> dict[str, Any]:
         """What a view is to know of a role's labels, to check those that are only seen with their inputs."""
         names = "+".join(self.sources) if role == "source" else self.target
-        return {"num_classes": self.num_classes, "where": f"{names!r} ({split})"}
+        return {"problem": self.problem, "where": f"{names!r} ({split})"}
 
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
         described = self._described("target", "train")
@@ -288,7 +299,12 @@ class DomainDataModule(LightningDataModule):
         return LabelledView(Subset(training, few.indices), few.indices, **described)
 
     def _few_shots(self, shots: int) -> Subset[Any]:
-        labels = class_indices(labels_of(self._train["target"]), **self._described("target", "train"))
+        if not isinstance(self.problem, Classification):
+            raise AdaptError(
+                f"Expected classes to draw {shots} shots of each, found {self.problem.kind}. Give --data.shots all."
+            )
+        described = self._described("target", "train")
+        labels = self.problem.labels(labels_of(self._train["target"]), described["where"])
         generator = torch.Generator().manual_seed(self.order_seed)
         chosen: list[int] = []
         for k, name in enumerate(self.class_names):

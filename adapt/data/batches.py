@@ -4,17 +4,19 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from adapt.trees import Tree
+
 
 class Labelled(NamedTuple):
     """A batch with labels.
 
     Attributes:
-        x: Inputs `(N, ...)`.
-        y: Class indices `(N,)`, int64.
+        x: Inputs `(N, ...)`: a tensor, or a dict or tuple of tensors with one leading dimension.
+        y: Labels: class indices `(N,)`, int64, or what the problem has in their place.
         index: Positions of the samples in their training set `(N,)`, int64.
     """
 
-    x: Tensor
+    x: Tree
     y: Tensor
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
 
@@ -23,11 +25,11 @@ class Unlabelled(NamedTuple):
     """A batch whose labels were never read into it.
 
     Attributes:
-        x: Inputs `(N, ...)`.
+        x: Inputs `(N, ...)`, as in `Labelled`.
         index: Positions of the samples in their training set `(N,)`, int64.
     """
 
-    x: Tensor
+    x: Tree
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
 
 

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from adapt.data.labels import as_labels, class_indices, odd_labels
+from adapt.data.labels import as_labels
 from adapt.data.views import TensorDomain, fetch, in_memory
 from adapt.errors import AdaptError
+from adapt.problems import Problem
+from adapt.trees import Tree, leaves
 
 _SAMPLES = 256
 _RATIO = 50.0
@@ -49,22 +51,23 @@ def check_poolable(domains: Mapping[str, Dataset[Any]]) -> None:
     Raises:
         AdaptError: Names a domain of each kind.
     """
-    kinds = {name: fetch(dataset, [0])[0].dtype for name, dataset in domains.items()}
-    for (one, a), (other, b) in combinations(kinds.items(), 2):
-        if (a == torch.uint8) != (b == torch.uint8):
-            raise AdaptError(
-                f"Expected sources of one type to pool, found {a} in {one!r} and {b} in {other!r}. "
-                "Bring both to bytes, or to floats."
-            )
+    kinds = {name: [leaf.dtype for leaf in leaves(fetch(dataset, [0])[0])] for name, dataset in domains.items()}
+    for (one, these), (other, those) in combinations(kinds.items(), 2):
+        for a, b in zip(these, those, strict=False):
+            if (a == torch.uint8) != (b == torch.uint8):
+                raise AdaptError(
+                    f"Expected sources of one type to pool, found {a} in {one!r} and {b} in {other!r}. "
+                    "Bring both to bytes, or to floats."
+                )
 
 
 def check_inputs(
-    domains: Mapping[str, Dataset[Any]], transform: Callable[[Tensor], Tensor], input_shape: Sequence[int]
+    domains: Mapping[str, Dataset[Any]], transform: Callable[[Tree], Tree], input_shape: Sequence[int]
 ) -> None:
     """Refuse NaN or infinite inputs, other shapes, and domains whose value ranges differ by a factor of 50 or more.
 
     A domain in 0–255 beside one in 0–1 trains, and costs tens of points without a sign of it. Domains in memory are
-    checked whole for NaN, others on 256 samples spread over the set.
+    checked whole for NaN, others on 256 samples spread over the set. Of inputs with several parts each part is checked.
 
     Args:
         domains: Training sets by domain name.
@@ -74,44 +77,56 @@ def check_inputs(
     Raises:
         AdaptError: Names the domain, and the sample, the shapes or the ranges.
     """
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, list[tuple[float, float]]] = {}
     for name, dataset in domains.items():
         size = len(dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
         sample = torch.linspace(0, size - 1, min(size, _SAMPLES)).long().tolist()
         x = transform(fetch(dataset, sample)[0])
-        if x.is_complex():
-            raise AdaptError(f"Expected real inputs, found {x.dtype} in {name!r}. Give for example their sizes.")
-        input_shape = input_shape or x.shape[1:]
-        if x.shape[1:] != tuple(input_shape):
-            raise AdaptError(
-                f"Expected inputs of shape {tuple(input_shape)}, found {tuple(x.shape[1:])} in {name!r}. "
-                "Bring its inputs to that shape, or let the datamodule's input_shape say another."
-            )
-        ranges[name] = (float(x.min()), float(x.max()))
+        if isinstance(x, Tensor):
+            input_shape = input_shape or x.shape[1:]
+            if x.shape[1:] != tuple(input_shape):
+                raise AdaptError(
+                    f"Expected inputs of shape {tuple(input_shape)}, found {tuple(x.shape[1:])} in {name!r}. "
+                    "Bring its inputs to that shape, or let the datamodule's input_shape say another."
+                )
         whole = in_memory(dataset)
         positions, inputs = (range(size), whole[0]) if whole is not None else (sample, x)
-        if inputs.is_floating_point():
-            bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten()
-            if len(bad):
-                raise AdaptError(
-                    f"Expected finite inputs, found NaN or infinity in {len(bad)} training samples of {name!r}, "
-                    f"the first at position {positions[int(bad[0])]}. Repair or drop these samples."
-                )
-    for (one, (low, high)), (other, (floor, ceiling)) in combinations(ranges.items(), 2):
-        a, b = high - low, ceiling - floor
-        if max(a, b) > _RATIO * min(a, b):
+        for part in leaves(inputs):
+            _check_finite(part, name, positions)
+        ranges[name] = [(float(part.min()), float(part.max())) for part in leaves(x)]
+    for (one, these), (other, those) in combinations(ranges.items(), 2):
+        if len(these) != len(those):
             raise AdaptError(
-                f"Expected inputs on one scale, found {one!r} in [{low:.3g}, {high:.3g}] and {other!r} in "
-                f"[{floor:.3g}, {ceiling:.3g}]. Bring both domains to the same range (bytes, or floats in 0–1)."
+                f"Expected inputs with the same parts, found {len(these)} in {one!r}, {len(those)} in {other!r}."
             )
+        for (low, high), (floor, ceiling) in zip(these, those, strict=True):
+            a, b = high - low, ceiling - floor
+            if max(a, b) > _RATIO * min(a, b):
+                raise AdaptError(
+                    f"Expected inputs on one scale, found {one!r} in [{low:.3g}, {high:.3g}] and {other!r} in "
+                    f"[{floor:.3g}, {ceiling:.3g}]. Bring both domains to the same range (bytes, or floats in 0–1)."
+                )
 
 
-def check_domain(dataset: Any, num_classes: int, where: str) -> None:
-    """Refuse what is no dataset, or an empty one, and labels that are no class indices, where they cost no decoding.
+def _check_finite(inputs: Tensor, name: str, positions: Sequence[int]) -> None:
+    if inputs.is_complex():
+        raise AdaptError(f"Expected real inputs, found {inputs.dtype} in {name!r}. Give for example their sizes.")
+    if not inputs.is_floating_point():
+        return
+    bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten()
+    if len(bad):
+        raise AdaptError(
+            f"Expected finite inputs, found NaN or infinity in {len(bad)} training samples of {name!r}, "
+            f"the first at position {positions[int(bad[0])]}. Repair or drop these samples."
+        )
+
+
+def check_domain(dataset: Any, problem: Problem, where: str) -> None:
+    """Refuse what is no dataset, or an empty one, and labels of another problem, where they cost no decoding.
 
     Args:
         dataset: What a datamodule gives as one split of a domain.
-        num_classes: Number of classes K.
+        problem: What the labels pose.
         where: Which split of which domain it is.
 
     Raises:
@@ -127,12 +142,12 @@ def check_domain(dataset: Any, num_classes: int, where: str) -> None:
     if size == 0:
         raise AdaptError(f"Expected samples in {where}, found none.")
     labels = known_labels(dataset)
-    if labels is None or not (odd := odd_labels(labels, num_classes)).any():
+    if labels is None or not (odd := problem.odd_labels(labels)).any():
         return
     # What a dataset keeps as `targets` may become class indices on its way out: the sample itself decides.
     first = int(odd.nonzero()[0])
-    if odd_labels(fetch(dataset, [first])[1], num_classes).any():
-        class_indices(labels, num_classes, where)
+    if problem.odd_labels(fetch(dataset, [first])[1]).any():
+        problem.labels(labels, where)
 
 
 def labels_of(dataset: Any) -> Tensor:

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from adapt.data.labels import SampleError
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, SampleError
 
 # Pillow knows their names, but has no decoder of its own for them; for EPS it would start another program.
 _UNDECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}

@@ -1,56 +1,64 @@
 """Datasets seen as batches: one fetch per batch, with the index, and without target labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset, Subset, default_collate
+from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from adapt.data.batches import Labelled, Unlabelled
-from adapt.data.labels import SampleError, as_labels, class_indices
-from adapt.errors import AdaptError
+from adapt.data.labels import as_labels
+from adapt.errors import AdaptError, SampleError
+from adapt.problems import Problem
+from adapt.trees import Tree, cat, collate, size, take
 
 
 class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
     """A labelled domain in memory, fetched a whole batch at a time.
 
     Args:
-        x: Inputs `(N, ...)`, a tensor or an array; images as uint8 `(N, C, H, W)`, so that a domain is as small as it
-            can be.
-        y: Class indices `(N,)`.
+        x: Inputs `(N, ...)`: a tensor, an array, or a dict or tuple of them; images as uint8 `(N, C, H, W)`, so that a
+            domain is as small as it can be.
+        y: Labels `(N, ...)`: class indices `(N,)` where the problem is classification.
 
     Raises:
         AdaptError: They are no numbers, or not as many.
     """
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
+    def __init__(self, x: Tree, y: Tensor) -> None:
         # Labels stay what they are: whoever reads them knows whose they are, and refuses the wrong ones by that name.
         self.x, self.y = as_inputs(x), as_labels(y)
-        if self.y.ndim == 0 or len(self.x) != len(self.y):
-            found = f"{len(self.x)} samples and {self.y.numel() if self.y.ndim == 0 else len(self.y)} labels"
+        if self.y.ndim == 0 or size(self.x) != len(self.y):
+            found = f"{size(self.x)} samples and {self.y.numel() if self.y.ndim == 0 else len(self.y)} labels"
             raise AdaptError(f"Expected one label per sample, found {found}.")
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.x[index], self.y[index]
+    def __getitem__(self, index: int) -> tuple[Tree, Tensor]:
+        return take(self.x, index), self.y[index]
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tree, Tensor]:
         at = torch.as_tensor(indices)
-        return self.x[at], self.y[at]
+        return take(self.x, at), self.y[at]
 
 
-def as_inputs(values: Any) -> Tensor:
-    """Inputs as a tensor: of arrays also those that torch takes no view of (strides below zero, other byte orders).
+def as_inputs(values: Any) -> Tree:
+    """Inputs as tensors: of arrays also those that torch takes no view of (strides below zero, other byte orders).
 
     Raises:
         SampleError: They are no numbers.
     """
     if isinstance(values, Tensor):
         return values
+    if isinstance(values, Mapping):
+        return {key: as_inputs(part) for key, part in values.items()}
+    if isinstance(values, tuple):
+        parts = [as_inputs(part) for part in values]
+        return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
     try:
         array = np.asarray(values)
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
@@ -58,7 +66,7 @@ def as_inputs(values: Any) -> Tensor:
         raise SampleError(f"Expected inputs as tensors or arrays of numbers, found {type(values).__name__}.") from error
 
 
-def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Tensor]:
     """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`.
 
     Raises:
@@ -77,13 +85,13 @@ def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     return _stacked(inputs), as_labels(labels)
 
 
-def _stacked(inputs: Sequence[Any]) -> Tensor:
+def _stacked(inputs: Sequence[Any]) -> Tree:
     try:
-        x = default_collate([as_inputs(value) if isinstance(value, np.ndarray) else value for value in inputs])
-    except (TypeError, ValueError, RuntimeError):
-        x = None
-    if isinstance(x, Tensor):
-        return x
+        # A picture of Pillow would become an array too, with its colours last.
+        if not any(isinstance(value, Image.Image) for value in inputs):
+            return collate([as_inputs(value) for value in inputs])
+    except (AdaptError, TypeError, ValueError, RuntimeError):
+        pass
     kinds = {f"{type(value).__name__} {tuple(getattr(value, 'shape', ()))}".removesuffix(" ()") for value in inputs}
     raise SampleError(
         f"Expected inputs as tensors or arrays of one shape, found {', '.join(sorted(kinds)[:3])}. Let the dataset "
@@ -98,11 +106,11 @@ def pool(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
     parts = [in_memory(dataset) for dataset in datasets]
     if all(part is not None for part in parts):
         kept = [part for part in parts if part is not None]
-        return TensorDomain(torch.cat([part[0] for part in kept]), torch.cat([part[1] for part in kept]))
+        return TensorDomain(cat([part[0] for part in kept]), torch.cat([part[1] for part in kept]))
     return ConcatDataset(datasets)
 
 
-def in_memory(dataset: Dataset[Any]) -> tuple[Tensor, Tensor] | None:
+def in_memory(dataset: Dataset[Any]) -> tuple[Tree, Tensor] | None:
     """All inputs and labels of a `TensorDomain` or a subset of one, else None."""
     if isinstance(dataset, TensorDomain):
         return dataset.x, dataset.y
@@ -117,7 +125,7 @@ class LabelledView(Dataset[Labelled]):
     Args:
         dataset: The samples.
         positions: Where each of them stands in its training set, if it is a part of one.
-        num_classes: Number of classes K; None leaves the labels unchecked.
+        problem: What the labels pose; None leaves them unchecked.
         where: Whose samples they are, for the message.
     """
 
@@ -125,20 +133,20 @@ class LabelledView(Dataset[Labelled]):
         self,
         dataset: Dataset[Any],
         positions: Sequence[int] | None = None,
-        num_classes: int | None = None,
+        problem: Problem | None = None,
         where: str = "the dataset",
     ) -> None:
-        self.dataset, self.num_classes, self.where = dataset, num_classes, where
+        self.dataset, self.problem, self.where = dataset, problem, where
         self.positions = None if positions is None else torch.as_tensor(positions)
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
 
     def read(self, indices: Sequence[int]) -> Labelled:
-        """The samples, once their labels are class indices."""
+        """The samples, once their labels are the problem's."""
         x, y = fetch(self.dataset, indices)
-        if self.num_classes is not None:
-            y = class_indices(y, self.num_classes, self.where, indices)
+        if self.problem is not None:
+            y = self.problem.labels(y, self.where, indices)
         at = torch.as_tensor(indices)
         return Labelled(x, y, at if self.positions is None else self.positions[at])
 

@@ -60,8 +60,14 @@ class AdaBN(Method):
         return self
 
     def losses(self, batch: Pair | TargetBatch) -> dict[str, Tensor]:
-        """The predictions' entropy, to be looked at; what counts is what batch norm keeps of the pass."""
-        return {"entropy": entropy(self(batch.target.x).logits)}
+        """What is looked at; what counts is what batch norm keeps of the pass.
+
+        The predictions' entropy, or the features' norm where there are no classes.
+        """
+        encoding = self(batch.target.x)
+        if self.problem.probabilities:
+            return {"entropy": entropy(encoding.logits)}
+        return {"norm": encoding.features.norm(dim=1).mean()}
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Pass the target's batch through the network, and count it."""

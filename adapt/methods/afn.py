@@ -4,9 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from adapt import penalties
 from adapt.data.batches import Pair
 from adapt.encoding import Encodings
-from adapt.losses import hafn, safn
 from adapt.methods.base import Method
 
 
@@ -46,7 +46,7 @@ class AFN(Method):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.weight, self.variant, self.step, self.radius = weight, variant, step, radius
+        self.term = penalties.AFN(weight, variant, step, radius)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the norms' term."""
@@ -54,11 +54,7 @@ class AFN(Method):
         if self.logs_now:
             self._log_norms(encodings)
         source, target = encodings
-        if self.variant == "hard":
-            norms = hafn(source.features, target.features, radius=self.radius)
-        else:
-            norms = safn(source.features, target.features, step=self.step)
-        return {"source": self.cross_entropy(source.logits, batch.source.y), "afn": self.weight * norms}
+        return {"source": self.supervised_loss(source.logits, batch.source.y), "afn": self.term(source, target)}
 
     def _log_norms(self, encodings: Encodings) -> None:
         norms = {

@@ -10,9 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics.classification import MulticlassAccuracy
 
 from adapt.backbones import Backbone
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
@@ -22,20 +20,29 @@ from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import random_state, set_random_state
-from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch, refuse_unread_labels
+from adapt.methods.refusals import (
+    refuse_loss,
+    refuse_missing_start,
+    refuse_problem,
+    refuse_source_free_mismatch,
+    refuse_unread_labels,
+)
 from adapt.methods.whole_domain import encode_domain
 from adapt.penalties import Penalty, TargetLabelPenalty
+from adapt.problems import Problem, as_problem
+from adapt.trees import Tree, cat, size
 
 DOMAINS = ("source", "target")
 
 
 class Method(LightningModule):
-    """Base of every method: a backbone, an optional bottleneck, a linear classifier, and a dict of losses.
+    """Base of every method: a backbone, an optional bottleneck, an output layer, and a dict of losses.
 
     A method is one class in one file: its own keyword arguments, `**kwargs` to this base, and `losses`.
 
     Args:
-        num_classes: Number of classes K; the command line takes it from the data.
+        problem: What is predicted, a `Problem`; a whole number K is classification into K classes. The command line
+            takes it from the data.
         backbone: Feature extractor with `num_features`.
         bottleneck: Width of a Linear–BatchNorm–ReLU layer between backbone and classifier (256 in the field's
             ResNet-50 protocols), None for none.
@@ -44,7 +51,7 @@ class Method(LightningModule):
             that `step_size`, `milestones` and `T_max` count steps and not epochs; `total_steps` is filled in where it
             is left out. `ReduceLROnPlateau` steps after each validation.
         backbone_lr_scale: Factor on the backbone's learning rate (0.1 in the field's fine-tuning protocols).
-        label_smoothing: Smoothing of the cross-entropy on labels.
+        label_smoothing: Smoothing of the cross-entropy on labels; without meaning for regression.
         joint_forward: Encode both domains in one pass, so that batch norm sees their mixture (TLlib's convention);
             False encodes them one after the other.
         penalties: Terms that add to the method's own, such as `MCC` or `BSP`, so that the papers' combinations need
@@ -65,6 +72,8 @@ class Method(LightningModule):
     what is done, and not only what is said, has to claim this anew."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+    problems: ClassVar[tuple[type[Problem], ...]] = (Problem,)
+    """The problems that it takes: `(Classification,)` where it needs class probabilities, else any."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -72,7 +81,7 @@ class Method(LightningModule):
 
     def __init__(
         self,
-        num_classes: int,
+        problem: Problem | int,
         backbone: Backbone,
         bottleneck: int | None = None,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
@@ -85,11 +94,13 @@ class Method(LightningModule):
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
-        self.num_classes = num_classes
+        self.problem = as_problem(problem)
+        for part in (self, *penalties):
+            refuse_problem(part, self.problem)
         self.backbone = backbone
         self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
         self.num_features = bottleneck or backbone.num_features
-        self.classifier = nn.Linear(self.num_features, num_classes)
+        self.classifier = self.problem.output_layer(self.num_features)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
@@ -97,7 +108,10 @@ class Method(LightningModule):
             names = ", ".join(type(penalty).__name__ for penalty in penalties)
             raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
         self._encodings: Encodings | None = None
-        self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
+        # At validations the headline is enough; tests report every metric.
+        headline = self.problem.headline
+        self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
+        self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
         self._random_state: dict[str, Any] | None = None
         # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
         # continued from it, it needs the source run no more.
@@ -105,6 +119,11 @@ class Method(LightningModule):
         self.started = init_from is not None and (not self.starts_from_source or Path(init_from).is_file())
         if self.started:
             load_network(self, Path(str(init_from)))
+
+    @property
+    def num_outputs(self) -> int:
+        """Width K of the output layer: the number of classes, where the problem is classification."""
+        return self.problem.num_outputs
 
     def setup(self, stage: str) -> None:
         """Refuse data that does not fit the method."""
@@ -128,8 +147,8 @@ class Method(LightningModule):
     def encode(self, batch: Pair) -> Encodings:
         """Encode both domains, in one pass or two as `joint_forward` says; the penalties see the same encodings."""
         if self.joint_forward:
-            features, logits = self(torch.cat([batch.source.x, batch.target.x]))
-            at = len(batch.source.x)
+            features, logits = self(cat([batch.source.x, batch.target.x]))
+            at = size(batch.source.x)
             source, target = Encoding(features[:at], logits[:at]), Encoding(features[at:], logits[at:])
         else:
             source, target = self(batch.source.x), self(batch.target.x)
@@ -144,14 +163,18 @@ class Method(LightningModule):
         """
         return encode_domain(self, role)
 
-    def forward(self, x: Tensor) -> Encoding:
-        """Features and logits of inputs `(N, ...)`."""
+    def forward(self, x: Tree) -> Encoding:
+        """Features and outputs of inputs `(N, ...)`."""
         features = self.bottleneck(self.backbone(x))
         return Encoding(features, self.classifier(features))
 
+    def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
+        return self.problem.loss(logits, y, label_smoothing=self.label_smoothing)
+
     def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy of logits `(N, K)` against class indices `(N,)`, with the method's label smoothing."""
-        return functional.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+        """`supervised_loss` by its usual name: cross-entropy of logits `(N, K)` against class indices `(N,)`."""
+        return self.supervised_loss(logits, y)
 
     @property
     def progress(self) -> float:
@@ -240,19 +263,25 @@ class Method(LightningModule):
             self.log_dict({f"train/{name}": value for name, value in values.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Accuracy on each domain, the target's named oracle, for it uses target labels; encodings for the scores."""
+        """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores."""
         domain = dataloader_idx + self.source_free
-        return self._evaluate(("val/source_accuracy", "oracle/target_accuracy")[domain], batch, domain)._asdict()
+        encoding: Encoding = self(batch.x)
+        metric: Any = self.validation_metrics[domain]
+        metric.update(self.problem.predict(encoding.logits), batch.y)
+        self._log_metrics({f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}": metric}, batch)
+        return encoding._asdict()
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Accuracy on each domain, and the encodings for whoever draws them."""
-        domain = dataloader_idx + self.source_free
-        return self._evaluate(f"test/{DOMAINS[domain]}_accuracy", batch, domain)._asdict()
+        """Every metric on each domain, and the encodings for whoever draws them."""
+        encoding: Encoding = self(batch.x)
+        metrics: Any = self.test_metrics[dataloader_idx + self.source_free]
+        metrics.update(self.problem.predict(encoding.logits), batch.y)
+        self._log_metrics(metrics, batch)
+        return encoding._asdict()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
-        """Index, predicted class and its probability for each sample."""
-        probability, prediction = self(batch.x).logits.softmax(1).max(1)
-        return {"index": batch.index, "prediction": prediction, "probability": probability}
+        """Index and the problem's columns for each sample."""
+        return {"index": batch.index} | self.problem.columns(self(batch.x).logits)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and its schedule."""
@@ -317,18 +346,14 @@ class Method(LightningModule):
         for name in [k for k, v in self.hparams.items() if _is_object(v)]:
             del self.hparams[name]
 
-    def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
-        encoding: Encoding = self(batch.x)
-        metric: Any = self.accuracy[domain]
-        metric(encoding.logits, batch.y)
-        self.log(name, metric, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.x))
-        return encoding
+    def _log_metrics(self, metrics: Any, batch: Labelled) -> None:
+        self.log_dict(metrics, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.y))
 
 
 def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
-    return isinstance(value, nn.Module) or callable(value)
+    return isinstance(value, nn.Module | Problem) or callable(value)
 
 
 def says_baseline(cls: type[Method]) -> bool:

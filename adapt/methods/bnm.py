@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from adapt import penalties
 from adapt.data.batches import Pair
-from adapt.losses import bnm
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class BNM(Method):
@@ -30,15 +31,16 @@ class BNM(Method):
     """
 
     family: ClassVar[str] = "self-training"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weight = weight
+        self.term = penalties.BNM(weight)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the target's negative nuclear norm."""
         source, target = self.encode(batch)
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
-            "bnm": self.weight * bnm(target.logits),
+            "source": self.supervised_loss(source.logits, batch.source.y),
+            "bnm": self.term(source, target),
         }

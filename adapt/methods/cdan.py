@@ -10,6 +10,7 @@ from adapt.errors import AdaptError
 from adapt.layers import reverse_gradient
 from adapt.losses import entropy_weights, multilinear
 from adapt.methods.dann import DANN
+from adapt.problems import Classification, Problem
 
 
 class CDAN(DANN):
@@ -43,6 +44,7 @@ class CDAN(DANN):
     """
 
     family: ClassVar[str] = "adversarial"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     random_map: Tensor | None
     random_class_map: Tensor | None
 
@@ -62,9 +64,9 @@ class CDAN(DANN):
         if entropy_gradient and not entropy:
             raise AdaptError("entropy_gradient passes through the entropy's weights, found none: give entropy, too.")
         self.entropy, self.entropy_gradient = entropy, entropy_gradient
-        width = self.num_features * self.num_classes
+        width = self.num_features * self.num_outputs
         product = width <= max_product
-        for name, rows in (("random_map", self.num_features), ("random_class_map", self.num_classes)):
+        for name, rows in (("random_map", self.num_features), ("random_class_map", self.num_outputs)):
             self.register_buffer(name, None if product else torch.randn(rows, random_features))
         self.discriminator = self.new_discriminator(width if product else random_features)
 

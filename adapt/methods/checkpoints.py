@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from adapt.errors import AdaptError
+from adapt.problems import Classification
 
 if TYPE_CHECKING:
     from adapt.methods.base import Method
@@ -16,10 +18,10 @@ _NETWORK = ("backbone", "bottleneck", "classifier")
 
 
 def describe(method: Method) -> dict[str, Any]:
-    """Class, class count and backbone of a method, for its checkpoint."""
+    """Class, problem and backbone of a method, for its checkpoint."""
     return {
         "method": type(method).__name__,
-        "num_classes": method.num_classes,
+        "problem": method.problem.describe(),
         "backbone": type(method.backbone).__name__,
     }
 
@@ -28,13 +30,14 @@ def check_checkpoint(method: Method, checkpoint: dict[str, Any]) -> None:
     """Refuse to continue or to evaluate a method from another one's checkpoint.
 
     Raises:
-        AdaptError: The checkpoint is not one of ours, or of another method, class count or backbone.
+        AdaptError: The checkpoint is not one of ours, or of another method, problem or backbone.
     """
-    found = _description(checkpoint, "The checkpoint")
-    for key, expected in describe(method).items():
-        if found[key] != expected:
+    own, found = describe(method), _description(checkpoint, "The checkpoint")
+    for key in ("method", "problem", "backbone"):
+        one, other = (_problem(part) if key == "problem" else part for part in (own[key], found[key]))
+        if one != other:
             raise AdaptError(
-                f"Expected a checkpoint with {key} {expected!r}, found one with {found[key]!r}. "
+                f"Expected a checkpoint with {key} {one!r}, found one with {other!r}. "
                 "Give the checkpoint of the same run, or start from its network with --model.init_from."
             )
 
@@ -61,10 +64,10 @@ def load_network(method: Method, path: Path) -> None:
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))
-    if found["num_classes"] != method.num_classes:
+    own_problem, other = _problem(method.problem.describe()), _problem(found["problem"])
+    if own_problem != other:
         raise AdaptError(
-            f"Expected init_from with {method.num_classes} classes, found {found['num_classes']} in {path}. "
-            "Start from a run on the same classes."
+            f"Expected init_from with {own_problem}, found {other} in {path}. Start from a run on the same problem."
         )
     state = {k: v for k, v in checkpoint["state_dict"].items() if k.split(".")[0] in _NETWORK}
     own = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in _NETWORK}
@@ -99,4 +102,13 @@ def _description(checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
     if "adapt" not in checkpoint:
         raise AdaptError(f"{name} was not written by adapt: it does not say which method it is of.")
     found: dict[str, Any] = checkpoint["adapt"]
+    if "num_classes" in found:
+        # Before there were other problems, a checkpoint said only how many classes it has.
+        names = [str(k) for k in range(found["num_classes"])]
+        found = found | {"problem": {"kind": Classification.kind, "names": names}}
     return found
+
+
+def _problem(described: Mapping[str, Any]) -> str:
+    # Names may differ: a script that says `problem=10` knows none.
+    return f"{described['kind']} with {len(described['names'])} outputs"

@@ -56,7 +56,7 @@ class CMD(Method):
         source, target = self.encode(batch)
         terms = [self.discrepancy(getattr(source, layer), getattr(target, layer)) for layer in self.layers]
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "cmd": self.weight * torch.stack(terms).sum(),
         }
 

@@ -50,6 +50,6 @@ class CORAL(Method):
         source, target = self.encode(batch)
         terms = [coral(getattr(source, layer), getattr(target, layer), scale=self.scale) for layer in self.layers]
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "coral": self.weight * torch.stack(terms).sum(),
         }

@@ -71,7 +71,7 @@ class DANN(Method):
             self.log_values({"domain_accuracy": accuracy, "lambda": self.reversal})
         weights = self.sample_weights(source, target)
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "domain": self.weight * domain_adversarial(source_domain, target_domain, weights=weights),
         }
 

@@ -8,6 +8,7 @@ from adapt.data.batches import Pair
 from adapt.losses import deepjdot
 from adapt.losses.deepjdot import pot
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class DeepJDOT(Method):
@@ -41,6 +42,7 @@ class DeepJDOT(Method):
     """
 
     family: ClassVar[str] = "matching"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     needs: ClassVar[str] = "POT (`pip install 'adapt-lightning[ot]'`)"
 
     def __init__(self, weight: float = 1.0, alpha: float = 0.001, label_weight: float = 1e-4, **kwargs: Any) -> None:
@@ -59,4 +61,4 @@ class DeepJDOT(Method):
             alpha=self.alpha,
             label_weight=self.label_weight,
         )
-        return {"source": self.cross_entropy(source.logits, batch.source.y), "transport": self.weight * cost}
+        return {"source": self.supervised_loss(source.logits, batch.source.y), "transport": self.weight * cost}

@@ -8,6 +8,7 @@ from torch import Tensor
 from adapt.data.batches import Pair
 from adapt.losses import lmmd
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 from adapt.schedules import ganin_ramp
 
 
@@ -46,6 +47,7 @@ class DSAN(Method):
     """
 
     family: ClassVar[str] = "relation"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class DSAN(Method):
         """Source cross-entropy and the discrepancy within classes."""
         source, target = self.encode(batch)
         # It comes first, for it refuses labels that are no classes.
-        supervised = self.cross_entropy(source.logits, batch.source.y)
+        supervised = self.supervised_loss(source.logits, batch.source.y)
         discrepancy = lmmd(
             source.features,
             target.features,

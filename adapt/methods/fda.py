@@ -10,6 +10,7 @@ from adapt.errors import AdaptError
 from adapt.layers import Pixels, swap_amplitude
 from adapt.losses import charbonnier_entropy
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class FDA(Method):
@@ -50,6 +51,7 @@ class FDA(Method):
     """
 
     family: ClassVar[str] = "pixel"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     needs: ClassVar[str] = "images"
 
     def __init__(
@@ -74,9 +76,9 @@ class FDA(Method):
         """Cross-entropy on the restyled source, and the target's entropy under a robust penalty."""
         restyled = batch._replace(source=batch.source._replace(x=self.restyled(batch)))
         if not self.entropy_weight and not self.penalties:
-            return {"source": self.cross_entropy(self(restyled.source.x).logits, batch.source.y)}
+            return {"source": self.supervised_loss(self(restyled.source.x).logits, batch.source.y)}
         source, target = self.encode(restyled)
-        terms = {"source": self.cross_entropy(source.logits, batch.source.y)}
+        terms = {"source": self.supervised_loss(source.logits, batch.source.y)}
         if self.entropy_weight:
             terms["entropy"] = self.entropy_weight * charbonnier_entropy(target.logits, eta=self.eta)
         return terms

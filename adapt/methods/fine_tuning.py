@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from adapt.data.batches import FewShotPair, Pair
 from adapt.errors import AdaptError
 from adapt.methods.base import Method, few_shot
+from adapt.methods.refusals import refuse_problem
 from adapt.methods.whole_domain import datamodule_of, on_device
 from adapt.regularisers import Network, Regulariser
 
@@ -73,6 +74,7 @@ class FineTuning(Method):
         self.regulariser = deepcopy(regulariser)
         self._begun = False
         if self.regulariser is not None:
+            refuse_problem(self.regulariser, self.problem)
             self.regulariser.attach(self.network)
 
     @property
@@ -84,9 +86,9 @@ class FineTuning(Method):
         """Cross-entropy on the source, later on the labelled target samples, with the regulariser's term."""
         labelled = few_shot(self, batch)
         if self.progress < self.source_fraction:
-            return {"source": self.cross_entropy(self(batch.source.x).logits, batch.source.y)}
+            return {"source": self.supervised_loss(self(batch.source.x).logits, batch.source.y)}
         encoding = self(labelled.x)
-        terms = {"target": self.cross_entropy(encoding.logits, labelled.y)}
+        terms = {"target": self.supervised_loss(encoding.logits, labelled.y)}
         if self.regulariser is not None:
             terms["regulariser"] = self.regulariser(self.network, labelled, encoding)
         return terms

@@ -9,6 +9,7 @@ from adapt.data.batches import Pair
 from adapt.layers import StrongAugmentation, WeakAugmentation
 from adapt.losses import confident, fixmatch
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class FixMatch(Method):
@@ -39,6 +40,7 @@ class FixMatch(Method):
     """
 
     family: ClassVar[str] = "self-training"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     needs: ClassVar[str] = "augmentations (weak, strong)"
 
     def __init__(
@@ -63,6 +65,6 @@ class FixMatch(Method):
         share = confident(weak.detach(), self.threshold).float().mean()
         self.log_values({"confident": share})
         return {
-            "source": self.cross_entropy(encoded.source.logits, batch.source.y),
+            "source": self.supervised_loss(encoded.source.logits, batch.source.y),
             "pseudo_label": self.weight * fixmatch(strong, weak, threshold=self.threshold),
         }

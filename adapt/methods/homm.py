@@ -63,7 +63,7 @@ class HoMM(Method):
         source, target = self.encode(batch)
         terms = [self.discrepancy(getattr(source, layer), getattr(target, layer)) for layer in self.layers]
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "homm": self.weight * torch.stack(terms).sum(),
         }
 

@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from adapt.data.batches import Pair
 from adapt.density_ratio import kliep, kmm, logistic, rulsif
@@ -100,11 +99,11 @@ class ImportanceWeighting(Method):
         """Cross-entropy on the source, later weighted."""
         logits, y = self(batch.source.x).logits, batch.source.y
         if self.weights is None:
-            return {"source": self.cross_entropy(logits, y)}
+            return {"source": self.supervised_loss(logits, y)}
         if self.logs_now:
             squared = self.weights.sum().square() / self.weights.square().sum()
             self.log_values({"effective_sample_size": squared, "largest_weight": self.weights.max()})
-        each = functional.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
+        each = self.problem.loss(logits, y, label_smoothing=self.label_smoothing, reduction="none")
         return {"source": (self.weights[batch.source.index] * each).mean()}
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

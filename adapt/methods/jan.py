@@ -11,6 +11,7 @@ from adapt.layers import reverse_gradient
 from adapt.losses import jmmd
 from adapt.losses.jmmd import SOFTMAX_BANDWIDTH
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 from adapt.schedules import ganin_ramp
 
 
@@ -45,6 +46,7 @@ class JAN(Method):
     """
 
     family: ClassVar[str] = "matching"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class JAN(Method):
         super().__init__(**kwargs)
         self.weight, self.adversarial, self.ramp = weight, adversarial, ramp
         self.scales, self.softmax_bandwidth, self.estimator = scales, softmax_bandwidth, estimator
-        widths = (self.num_features, self.num_classes) if adversarial else ()
+        widths = (self.num_features, self.num_outputs) if adversarial else ()
         self.thetas = nn.ModuleList(_identity(width) for width in widths)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
@@ -67,7 +69,7 @@ class JAN(Method):
         source, target = self.encode(batch)
         weight = self.weight * (ganin_ramp(self.progress) if self.ramp else 1.0)
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "jmmd": weight * self.discrepancy(source, target),
         }
 

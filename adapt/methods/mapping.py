@@ -46,7 +46,7 @@ class MappingMethod(Method):
             if components < 1:
                 raise AdaptError(f"Expected components of at least 1, found {components}.")
             self.num_features = min(components, self.num_features)
-            self.classifier = nn.Linear(self.num_features, self.num_classes)
+            self.classifier = self.problem.output_layer(self.num_features)
         self.backbone.requires_grad_(False).eval()
         self.bottleneck.requires_grad_(False).eval()
         self.map = FittedTensors(self.tensors)
@@ -73,7 +73,7 @@ class MappingMethod(Method):
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Cross-entropy on the mapped source."""
-        return {"source": self.cross_entropy(self.encode_source(batch.source).logits, batch.source.y)}
+        return {"source": self.supervised_loss(self.encode_source(batch.source).logits, batch.source.y)}
 
     def encode(self, batch: Pair) -> Encodings:
         """Encode each domain on its side of the map."""

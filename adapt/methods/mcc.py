@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from adapt import penalties
 from adapt.data.batches import Pair
-from adapt.losses import mcc
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class MCC(Method):
@@ -33,15 +34,16 @@ class MCC(Method):
     """
 
     family: ClassVar[str] = "self-training"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 1.0, temperature: float = 2.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weight, self.temperature = weight, temperature
+        self.term = penalties.MCC(weight, temperature)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the target's class confusion."""
         source, target = self.encode(batch)
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
-            "mcc": self.weight * mcc(target.logits, temperature=self.temperature),
+            "source": self.supervised_loss(source.logits, batch.source.y),
+            "mcc": self.term(source, target),
         }

@@ -12,6 +12,7 @@ from adapt.errors import AdaptError
 from adapt.layers import ClassifierHead
 from adapt.losses import class_shares, classifier_discrepancy
 from adapt.methods.alternating import AlternatingMethod, Phase
+from adapt.problems import Classification, Problem
 
 
 class MCD(AlternatingMethod):
@@ -55,6 +56,7 @@ class MCD(AlternatingMethod):
     """
 
     family: ClassVar[str] = "adversarial"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(
         self,
@@ -74,9 +76,9 @@ class MCD(AlternatingMethod):
         self.weight, self.discrepancy, self.projections = weight, discrepancy, projections
         self.feature_steps, self.class_balance = feature_steps, class_balance
         if head_layers > 0:
-            head = ClassifierHead(self.num_features, self.num_classes, head_hidden, head_layers, head_dropout)
+            head = ClassifierHead(self.num_features, self.num_outputs, head_hidden, head_layers, head_dropout)
             self.add_module("classifier", head)
-        self.second = ClassifierHead(self.num_features, self.num_classes, head_hidden, head_layers, head_dropout)
+        self.second = ClassifierHead(self.num_features, self.num_outputs, head_hidden, head_layers, head_dropout)
 
     def forward(self, x: Tensor) -> Encoding:
         """Features, and the mean of both heads' logits, of inputs `(N, ...)`."""
@@ -108,7 +110,7 @@ class MCD(AlternatingMethod):
     def source_loss(self, source: Encoding, batch: Pair) -> Tensor:
         """Sum of both heads' cross-entropies."""
         first, second = self.heads(source.features)
-        return self.cross_entropy(first, batch.source.y) + self.cross_entropy(second, batch.source.y)
+        return self.supervised_loss(first, batch.source.y) + self.supervised_loss(second, batch.source.y)
 
     def balance(self, target: Encoding) -> dict[str, Tensor]:
         """Both heads' class balance on the target, where it is asked for."""

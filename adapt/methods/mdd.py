@@ -9,6 +9,7 @@ from adapt.data.batches import Pair
 from adapt.layers import ClassifierHead, reverse_gradient
 from adapt.losses import mdd
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 from adapt.schedules import Reversal, reversal_ramp
 
 
@@ -49,6 +50,7 @@ class MDD(Method):
     """
 
     family: ClassVar[str] = "adversarial"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class MDD(Method):
         super().__init__(**kwargs)
         self.weight, self.margin = weight, margin
         self.schedule, self.gamma, self.max_lambda = schedule, gamma, max_lambda
-        self.adversary = ClassifierHead(self.num_features, self.num_classes, head_hidden, head_layers, head_dropout)
+        self.adversary = ClassifierHead(self.num_features, self.num_outputs, head_hidden, head_layers, head_dropout)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the adversarial head's loss, the negative discrepancy."""
@@ -76,7 +78,7 @@ class MDD(Method):
         discrepancy = mdd(source.logits, of_source, target.logits, of_target, margin=self.margin)
         self.log_values({"discrepancy": discrepancy.detach(), "lambda": self.reversal})
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "adversary": -self.weight * discrepancy,
         }
 

@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from adapt import penalties
 from adapt.data.batches import Pair
-from adapt.losses import entropy
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class MinEnt(Method):
@@ -31,15 +32,16 @@ class MinEnt(Method):
     """
 
     family: ClassVar[str] = "self-training"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weight = weight
+        self.term = penalties.MinEnt(weight)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the target's entropy."""
         source, target = self.encode(batch)
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
-            "entropy": self.weight * entropy(target.logits),
+            "source": self.supervised_loss(source.logits, batch.source.y),
+            "entropy": self.term(source, target),
         }

@@ -61,7 +61,7 @@ class MMD(Method):
         weight = self.weight * (ganin_ramp(self.progress) if self.ramp else 1.0)
         terms = [self.discrepancy(getattr(source, layer), getattr(target, layer)) for layer in self.layers]
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "mmd": weight * torch.stack(terms).sum(),
         }
 

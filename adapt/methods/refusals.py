@@ -9,6 +9,8 @@ from torch import Tensor
 
 from adapt.errors import AdaptError, DivergedError
 from adapt.penalties import TargetLabelPenalty
+from adapt.problems import Problem
+from adapt.trees import leaves
 
 if TYPE_CHECKING:
     from adapt.data.batches import Pair
@@ -23,7 +25,7 @@ def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
         DivergedError: Because training diverged.
     """
     for domain, part in batch._asdict().items():
-        bad = (~torch.isfinite(part.x)).flatten(1).any(1)
+        bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in leaves(part.x)]).any(0)
         if bad.any():
             where = part.index[bad][:3].tolist()
             raise AdaptError(
@@ -35,6 +37,25 @@ def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(method).__name__} is not finite at step "
         f"{method.global_step}. Lower the learning rate, or the term's weight."
     )
+
+
+def refuse_problem(part: object, problem: Problem) -> None:
+    """Refuse a method, penalty or regulariser that does not take the problem.
+
+    Args:
+        part: What says by `problems` which ones it takes; any where it says nothing.
+        problem: What is predicted.
+
+    Raises:
+        AdaptError: It takes others.
+    """
+    taken: tuple[type[Problem], ...] = getattr(part, "problems", (Problem,))
+    if not isinstance(problem, taken):
+        kinds = " or ".join(cls.kind for cls in taken)
+        raise AdaptError(
+            f"{type(part).__name__} works on {kinds}, found {problem.kind}. "
+            "Methods that align features take any problem: DANN, MMD, CORAL, CMD, HoMM, SWD, WDGRL, ADDA."
+        )
 
 
 def refuse_source_free_mismatch(method: Method) -> None:

@@ -12,6 +12,7 @@ from adapt.errors import AdaptError
 from adapt.layers import Augmentation
 from adapt.losses import class_balance, confident, consistency
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 from adapt.schedules import gaussian_ramp
 
 
@@ -58,6 +59,7 @@ class SelfEnsembling(Method):
     """
 
     family: ClassVar[str] = "self-training"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     needs: ClassVar[str] = "augmentations"
 
     def __init__(
@@ -98,7 +100,7 @@ class SelfEnsembling(Method):
         weight = self.weight * self.growth
         student = encoded.target.logits
         return {
-            "source": self.cross_entropy(encoded.source.logits, batch.source.y),
+            "source": self.supervised_loss(encoded.source.logits, batch.source.y),
             "consistency": weight * consistency(student, teacher, threshold=threshold),
             "balance": weight * self.balance * share * class_balance(student),
         }

@@ -8,6 +8,7 @@ from adapt.data.batches import Pair, TargetBatch
 from adapt.errors import AdaptError
 from adapt.losses import centroid_labels, information_maximisation
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class SHOT(Method):
@@ -47,6 +48,7 @@ class SHOT(Method):
     """
 
     family: ClassVar[str] = "source-free"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     source_free: ClassVar[bool] = True
     starts_from_source: ClassVar[bool] = True
 

@@ -22,4 +22,4 @@ class SourceOnly(Method):
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Cross-entropy on the source."""
-        return {"source": self.cross_entropy(self(batch.source.x).logits, batch.source.y)}
+        return {"source": self.supervised_loss(self(batch.source.x).logits, batch.source.y)}

@@ -160,9 +160,9 @@ class StyleTransfer(Method):
         """Cross-entropy on the restyled source; the target is encoded only where penalties ask for it."""
         x = self.restyled(batch.source)
         if not self.penalties:
-            return {"source": self.cross_entropy(self(x).logits, batch.source.y)}
+            return {"source": self.supervised_loss(self(x).logits, batch.source.y)}
         source, _ = self.encode(batch._replace(source=batch.source._replace(x=x)))
-        return {"source": self.cross_entropy(source.logits, batch.source.y)}
+        return {"source": self.supervised_loss(source.logits, batch.source.y)}
 
     def restyled(self, source: Labelled) -> Tensor:
         """The inputs of a source batch, each with probability 1 − keep as it was restyled, `(N, C, H, W)`.

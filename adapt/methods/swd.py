@@ -60,6 +60,6 @@ class SWD(Method):
             for layer in self.layers
         ]
         return {
-            "source": self.cross_entropy(source.logits, batch.source.y),
+            "source": self.supervised_loss(source.logits, batch.source.y),
             "swd": self.weight * torch.stack(terms).sum(),
         }

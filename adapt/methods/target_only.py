@@ -25,4 +25,4 @@ class TargetOnly(Method):
     def losses(self, batch: Pair | FewShotPair) -> dict[str, Tensor]:
         """Cross-entropy on the labelled target batch."""
         labelled = few_shot(self, batch)
-        return {"target": self.cross_entropy(self(labelled.x).logits, labelled.y)}
+        return {"target": self.supervised_loss(self(labelled.x).logits, labelled.y)}

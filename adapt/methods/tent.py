@@ -10,6 +10,7 @@ from adapt.errors import AdaptError
 from adapt.layers import batch_norms, batch_statistics, only_batch_norm_trains
 from adapt.losses import entropy
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class TENT(Method):
@@ -44,6 +45,7 @@ class TENT(Method):
     """
 
     family: ClassVar[str] = "source-free"
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     needs: ClassVar[str] = "batch norm (`bottleneck`)"
     source_free: ClassVar[bool] = True
     starts_from_source: ClassVar[bool] = True

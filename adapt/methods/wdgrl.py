@@ -88,7 +88,7 @@ class WDGRL(AlternatingMethod):
             yield Phase(["critic"], {"critic": -gap, "gradient_penalty": self.penalty_weight * penalty})
         gap = critic_gap(self.critic(source), self.critic(target))
         terms = {
-            "source": self.cross_entropy(encodings.source.logits, batch.source.y),
+            "source": self.supervised_loss(encodings.source.logits, batch.source.y),
             "wasserstein": self.weight * gap,
         }
         yield Phase(["network"], terms | self.penalty_terms(batch, encodings))

@@ -1,5 +1,6 @@
 """The callback that looks at validations, and at one batch between them, and warns."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,12 @@ class Monitor(Callback):
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not self.kinds or encoded is None:
             return
         domain, (features, logits) = encoded
-        predicted, logs = logits.argmax(1), logits.log_softmax(1)
-        sums = {
-            "predicted": predicted.bincount(minlength=logits.shape[1]),
-            "norm": features.norm(dim=1).sum(),
-            "entropy": -(logs.exp() * logs).sum(),
-        }
-        if domain == SOURCE:
-            sums["right"] = (predicted == batch.y).sum()
+        sums = {"count": torch.tensor(len(features)), "norm": features.norm(dim=1).sum()}
+        if self._classes(pl_module):
+            predicted, logs = logits.argmax(1), logits.log_softmax(1)
+            sums |= {"predicted": predicted.bincount(minlength=logits.shape[1]), "entropy": -(logs.exp() * logs).sum()}
+            if domain == SOURCE:
+                sums["right"] = (predicted == batch.y).sum()
         before = self._sums.setdefault(domain, {})
         self._sums[domain] = {name: before.get(name, 0) + value for name, value in sums.items()}
 
@@ -148,21 +147,30 @@ class Monitor(Callback):
             if text is not None:
                 self._warn(trainer, Warned(trainer.global_step, kind, f"At step {trainer.global_step}, {text}"))
 
+    @staticmethod
+    def _classes(module: LightningModule) -> bool:
+        problem = getattr(module, "problem", None)
+        return problem is None or problem.probabilities
+
     def _clear(self) -> None:
         self._sums: dict[int, dict[str, Any]] = {}
 
     def _seen(self) -> Seen:
         target, source = self._sums[TARGET], self._sums.get(SOURCE)
-        counts = [float(sums["predicted"].sum()) for sums in self._sums.values()]
-        used, lost = lost_classes(target["predicted"], None if source is None else source["predicted"])
-        classes = torch.tensor(float(len(target["predicted"])))
+        # Without classes none is lost, no prediction grows certain, and nothing is right or wrong.
+        used, lost, entropy, accuracy = 1, 0, 1.0, None
+        if "predicted" in target:
+            used, lost = lost_classes(target["predicted"], None if source is None else source["predicted"])
+            entropy = float(target["entropy"] / target["count"] / math.log(len(target["predicted"])))
+            accuracy = None if source is None else float(source["right"] / source["count"])
         largest = max(self._gradients.values(), default=0.0)
         return Seen(
             used=used,
             lost=lost,
-            entropy=float(target["entropy"] / target["predicted"].sum() / classes.log()),
-            norm=sum(float(sums["norm"]) for sums in self._sums.values()) / sum(counts),
-            source_accuracy=None if source is None else float(source["right"] / source["predicted"].sum()),
+            entropy=entropy,
+            norm=sum(float(sums["norm"]) for sums in self._sums.values())
+            / sum(float(sums["count"]) for sums in self._sums.values()),
+            source_accuracy=accuracy,
             domain_accuracy=float(torch.stack(self._domain_accuracies).mean()) if self._domain_accuracies else None,
             flat=[k for k, v in self._gradients.items() if v <= _ROUNDING * largest] if self._gradients else None,
         )

@@ -1,10 +1,13 @@
 """Batch nuclear-norm maximisation, as a term beside another method's."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from adapt.encoding import Encoding
 from adapt.losses import bnm
 from adapt.penalties.base import Penalty
+from adapt.problems import Classification, Problem
 
 
 class BNM(Penalty):
@@ -18,6 +21,8 @@ class BNM(Penalty):
     Args:
         weight: Weight w.
     """
+
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def value(self, source: Encoding, target: Encoding) -> Tensor:
         """Negative nuclear norm by the batch size."""

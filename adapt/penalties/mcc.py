@@ -1,10 +1,13 @@
 """Minimum class confusion, as a term beside another method's."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from adapt.encoding import Encoding
 from adapt.losses import mcc
 from adapt.penalties.base import Penalty
+from adapt.problems import Classification, Problem
 
 
 class MCC(Penalty):
@@ -19,6 +22,8 @@ class MCC(Penalty):
         weight: Weight w.
         temperature: Temperature T of the softmax.
     """
+
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 1.0, temperature: float = 2.5) -> None:
         super().__init__(weight)

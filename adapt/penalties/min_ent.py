@@ -1,10 +1,13 @@
 """Entropy minimisation, as a term beside another method's."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from adapt.encoding import Encoding
 from adapt.losses import entropy
 from adapt.penalties.base import Penalty
+from adapt.problems import Classification, Problem
 
 
 class MinEnt(Penalty):
@@ -18,6 +21,8 @@ class MinEnt(Penalty):
     Args:
         weight: Weight w.
     """
+
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__(weight)

@@ -1,10 +1,13 @@
 """Cross-entropy on the few labelled target samples, as a term beside another method's."""
 
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn import functional
 
 from adapt.encoding import Encoding
 from adapt.penalties.base import TargetLabelPenalty
+from adapt.problems import Classification, Problem
 
 
 class TargetCrossEntropy(TargetLabelPenalty):
@@ -19,6 +22,8 @@ class TargetCrossEntropy(TargetLabelPenalty):
     Args:
         weight: Weight w.
     """
+
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def labelled_value(self, labelled: Encoding, y: Tensor) -> Tensor:
         """Mean cross-entropy in nats."""

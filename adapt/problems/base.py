@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, SampleError
 
 Reduction = Literal["mean", "none"]
+
+_SHOWN = 5
 
 
 class Problem(ABC):
@@ -62,20 +64,21 @@ class Problem(ABC):
         """The columns of `predictions.csv` for outputs `(N, K)`, each `(N,)`."""
 
     @abstractmethod
-    def check_labels(self, y: Tensor, where: str) -> None:
-        """Refuse labels that are none of this problem.
-
-        Args:
-            y: Labels as a dataset gave them.
-            where: Domain and split, for the message.
-
-        Raises:
-            AdaptError: Says what was expected, what was found and how to mend it.
-        """
+    def odd_labels(self, labels: Tensor) -> Tensor:
+        """Which of the labels `(N, ...)` are none of this problem, as booleans `(N,)`."""
 
     @abstractmethod
-    def as_labels(self, y: Any) -> Tensor:
-        """Labels as training uses them: their dtype and shape."""
+    def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
+        """Labels as training uses them.
+
+        Args:
+            labels: What a dataset has as labels.
+            where: Whose labels they are, for the message.
+            positions: Where the samples stand in their dataset; 0 to N − 1 when None.
+
+        Raises:
+            SampleError: Some are none of this problem.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Plain values that say which problem this is; a checkpoint keeps them."""
@@ -115,12 +118,26 @@ def as_problem(problem: Problem | int) -> Problem:
     return Classification(problem)
 
 
-def finite(y: Tensor, where: str) -> None:
-    """Refuse labels that are NaN or infinite.
+def odd_labels_error(
+    expected: str, mend: str, labels: Tensor, odd: Tensor, positions: Sequence[int] | Tensor | None
+) -> SampleError:
+    """The error that says which labels are odd.
 
-    Raises:
-        AdaptError: Some are.
+    Args:
+        expected: What was expected, and whose labels they are.
+        mend: How to mend it.
+        labels: The labels `(N, ...)`.
+        odd: Which of them are odd `(N,)`.
+        positions: Where the samples stand in their dataset; 0 to N − 1 when None.
     """
-    bad = (~torch.isfinite(y)).flatten(1).any(1) if y.ndim > 1 else ~torch.isfinite(y)
-    if bad.any():
-        raise AdaptError(f"Expected finite labels in {where}, found NaN or infinity in {int(bad.sum())} of {len(y)}.")
+    at = int(odd.nonzero()[0])
+    found = ", ".join(f"{value:g}" for value in torch.unique(labels[odd])[:_SHOWN].tolist())
+    place = at if positions is None else int(positions[at])
+    return SampleError(
+        f"{expected}, found {found} in {int(odd.sum())} of {len(labels)} samples, the first at position {place}. {mend}"
+    )
+
+
+def all_odd(labels: Tensor) -> Tensor:
+    """Every sample marked, where already the shape is wrong."""
+    return torch.ones(len(labels) if labels.ndim else 1, dtype=torch.bool)

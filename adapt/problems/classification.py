@@ -1,7 +1,7 @@
 """One class out of several."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
-from adapt.errors import AdaptError
-from adapt.problems.base import Problem, Reduction
+from adapt.errors import SampleError
+from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 
 
 class Classification(Problem):
@@ -66,20 +66,44 @@ class Classification(Problem):
         each = {f"p_{name}": p[:, k] for k, name in enumerate(self.names)}
         return {"prediction": prediction, "probability": probability} | each
 
-    def check_labels(self, y: Tensor, where: str) -> None:
-        """Refuse anything but class indices `(N,)`."""
-        count = self.num_outputs
-        mend = f"Give class indices from 0 to {count - 1}, one per sample."
-        if y.ndim != 1:
-            raise AdaptError(f"Expected labels (N,) in {where}, found shape {tuple(y.shape)}. {mend}")
-        if y.is_floating_point():
-            finite_and_whole = bool((torch.isfinite(y) & (y == y.round())).all())
-            if not finite_and_whole:
-                raise AdaptError(f"Expected whole numbers as labels in {where}, found others. {mend}")
-        if len(y) and (int(y.min()) < 0 or int(y.max()) >= count):
-            found = f"{int(y.min())} to {int(y.max())}"
-            raise AdaptError(f"Expected labels 0 to {count - 1} in {where}, found {found}. {mend}")
+    def odd_labels(self, labels: Tensor) -> Tensor:
+        """Which of the labels `(N, ...)` are no class index 0..K−1, as booleans `(N,)`."""
+        if labels.ndim != 1 or labels.is_complex():
+            return all_odd(labels)
+        whole = labels.long()
+        outside = (whole < 0) | (whole >= self.num_outputs)
+        # NaN and infinity equal no whole number either.
+        return outside | (whole != labels) if labels.is_floating_point() else outside
 
-    def as_labels(self, y: Any) -> Tensor:
-        """Class indices, int64."""
-        return torch.as_tensor(y).long()
+    def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
+        """The labels as class indices `(N,)`, int64.
+
+        Raises:
+            SampleError: One of them is no class index 0..K−1. Cross-entropy leaves out −100 without a word, and a
+                wrong index that is in range trains.
+        """
+        odd = self.odd_labels(labels)
+        if not odd.any():
+            return labels.long()
+        expected = f"Expected labels of {where} as class indices 0 to {self.num_outputs - 1}"
+        if labels.ndim != 1 or labels.is_complex():
+            one_hot = labels.ndim == 2 and labels.shape[1] > 1
+            mend = (
+                "One-hot labels become indices by y.argmax(1)." if one_hot else "Give one whole number for each sample."
+            )
+            mend = "A column becomes indices by y[:, 0]." if labels.ndim == 2 and labels.shape[1] == 1 else mend
+            raise SampleError(f"{expected}, one for each sample, found {labels.dtype} {tuple(labels.shape)}. {mend}")
+        raise odd_labels_error(expected, _mend(labels, self.num_outputs), labels, odd, positions)
+
+
+def _mend(labels: Tensor, num_classes: int) -> str:
+    if labels.is_floating_point() and not (torch.isfinite(labels) & (labels == labels.floor())).all():
+        return "Give whole numbers."
+    values = set(torch.unique(labels).tolist())
+    if values == {-1, 1} and num_classes == 2:
+        return "Make −1 and 1 to 0 and 1."
+    if min(values) >= 1 and max(values) == num_classes:
+        return "They seem to start at 1: subtract 1."
+    if min(values) < 0:
+        return "Label these samples, or leave them out."
+    return f"There are {num_classes} class names: name every class, or number the labels from 0."

@@ -1,9 +1,8 @@
 """Several labels at once."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics import Metric
@@ -15,8 +14,8 @@ from torchmetrics.classification import (
     MultilabelF1Score,
 )
 
-from adapt.errors import AdaptError
-from adapt.problems.base import Problem, Reduction
+from adapt.errors import SampleError
+from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 
 
 class MultiLabel(Problem):
@@ -72,15 +71,22 @@ class MultiLabel(Problem):
         chosen = {name: (p[:, k] >= 0.5).long() for k, name in enumerate(self.names)}
         return chosen | {f"p_{name}": p[:, k] for k, name in enumerate(self.names)}
 
-    def check_labels(self, y: Tensor, where: str) -> None:
-        """Refuse anything but zeros and ones `(N, K)`."""
-        count = self.num_outputs
-        mend = f"Give a row of {count} zeros and ones per sample."
-        if y.ndim != 2 or y.shape[1] != count:
-            raise AdaptError(f"Expected labels (N, {count}) in {where}, found shape {tuple(y.shape)}. {mend}")
-        if not bool(((y == 0) | (y == 1)).all()):
-            raise AdaptError(f"Expected zeros and ones as labels in {where}, found other values. {mend}")
+    def odd_labels(self, labels: Tensor) -> Tensor:
+        """Which of the labels are no row of K zeros and ones, as booleans `(N,)`."""
+        if labels.ndim != 2 or labels.shape[1] != self.num_outputs or labels.is_complex():
+            return all_odd(labels)
+        return ~((labels == 0) | (labels == 1)).all(1)
 
-    def as_labels(self, y: Any) -> Tensor:
-        """Zeros and ones, int64, which torchmetrics wants; the loss converts them."""
-        return torch.as_tensor(y).long()
+    def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
+        """Zeros and ones `(N, K)`, int64, which torchmetrics wants; the loss converts them.
+
+        Raises:
+            SampleError: One of them is no row of K zeros and ones.
+        """
+        odd = self.odd_labels(labels)
+        if not odd.any():
+            return labels.long()
+        expected = f"Expected labels of {where} as rows of {self.num_outputs} zeros and ones"
+        if labels.ndim != 2 or labels.shape[1] != self.num_outputs or labels.is_complex():
+            raise SampleError(f"{expected}, found {labels.dtype} {tuple(labels.shape)}. Give one entry for each label.")
+        raise odd_labels_error(expected, "Give 1 where a label applies, else 0.", labels, odd, positions)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
 
-from adapt.errors import AdaptError
-from adapt.problems.base import Problem, Reduction, finite
+from adapt.errors import AdaptError, SampleError
+from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 
 
 class Regression(Problem):
@@ -57,9 +57,8 @@ class Regression(Problem):
             targets: Number of quantities K, or their names.
             y: The labels.
         """
-        values = torch.as_tensor(y).double().reshape(len(y), -1)
-        finite(values, "the source's training labels")
-        return cls(targets, values.mean(0).tolist(), values.std(0, correction=0).tolist())
+        found = cls(targets).labels(torch.as_tensor(y), "the source (train)").double().reshape(len(y), -1)
+        return cls(targets, found.mean(0).tolist(), found.std(0, correction=0).tolist())
 
     def output_layer(self, num_features: int) -> nn.Module:
         """A linear layer, then back from standard units to those of the labels."""
@@ -94,19 +93,34 @@ class Regression(Problem):
         """One column per quantity."""
         return {name: outputs[:, k].float() for k, name in enumerate(self.names)}
 
-    def check_labels(self, y: Tensor, where: str) -> None:
-        """Refuse anything but finite numbers `(N,)` or `(N, K)`."""
-        count = self.num_outputs
-        if not (y.ndim == 1 and count == 1) and not (y.ndim == 2 and y.shape[1] == count):
-            raise AdaptError(
-                f"Expected labels (N, {count}) in {where}, found shape {tuple(y.shape)}. Give {count} per sample."
-            )
-        finite(y, where)
+    def odd_labels(self, labels: Tensor) -> Tensor:
+        """Which of the labels are no K finite numbers, as booleans `(N,)`."""
+        if not self._fits(labels):
+            return all_odd(labels)
+        return ~torch.isfinite(labels).reshape(len(labels), -1).all(1)
 
-    def as_labels(self, y: Any) -> Tensor:
-        """Numbers, float32, `(N,)` for one quantity and `(N, K)` for several."""
-        values = torch.as_tensor(y).float()
-        return values.squeeze(1) if values.ndim == 2 and self.num_outputs == 1 else values
+    def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
+        """Numbers, float32, `(N,)` for one quantity and `(N, K)` for several.
+
+        Raises:
+            SampleError: One of them is no K finite numbers.
+        """
+        odd = self.odd_labels(labels)
+        if not odd.any():
+            return labels.float().squeeze(1) if labels.ndim == 2 and self.num_outputs == 1 else labels.float()
+        count = self.num_outputs
+        expected = f"Expected labels of {where} as {count} finite number{'s' if count > 1 else ''} per sample"
+        if not self._fits(labels):
+            raise SampleError(f"{expected}, found {labels.dtype} {tuple(labels.shape)}.")
+        raise odd_labels_error(expected, "Label these samples, or leave them out.", labels, odd, positions)
+
+    def _fits(self, labels: Tensor) -> bool:
+        shape = labels.shape[1:]
+        return (
+            labels.ndim > 0
+            and not labels.is_complex()
+            and (shape == (self.num_outputs,) or (self.num_outputs == 1 and not shape))
+        )
 
     def describe(self) -> dict[str, Any]:
         """Also the mean and the spread, which belong to the weights."""

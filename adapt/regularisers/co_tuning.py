@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from copy import deepcopy
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from adapt.data.batches import Labelled
 from adapt.encoding import Encoding
 from adapt.layers import evaluating
 from adapt.losses import calibration_temperature, category_relationship, co_tuning
+from adapt.problems import Classification, Problem
 from adapt.regularisers.base import Network, Regulariser
 
 
@@ -42,6 +44,8 @@ class CoTuning(Regulariser):
     """
 
     relationship: Tensor
+
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(self, weight: float = 2.3) -> None:
         super().__init__(weight)

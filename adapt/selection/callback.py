@@ -8,7 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, step_encoding
 from adapt.errors import AdaptError
-from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate
+from adapt.problems import Classification
+from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate, scores_of
 
 
 class Scores(Callback):
@@ -67,12 +68,13 @@ class Scores(Callback):
         source, target = (self._kept[domain].columns for domain in (SOURCE, TARGET))
         if not target:
             return
+        known = scores_of(getattr(pl_module, "problem", None) or Classification(target[1].shape[1]))
         values = evaluate(
             Samples(
                 DomainEncoding(target[0], target[1], None),
                 DomainEncoding(source[0], source[1], source[2]) if source else None,
             ),
-            self.names_for(getattr(pl_module, "source_free", False)),
+            [name for name in self.names_for(getattr(pl_module, "source_free", False)) if name in known],
         )
         pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=trainer.world_size > 1)
         self._clear()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
+from adapt.problems import Problem
 from adapt.selection import scores
 
 
@@ -64,11 +65,13 @@ class Score(NamedTuple):
         compute: Its value for samples of both domains.
         needs_source: Whether it looks at source samples, which a source-free run has not.
         default: Whether a run computes it unless told otherwise.
+        needs_classes: Whether it reads class probabilities, which only classification has.
     """
 
     compute: Callable[[Samples], Tensor]
     needs_source: bool = False
     default: bool = True
+    needs_classes: bool = True
 
 
 SCORES: dict[str, Score] = {
@@ -81,9 +84,9 @@ SCORES: dict[str, Score] = {
     "class_ami": Score(lambda s: scores.class_ami(s.target.features, s.target.logits), default=False),
     "iwcv": Score(lambda s: scores.iwcv(s.source.logits, s.source_y, s.weights), True, default=False),
     "dev": Score(lambda s: scores.dev(s.source.logits, s.source_y, s.weights), True),
-    "mmd": Score(lambda s: scores.mmd(s.source.features, s.target.features), True),
-    "coral": Score(lambda s: scores.coral(s.source.features, s.target.features), True),
-    "a_distance": Score(lambda s: scores.a_distance(*s.log_odds), True),
+    "mmd": Score(lambda s: scores.mmd(s.source.features, s.target.features), True, needs_classes=False),
+    "coral": Score(lambda s: scores.coral(s.source.features, s.target.features), True, needs_classes=False),
+    "a_distance": Score(lambda s: scores.a_distance(*s.log_odds), True, needs_classes=False),
     "reverse_validation": Score(
         lambda s: scores.reverse_validation(s.source.features, s.source_y, s.target.features, s.target.logits),
         True,
@@ -94,6 +97,11 @@ SCORES: dict[str, Score] = {
 
 DEFAULT_SCORES = tuple(name for name, score in SCORES.items() if score.default)
 """Scores that a run computes unless told otherwise."""
+
+
+def scores_of(problem: Problem) -> tuple[str, ...]:
+    """The scores that a problem has: those of class probabilities only where it has them."""
+    return tuple(name for name, score in SCORES.items() if problem.probabilities or not score.needs_classes)
 
 
 def check_score_names(names: Sequence[str]) -> tuple[str, ...]:

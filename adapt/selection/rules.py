@@ -1,6 +1,7 @@
 """One training run keeps the checkpoint that every rule would have picked."""
 
 from pathlib import Path
+from typing import Literal, NamedTuple
 from weakref import proxy
 
 import torch
@@ -8,9 +9,10 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from adapt.problems import Classification, Problem
 from adapt.selection.callback import Scores
 from adapt.selection.checkpoint_files import WholeFiles, share_file
-from adapt.selection.evaluation import SCORES
+from adapt.selection.evaluation import SCORES, scores_of
 from adapt.selection.last import LastCheckpoint
 
 RULES: dict[str, str | None] = {
@@ -19,7 +21,7 @@ RULES: dict[str, str | None] = {
     **{name: f"val/{name}" for name in SCORES},
     "oracle": "oracle/target_accuracy",
 }
-"""Rule by name: the metric whose highest value it picks, None for the end of training."""
+"""Rule by name, for classification: the metric whose highest value it picks, None for the end of training."""
 
 ORACLE_RULES = ("oracle",)
 """Rules that use target labels, and so cannot be used by anyone who has none."""
@@ -30,25 +32,60 @@ def checkpoint_path(run_dir: Path, rule: str) -> Path:
     return run_dir / "checkpoints" / f"{rule}.ckpt"
 
 
-def selection_callbacks(run_dir: Path, source_free: bool = False, scores: Scores | None = None) -> list[Callback]:
+class Monitored(NamedTuple):
+    """What a rule looks at.
+
+    Attributes:
+        metric: The logged metric.
+        mode: Whether its highest (`max`) or its lowest value (`min`) is picked.
+    """
+
+    metric: str
+    mode: Literal["max", "min"]
+
+
+def rules_of(problem: Problem) -> dict[str, Monitored | None]:
+    """Rule by name for a problem: `last`, the headline on the source, the scores that it has, and the oracle.
+
+    Args:
+        problem: What is predicted; its headline names the rule on the source, such as `source_accuracy`.
+    """
+    headline = problem.headline
+    mode: Literal["max", "min"] = "max" if problem.metrics()[headline].higher_is_better else "min"
+    return {
+        "last": None,
+        f"source_{headline}": Monitored(f"val/source_{headline}", mode),
+        **{name: Monitored(f"val/{name}", "max") for name in scores_of(problem)},
+        "oracle": Monitored(f"oracle/target_{headline}", mode),
+    }
+
+
+def selection_callbacks(
+    run_dir: Path, source_free: bool = False, scores: Scores | None = None, problem: Problem | None = None
+) -> list[Callback]:
     """Callbacks that keep one checkpoint per rule; ties go to the earlier one.
 
     Args:
         run_dir: The run's folder.
         source_free: Whether the run has no source, by which no rule can then choose.
         scores: What computes scores, each of which is a rule, and comes with the callbacks; None for none.
+        problem: What is predicted; classification when None.
     """
-    chosen = ([] if source_free else ["source_accuracy"]) + list(scores.names_for(source_free) if scores else ())
+    problem = problem or Classification(2)
+    rules = rules_of(problem)
+    chosen = [] if source_free else [f"source_{problem.headline}"]
+    chosen += [name for name in (scores.names_for(source_free) if scores else ()) if name in rules]
     best = [
         BestCheckpoint(
             dirpath=run_dir / "checkpoints",
             filename=rule,
-            monitor=RULES[rule],
-            mode="max",
+            monitor=monitored.metric,
+            mode=monitored.mode,
             save_top_k=1,
             enable_version_counter=False,
         )
         for rule in [*chosen, "oracle"]
+        if (monitored := rules[rule]) is not None
     ]
     # Saved after the others, because a run continues from it, with what they have picked so far.
     last = LastCheckpoint(dirpath=run_dir / "checkpoints", filename="last")
@@ -56,13 +93,13 @@ def selection_callbacks(run_dir: Path, source_free: bool = False, scores: Scores
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """The checkpoint with the highest metric, which shares its file with other rules that pick the same step.
+    """The checkpoint with the best metric, which shares its file with other rules that pick the same step.
 
-    An undefined metric is never the highest, not even where it is the first.
+    An undefined metric is never the best, not even where it is the first.
     """
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
-        """Whether the metric is the highest so far."""
+        """Whether the metric is the best so far."""
         return current is not None and bool(torch.isfinite(current)) and super().check_monitor_top_k(trainer, current)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
@@ -82,4 +119,3 @@ class BestCheckpoint(ModelCheckpoint):
         self._last_checkpoint_saved = filepath
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.after_save_checkpoint(proxy(self))
-

@@ -60,7 +60,7 @@ def measure(names: list[str] | None) -> tuple[float, float, float]:
     """Seconds of one epoch's training, of scoring, and of the epoch with validation and checkpoints."""
     seed_everything(0, verbose=False)
     scores, epoch = TimedScores(names), Epoch()
-    method = SourceOnly(num_classes=10, backbone=LeNet((1, 28, 28)), optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
+    method = SourceOnly(problem=10, backbone=LeNet((1, 28, 28)), optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(
             max_epochs=1,

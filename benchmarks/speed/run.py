@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 
 def build() -> DANN:
     seed_everything(0, verbose=False)
-    return DANN(num_classes=10, backbone=LeNet((1, 28, 28)), optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
+    return DANN(problem=10, backbone=LeNet((1, 28, 28)), optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):

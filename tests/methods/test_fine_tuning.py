@@ -133,7 +133,7 @@ def test_lp_ft_probes_first_and_then_tunes_all(tmp_path: Path) -> None:
 
 def test_the_rate_decays_from_block_to_block_and_multiplies_the_backbone_s() -> None:
     options = {"bottleneck": 3, "layer_decay": 0.5, "backbone_lr_scale": 0.1}
-    method = FineTuning(num_classes=4, backbone=MLP((8,), (7, 6, 5)), **options)
+    method = FineTuning(problem=4, backbone=MLP((8,), (7, 6, 5)), **options)
     found = {id(p): group["lr_scale"] for group in method.parameter_groups() for p in group["params"]}
     rates = [{found[id(p)] for p in block.parameters()} for block in method.backbone.blocks]
     assert [list(rate) for rate in rates] == [[pytest.approx(0.1 * 0.5**k)] for k in (3, 2, 1)]
@@ -147,7 +147,7 @@ def test_a_parameter_in_no_block_has_the_first_block_s_rate() -> None:
             super().__init__((8,), (7, 6))
             self.position = torch.nn.Parameter(torch.zeros(8))
 
-    method = FineTuning(num_classes=4, backbone=Positioned(), layer_decay=0.5)
+    method = FineTuning(problem=4, backbone=Positioned(), layer_decay=0.5)
     found = {id(p): group["lr_scale"] for group in method.parameter_groups() for p in group["params"]}
     assert found[id(method.backbone.position)] == found[id(method.backbone.blocks[0].weight)] == 0.25
 

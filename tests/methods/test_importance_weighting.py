@@ -58,7 +58,7 @@ def linear(method: type[Method], module: type[DomainDataModule], seed: int, **kw
     """Train a linear classifier."""
     seed_everything(seed, verbose=False)
     data = module("source", "target", batch_size=90, shots="all" if method is TargetOnly else None)
-    options: Any = {"optimizer": lambda p: torch.optim.Adam(p, lr=0.05), "num_classes": 2, "backbone": Identity((2,))}
+    options: Any = {"optimizer": lambda p: torch.optim.Adam(p, lr=0.05), "problem": 2, "backbone": Identity((2,))}
     built = method(**options, **kwargs)
     quiet: Any = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     fit = Trainer(accelerator="cpu", max_steps=200, limit_val_batches=0, enable_model_summary=False, **quiet)

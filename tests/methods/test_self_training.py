@@ -117,7 +117,7 @@ def test_augmentations_are_chosen_on_the_command_line_by_their_short_names(tmp_p
     assert isinstance(cli.model.weak, StrongAugmentation)
     assert cli.model.weak.vector[1].std == 0.7
     assert isinstance(cli.model.strong, StrongAugmentation)
-    assert isinstance(FixMatch(num_classes=2, backbone=cli.model.backbone).weak, WeakAugmentation)
+    assert isinstance(FixMatch(problem=2, backbone=cli.model.backbone).weak, WeakAugmentation)
 
 
 def test_fixmatch_logs_the_share_that_teaches(tmp_path: Path) -> None:

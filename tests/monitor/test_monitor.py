@@ -77,7 +77,7 @@ class Forgetting(SourceOnly):
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         later = self.progress >= 0.4
-        y = (batch.source.y + later) % self.num_classes
+        y = (batch.source.y + later) % self.num_outputs
         certain = 10 * later * entropy(self(batch.target.x).logits)
         return {"source": self.cross_entropy(self(batch.source.x).logits, y), "certain": certain}
 
