@@ -265,7 +265,7 @@ class Method(LightningModule):
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores."""
         domain = dataloader_idx + self.source_free
-        encoding: Encoding = self(batch.x)
+        encoding = self.evaluated(batch.x, domain)
         metric: Any = self.validation_metrics[domain]
         metric.update(self.problem.predict(encoding.logits), batch.y)
         self._log_metrics({f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}": metric}, batch)
@@ -273,8 +273,9 @@ class Method(LightningModule):
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Every metric on each domain, and the encodings for whoever draws them."""
-        encoding: Encoding = self(batch.x)
-        metrics: Any = self.test_metrics[dataloader_idx + self.source_free]
+        domain = dataloader_idx + self.source_free
+        encoding = self.evaluated(batch.x, domain)
+        metrics: Any = self.test_metrics[domain]
         metrics.update(self.problem.predict(encoding.logits), batch.y)
         self._log_metrics(metrics, batch)
         return encoding._asdict()
@@ -345,6 +346,11 @@ class Method(LightningModule):
         # From the command line these are class paths; from Python they are objects, which weights_only refuses.
         for name in [k for k, v in self.hparams.items() if _is_object(v)]:
             del self.hparams[name]
+
+    def evaluated(self, x: Tree, domain: int) -> Encoding:
+        """Encoding of inputs at validation and test; `domain` is 0 for the source, 1 for the target."""
+        encoding: Encoding = self(x)
+        return encoding
 
     def _log_metrics(self, metrics: Any, batch: Labelled) -> None:
         self.log_dict(metrics, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.y))

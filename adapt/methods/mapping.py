@@ -12,6 +12,7 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.base import DOMAINS, Method
+from adapt.trees import Tree
 
 Side = Literal["source", "target"]
 
@@ -116,9 +117,10 @@ class MappingMethod(Method):
         self.bottleneck.eval()
         return self
 
-    def _evaluate(self, name: str, batch: Labelled, domain: int) -> Encoding:
+    def evaluated(self, x: Tree, domain: int) -> Encoding:
+        """Encoding of inputs, each domain's mapped as that domain's."""
         with self._seen_from("source" if DOMAINS[domain] == "source" else "target"):
-            return super()._evaluate(name, batch, domain)
+            return super().evaluated(x, domain)
 
     @contextmanager
     def _seen_from(self, side: Side | None) -> Iterator[None]:

@@ -177,6 +177,6 @@ class StyleTransfer(Method):
         painted = self.pixels.back(self._images[rows[chosen]].to(source.x) / 255)
         if self.augmentation is not None and len(painted):
             painted = self.augmentation(painted)
-        x = source.x.clone()
+        x: Tensor = source.x.clone()
         x[chosen.to(x.device)] = painted
         return x

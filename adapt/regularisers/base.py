@@ -18,10 +18,10 @@ class Network(nn.Module):
     Args:
         backbone: Feature extractor.
         bottleneck: What stands between backbone and classifier.
-        classifier: Linear classifier.
+        classifier: Output layer.
     """
 
-    def __init__(self, backbone: Backbone, bottleneck: nn.Module, classifier: nn.Linear) -> None:
+    def __init__(self, backbone: Backbone, bottleneck: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         self.backbone, self.bottleneck, self.classifier = backbone, bottleneck, classifier
 

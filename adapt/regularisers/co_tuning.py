@@ -52,8 +52,9 @@ class CoTuning(Regulariser):
 
     def attach(self, network: Network) -> None:
         """Copy the classifier, and make room for the relationship."""
-        self.head: nn.Linear = deepcopy(network.classifier)
-        classes = network.classifier.out_features
+        classifier = network.classifier
+        assert isinstance(classifier, nn.Linear)  # it takes classification alone
+        self.head, classes = deepcopy(classifier), classifier.out_features
         self.register_buffer("relationship", torch.full((classes, classes), 1 / classes))
 
     @torch.no_grad()

@@ -91,8 +91,11 @@ def test_short_names_and_options_alone_are_enough(tmp_path: Path) -> None:
     assert saved["model"]["init_args"]["optimizer"]["class_path"] == "torch.optim.Adam"
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["adapt"] | {"random_state": None} == {
-        "method": "MMD", "num_classes": 2, "backbone": "MLP", "random_state": None
-    }  # fmt: skip
+        "method": "MMD",
+        "problem": {"kind": "classification", "names": ["upper", "lower"]},
+        "backbone": "MLP",
+        "random_state": None,
+    }
 
 
 def test_the_saved_configuration_repeats_the_run_bit_for_bit(task: str, tmp_path: Path) -> None:

@@ -160,9 +160,7 @@ class SaveAt(Callback):
 def test_a_continued_augmented_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
     def trained(augmentation: nn.Module | None, seed: int, start: Path | None = None) -> dict[str, torch.Tensor]:
         seed_everything(seed, verbose=False)
-        method = DANN(
-            problem=10, backbone=SmallCNN((3, 16, 16), width=8), optimizer=partial(torch.optim.SGD, lr=0.05)
-        )
+        method = DANN(problem=10, backbone=SmallCNN((3, 16, 16), width=8), optimizer=partial(torch.optim.SGD, lr=0.05))
         trainer = Trainer(
             accelerator="cpu",
             max_steps=20,
