@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
-from adapt.analysis import Pictures
+from adapt.analysis import Pictures, class_accuracies
 from adapt.commands.main import main as main  # scripts know it by this name
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
@@ -175,7 +175,9 @@ class AdaptCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Keep the test accuracies beside the run."""
-        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        if (classes := class_accuracies(self.run_dir)) is not None:
+            metrics["per_class_accuracy"] = classes
         (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         print(f"pictures and test.json: {self.run_dir}")
 

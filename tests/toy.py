@@ -49,8 +49,9 @@ def build(method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ..
     options = {
         "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),
         "backbone": MLP(input_shape, (32, 32), dropout=dropout),
+        "problem": CLASSES,
     }
-    return method(problem=CLASSES, **options | kwargs)
+    return method(**options | kwargs)
 
 
 def train(
@@ -69,13 +70,13 @@ def train(
     """Train a method on the toy in a real Trainer, and return what was trained."""
     seed_everything(seed, verbose=False)
     datamodule = module("source", "target", **{"batch_size": 64, "source_free": method.source_free} | (data or {}))
-    built = build(method, dropout, module.input_shape, **kwargs)
+    built = build(method, dropout, module.input_shape, **{"problem": datamodule.problem} | kwargs)
     options: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "logger": False, "default_root_dir": directory}
     fit = Trainer(
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[*callbacks, *selection_callbacks(directory, method.source_free)],
+        callbacks=[*callbacks, *selection_callbacks(directory, method.source_free, problem=built.problem)],
         **options | (trainer or {}),
     )
     fit.fit(built, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)

@@ -116,3 +116,18 @@ class Pictures(Callback):
         count = len(next(iter(self._confusion.values())))
         names = [str(name) for name in getattr(getattr(trainer, "datamodule", None), "class_names", ())]
         return names if len(names) == count else [str(k) for k in range(count)]
+
+
+def class_accuracies(directory: Path) -> dict[str, float | None] | None:
+    """Share of right target test samples by class, from what `Pictures` wrote; None where there are no classes.
+
+    Args:
+        directory: The run's folder. A class without test samples has no share.
+    """
+    path = directory / "confusion.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        matrix, names = file["matrix"], file["class_names"]
+    totals = matrix.sum(axis=1)
+    return {str(k): float(n / t) if t else None for k, n, t in zip(names, matrix.diagonal(), totals, strict=True)}

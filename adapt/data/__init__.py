@@ -3,6 +3,7 @@
 from adapt.data.amazon import AmazonReviews
 from adapt.data.base import DomainDataModule
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
+from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
@@ -11,6 +12,7 @@ from adapt.data.views import TensorDomain
 
 __all__ = [
     "AmazonReviews",
+    "DigitPairs",
     "Digits",
     "DomainDataModule",
     "Features",
@@ -21,5 +23,6 @@ __all__ = [
     "Pair",
     "TargetBatch",
     "TensorDomain",
+    "TurnedDigits",
     "Unlabelled",
 ]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from sklearn.datasets import load_digits, load_sample_images
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
@@ -19,7 +19,7 @@ _PASTED = {"train": slice(897, 1497), "test": slice(1497, 1797)}
 
 
 @lru_cache(maxsize=6)
-def optdigits(name: str, train: bool) -> TensorDomain:
+def optdigits(name: str, train: bool, degrees: float = 0.0) -> TensorDomain:
     """One of the embedded domains, 16×16 bytes.
 
     With a digit d in [0, 1] (8×8 scans, enlarged bilinearly) and a random 16×16 crop p of a photograph, per channel:
@@ -34,6 +34,8 @@ def optdigits(name: str, train: bool) -> TensorDomain:
     Args:
         name: The domain.
         train: Its training or its test set.
+        degrees: Where it is above 0, each digit is turned by its own angle, uniform in ±degrees, before it is pasted,
+            and the labels are these angles in place of the digits.
     """
     part = "train" if train else "test"
     generator = torch.Generator().manual_seed(_SEED)
@@ -42,6 +44,10 @@ def optdigits(name: str, train: bool) -> TensorDomain:
     scans = load_digits()
     digits = torch.as_tensor(scans.images, dtype=torch.float32)[:, None] / 16
     digits = interpolate(digits, size=(SIZE, SIZE), mode="bilinear")
+    labels = torch.as_tensor(scans.target)
+    if degrees:
+        labels = degrees * (2 * torch.rand(len(digits), generator=generator) - 1)
+        digits = _turned(digits, labels)
     if name == "optdigits":
         at = order[_PLAIN[part]]
         x = digits[at]
@@ -51,7 +57,15 @@ def optdigits(name: str, train: bool) -> TensorDomain:
         x = torch.maximum(drawn, DIMMED * crops[at])
     else:
         raise AdaptError(f"Expected an embedded digit domain (optdigits, _photo, _inverted), found {name!r}.")
-    return TensorDomain((255 * x).round().to(torch.uint8), torch.as_tensor(scans.target)[at])
+    return TensorDomain((255 * x).round().to(torch.uint8), labels[at])
+
+
+def _turned(digits: Tensor, degrees: Tensor) -> Tensor:
+    angle = degrees.deg2rad()
+    sin, cos, zero = angle.sin(), angle.cos(), torch.zeros_like(angle)
+    turns = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+    grid = affine_grid(turns, list(digits.shape), align_corners=False)
+    return grid_sample(digits, grid, align_corners=False)
 
 
 def _crops(count: int, generator: torch.Generator) -> Tensor:
