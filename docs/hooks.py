@@ -40,7 +40,12 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Let links of `docs` start at the site's root; elsewhere let those into `docs` do so."""
     if page.file.src_dir == config["docs_dir"]:
-        return re.sub(r"(\]\((?:\.\./)*)\.\./(?=(?:benchmarks|configs|adapt|README|CONTRIBUTING|CITATION|constraints))", r"\1", markdown)
+        return re.sub(
+            r"(\]\((?:\.\./)*)\.\./(?=(?:benchmarks|configs|adapt|README|CONTRIBUTING|CITATION|constraints))",
+            r"\1",
+            markdown,
+        )
+
     # A link to a folder is one to its README.
     def to_readme(match: re.Match[str]) -> str:
         target = (ROOT / page.file.src_uri).parent / match[2]

@@ -119,7 +119,9 @@ def results(name: str) -> str:
         for entry, owner in grid_methods(grid):
             if owner != name or entry not in found or BASELINE not in found or entry == BASELINE:
                 continue
-            gains = {task: 100 * (v - found[BASELINE][task]) for task, v in found[entry].items() if task in found[BASELINE]}
+            gains = {
+                task: 100 * (v - found[BASELINE][task]) for task, v in found[entry].items() if task in found[BASELINE]
+            }
             if not gains:
                 continue
             hurt = sum(gain < 0 for gain in gains.values())
@@ -206,7 +208,9 @@ def index() -> str:
 
 def pages() -> dict[Path, str]:
     """Text by file."""
-    return {PAGES / "index.md": index()} | {PAGES / f"{cls.__name__.lower()}.md": page(cls) for cls in overview.methods()}
+    return {PAGES / "index.md": index()} | {
+        PAGES / f"{cls.__name__.lower()}.md": page(cls) for cls in overview.methods()
+    }
 
 
 def _line(cls: type) -> str:
