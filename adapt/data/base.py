@@ -134,8 +134,6 @@ class DomainDataModule(LightningDataModule):
                     f"{needed}: training would end after 0 steps. Lower --data.batch_size to {size} or less."
                 )
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
-        # Here too, and not only when they are read: a validation after hours would be late to find wrong labels.
-        self._evaluation("val")
 
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""

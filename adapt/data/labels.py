@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adapt.errors import AdaptError
@@ -21,6 +23,11 @@ class SampleError(AdaptError):
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
+def from_array(array: NDArray[Any]) -> Tensor:
+    """An array as a tensor, also where torch takes no view of it (strides below zero, other byte orders)."""
+    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
+
+
 def as_labels(labels: Any) -> Tensor:
     """Labels of several samples as one tensor, whatever numbers they are and whatever shape each has.
 
@@ -31,7 +38,7 @@ def as_labels(labels: Any) -> Tensor:
         if isinstance(labels, list | tuple):
             # One by one: pooled domains may differ in whether a label is a tensor or a number.
             return torch.stack([torch.as_tensor(label) for label in labels])
-        return torch.as_tensor(labels)
+        return from_array(labels) if isinstance(labels, np.ndarray) else torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         found = str(list(labels)[:_SHOWN] if isinstance(labels, list | tuple) else labels).partition("\n")[0][:80]
         raise SampleError(f"Expected class indices as labels, found {found}. Number the classes from 0.") from error
@@ -72,7 +79,8 @@ def class_indices(
         mend = "A column becomes indices by y[:, 0]." if labels.ndim == 2 and labels.shape[1] == 1 else mend
         raise SampleError(f"{expected}, one for each sample, found {labels.dtype} {tuple(labels.shape)}. {mend}")
     at = int(odd.nonzero()[0])
-    found = ", ".join(f"{value:g}" for value in torch.unique(labels[odd])[:_SHOWN].tolist())
+    values = dict.fromkeys(f"{value:g}" for value in torch.unique(labels[odd]).tolist())  # each NaN is unique
+    found = ", ".join(list(values)[:_SHOWN])
     place = at if positions is None else int(positions[at])
     raise SampleError(
         f"{expected}, found {found} in {int(odd.sum())} of {len(labels)} samples, the first at position {place}. "

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, default_collate
 
 from adapt.data.batches import Labelled, Unlabelled
-from adapt.data.labels import SampleError, as_labels, class_indices
+from adapt.data.labels import SampleError, as_labels, class_indices, from_array
 from adapt.errors import AdaptError
 
 
@@ -44,7 +44,7 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
 
 
 def as_inputs(values: Any) -> Tensor:
-    """Inputs as a tensor: of arrays also those that torch takes no view of (strides below zero, other byte orders).
+    """Inputs as a tensor.
 
     Raises:
         SampleError: They are no numbers.
@@ -52,8 +52,7 @@ def as_inputs(values: Any) -> Tensor:
     if isinstance(values, Tensor):
         return values
     try:
-        array = np.asarray(values)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
+        return from_array(np.asarray(values))
     except (TypeError, ValueError) as error:
         raise SampleError(f"Expected inputs as tensors or arrays of numbers, found {type(values).__name__}.") from error
 
