@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +17,17 @@ from torch import Tensor
 
 from adapt.analysis import Pictures
 from adapt.commands.main import main as main  # scripts know it by this name
+from adapt.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
 from adapt.explain import explain, imported
+from adapt.interruption import saved_when_stopped
 from adapt.methods import Method
-from adapt.methods.checkpoints import check_method
+from adapt.methods.checkpoints import check_checkpoint, read_own
 from adapt.monitor import Monitor
 from adapt.names import folder_name
-from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
+from adapt.run_folder import CONFIG_FILE, enter_folder, folder_of, free_folder, make_directory, write_predictions
+from adapt.saved_config import portable, read_where_it_lies
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for, started
 from adapt.trainer_flags import check_callbacks, check_flags
@@ -66,6 +70,9 @@ class AdaptCLI(LightningCLI):
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="The run's folder (default: runs/<task>/<method>/<seed>)."
         )
+        parser.add_argument(
+            "--saved_in", type=str | None, default=None, help="Written by `fit`: where the run lay when it was trained."
+        )
         parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
@@ -86,6 +93,7 @@ class AdaptCLI(LightningCLI):
                 raise AdaptError(
                     f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does."
                 )
+        read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
         if imported(config.model.class_path).source_free:
@@ -98,12 +106,37 @@ class AdaptCLI(LightningCLI):
             config.ckpt_path = str(checkpoint_path(Path(config.run_dir), "last"))
         if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
             raise AdaptError(f"Expected a checkpoint at {config.ckpt_path}, found no file there.")
-        if config.ckpt_path is not None:
-            # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
-            check_method(imported(config.model.class_path), Path(config.ckpt_path))
+        start = config.model.init_args.get("init_from")
+        if start is not None and config.ckpt_path is None and not Path(start).is_file():
+            raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
+        self._given = parser.parse_args(args, defaults=False)[command].get("model")
 
     def _parse_ckpt_path(self) -> None:
-        """Leave the configuration as it was typed: a checkpoint's own words would decide which code runs."""
+        # In the place of Lightning's, which takes whatever the checkpoint says over the command line.
+        command = self.config.subcommand
+        config = self.config[command]
+        self._checkpoint: dict[str, Any] = {}
+        self._settled = Settled((), (), "")
+        if config.ckpt_path is None:
+            return
+        self._checkpoint = read_own(imported(config.model.class_path), Path(config.ckpt_path))
+        plain = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=False, skip_none=False))[command]
+        given = self._given.get("init_args") if self._given else None
+        self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
+        adopt(config.model, self._settled.adopted)
+        check_named(config, BASES)
+
+    def _check_checkpoint(self) -> None:
+        """Refuse a checkpoint that does not fit, and say what it and the command say differently."""
+        if not self._checkpoint:
+            return
+        training = self.subcommand == "fit"
+        changed = check_data(self.datamodule, self._checkpoint, training)
+        check_checkpoint(self.model, self._checkpoint)
+        check_weights(self.model, self._checkpoint)
+        if words := "; ".join(filter(None, [self._settled.words, changed])):
+            print(f"adapt: the checkpoint has other settings: {words}.", file=sys.stderr)
+        self._checkpoint = {}  # its memory
 
     def _options(self, command: str) -> set[str]:
         known = (word for action in self._subcommand_parsers[command]._actions for word in action.option_strings)
@@ -126,6 +159,7 @@ class AdaptCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the run's folder, its loggers and callbacks."""
+        self._check_checkpoint()
         given = self._get(self.config_init, "trainer")
         method, seed = type(self.model).__name__, self.settings.seed_everything
         self.run_dir = self._find_run_dir(method, seed)
@@ -143,6 +177,7 @@ class AdaptCLI(LightningCLI):
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
             callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores)
+            callbacks += [AskedFor(self._settled.optimizer)] if self._settled.optimizer else []
             callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
         else:
             kwargs["logger"] = False
@@ -155,12 +190,18 @@ class AdaptCLI(LightningCLI):
         """Write the resolved configuration into the run's folder and into every logger."""
         # First of all: a logger that fails must not leave a folder that no new run may enter.
         self.trainer.loggers = started(self.trainer.loggers)
-        self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
-        (self.run_dir / "config.yaml").write_text(text, encoding="utf-8")
-        resolved = yaml.safe_load(text) | {"method": type(self.model).__name__, "task": self.datamodule.task}
+        saved = portable(yaml.safe_load(text), self.run_dir)
+        words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
+        (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
+        resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
+
+    def fit(self, model: LightningModule, **kwargs: Any) -> None:
+        """Train; a signal ends it with what was reached saved."""
+        with saved_when_stopped(self.trainer, self.run_dir):
+            self.trainer.fit(model, **kwargs)
 
     def after_fit(self) -> None:
         """Say where everything lies, and how to go on; a grid has its own words."""
@@ -169,7 +210,7 @@ class AdaptCLI(LightningCLI):
         kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
-        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / "config.yaml")])
+        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
 
     def after_test(self) -> None:
@@ -179,11 +220,16 @@ class AdaptCLI(LightningCLI):
         print(f"pictures and test.json: {self.run_dir}")
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
-        """Label the target's test inputs and write `predictions.csv` into the run's folder."""
-        batches = self.trainer.predict(model, **kwargs)
+        """Label the target's test inputs, or all of them, and write `predictions.csv` into the run's folder."""
+        batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
         path = self.run_dir / "predictions.csv"
-        write_predictions(path, cast(list[dict[str, Tensor]], batches or []), self.datamodule.class_names)
-        print(f"predictions: {path}")
+        names, total = self.datamodule.predicted_names()
+        before = write_predictions(path, batches, self.datamodule.class_names, names)
+        count = sum(len(batch["index"]) for batch in batches)
+        more = "" if count == total else " (its test set; all of them: --data.predict_split all)"
+        print(f"{count} of the {total} target samples{more}\npredictions: {path}")
+        if before is not None:
+            print(f"the predictions that were there before: {before}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path

@@ -1,6 +1,7 @@
 """The folder of a run: which one it is, and what is written into it."""
 
 import csv
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.selection import checkpoint_path
+
+CONFIG_FILE = "config.yaml"
 
 
 def folder_of(checkpoint: Path) -> Path:
@@ -22,7 +25,9 @@ def free_folder(base: Path) -> Path:
 
 
 def enter_folder(path: Path, checkpoint: str | None) -> Path:
-    """Take a folder for a training; one that holds a run only to continue it, with what it wrote put aside.
+    """Take a folder for a training; one that holds a run only to continue it, with the metrics that it wrote put aside.
+
+    A run that ended before its first checkpoint has nothing to lose: its folder may be entered anew.
 
     Args:
         path: The folder that was asked for.
@@ -31,17 +36,16 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
     Raises:
         AdaptError: The folder holds a run, and the training is a new one.
     """
-    if (path / "config.yaml").exists():
-        if checkpoint is None:
+    if (path / CONFIG_FILE).exists():
+        last, kept = checkpoint_path(path, "last"), sorted(path.glob("checkpoints/*.ckpt"))
+        if checkpoint is None and kept:
+            found = last if last in kept else kept[0]
             raise AdaptError(
                 f"{path} already holds a run. Give another --run_dir, or continue it with "
-                f"--ckpt_path {checkpoint_path(path, 'last')}."
+                f"--ckpt_path {shlex.quote(str(found))}."
             )
         # The CSV logger starts its file anew: keep what the run wrote before.
-        metrics = path / "metrics.csv"
-        if metrics.exists():
-            names = (name.with_suffix(".csv") for name in _numbered(path / "metrics"))
-            metrics.rename(next(name for name in names if not name.exists()))
+        put_aside(path / "metrics.csv")
     return path
 
 
@@ -60,20 +64,40 @@ def make_directory(path: Path) -> None:
         raise AdaptError(f"Expected a folder that can be written to, found {path}: {error.strerror}.") from error
 
 
-def write_predictions(path: Path, batches: Iterable[Mapping[str, Tensor]], class_names: Sequence[str]) -> None:
-    """Write one line per sample: its index, the predicted class by number and name, and that class's probability.
+def write_predictions(
+    path: Path, batches: Iterable[Mapping[str, Tensor]], class_names: Sequence[str], samples: Sequence[str]
+) -> Path | None:
+    """Write one line per sample: its name and index, the predicted class, and the probabilities of all classes.
 
     Args:
-        path: The CSV file.
-        batches: `index (N,)`, `prediction (N,)` and `probability (N,)` of each batch, in this order.
+        path: The CSV file; one that is there already is kept under another name.
+        batches: `index (N,)`, `prediction (N,)`, `probability (N,)` and `probabilities (N, K)` of each batch.
         class_names: Names of the classes.
+        samples: Names of the samples, by index.
+
+    Returns:
+        Where the file that was there before is now; None if none was.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    draft = path.with_name(f".{path.name}.tmp")
+    with draft.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["index", "prediction", "class", "probability"])
+        rows.writerow(["sample", "index", "prediction", "class", "probability", *(f"p_{name}" for name in class_names)])
         for batch in batches:
-            for index, label, probability in zip(*(column.tolist() for column in batch.values()), strict=True):
-                rows.writerow([index, label, class_names[label], f"{probability:.6f}"])
+            columns = (batch[name].tolist() for name in ("index", "prediction", "probability", "probabilities"))
+            for index, label, best, every in zip(*columns, strict=True):
+                numbers = [f"{probability:.6f}" for probability in (best, *every)]
+                rows.writerow([samples[index], index, label, class_names[label], *numbers])
+    before = put_aside(path)
+    draft.replace(path)
+    return before
+
+
+def put_aside(path: Path) -> Path | None:
+    """Rename a file, if there is one, to the first free of `name-2`, `name-3`, ...; where it is then."""
+    if not path.exists():
+        return None
+    names = (name.with_suffix(path.suffix) for name in _numbered(path.with_suffix("")))
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def _numbered(base: Path) -> Iterator[Path]:

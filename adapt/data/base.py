@@ -43,6 +43,7 @@ class DomainDataModule(LightningDataModule):
         split_seed: Seed of the held-out share, the same for all of an experiment's seeds.
         source_free: Leave the source out of training, validation and test: not one of its samples is read. Methods
             that adapt without it ask for this themselves on the command line.
+        predict_split: What `adapt predict` labels of the target: its test set, or every sample.
     """
 
     known_domains: Sequence[str] = ()
@@ -61,6 +62,7 @@ class DomainDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         split_seed: int = 0,
         source_free: bool = False,
+        predict_split: Literal["test", "all"] = "test",
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -68,7 +70,7 @@ class DomainDataModule(LightningDataModule):
         self.root = data_root(root)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
-        self.source_free = source_free
+        self.source_free, self.predict_split = source_free, predict_split
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
@@ -191,8 +193,30 @@ class DomainDataModule(LightningDataModule):
         return self._evaluation("test")
 
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
-        """The target's test inputs, without labels."""
-        return self._ordered(UnlabelledView(self.domain(self.target, "test")))
+        """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""
+        splits = [self._evaluated(split) for split in self.predicted_splits()]
+        return self._ordered(UnlabelledView(pool(splits), **self._described("target", "test")))
+
+    def predicted_splits(self) -> Sequence[Split]:
+        """The target's splits that `predict_split` asks for."""
+        return self.every_split() if self.predict_split == "all" else ("test",)
+
+    def every_split(self) -> Sequence[Split]:
+        """Splits of the target that hold every sample once; datasets whose splits overlap override this."""
+        return ("train", "val", "test")
+
+    def names(self, name: str, split: Split) -> Sequence[str]:
+        """What each sample of a split is called in `predictions.csv`: here its row; datasets of files override this."""
+        return [str(row) for row in range(len(self.domain(name, split)))]  # type: ignore[arg-type]  # as above
+
+    def predicted_names(self) -> tuple[list[str], int]:
+        """Names of the samples that are predicted, in order, and how many samples the target has in all."""
+        splits = self.predicted_splits()
+        rows = {split: self.names(self.target, split) for split in splits}
+        # Rows of several splits share their numbers.
+        numbered = len(splits) > 1 and any(row.isdecimal() for split in splits for row in rows[split])
+        names = [f"{split} {row}" if numbered else row for split in splits for row in rows[split]]
+        return names, sum(len(self._evaluated(split)) for split in self.every_split())  # type: ignore[arg-type]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Apply `transform` to each domain's inputs, a whole batch at once, on the device, in the network's type."""
@@ -203,8 +227,12 @@ class DomainDataModule(LightningDataModule):
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed of the order, so that a resumed run draws the same batches whatever it was started with."""
-        return {"order_seed": self.order_seed}
+        """The seed of the order, so that a resumed run draws the same batches, and what it was trained on."""
+        fixed: dict[str, Any] = {
+            name: getattr(self, name) for name in ("target", "shots", "val_fraction", "split_seed")
+        }
+        fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
+        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""
@@ -277,6 +305,9 @@ class DomainDataModule(LightningDataModule):
         """What a view is to know of a role's labels, to check those that are only seen with their inputs."""
         names = "+".join(self.sources) if role == "source" else self.target
         return {"num_classes": self.num_classes, "where": f"{names!r} ({split})"}
+
+    def _evaluated(self, split: Split) -> Dataset[tuple[Any, Any]]:
+        return self.unaugmented(self.target) if split == "train" else self.domain(self.target, split)
 
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
         described = self._described("target", "train")

@@ -99,10 +99,10 @@ class Method(LightningModule):
         self._encodings: Encodings | None = None
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
-        # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
-        # continued from it, it needs the source run no more.
+        # A missing file is refused where training starts: loaded from its own checkpoint, or continued from it, a
+        # method needs the source run no more.
         self.init_from = init_from
-        self.started = init_from is not None and (not self.starts_from_source or Path(init_from).is_file())
+        self.started = init_from is not None and Path(init_from).is_file()
         if self.started:
             load_network(self, Path(str(init_from)))
 
@@ -250,9 +250,10 @@ class Method(LightningModule):
         return self._evaluate(f"test/{DOMAINS[domain]}_accuracy", batch, domain)._asdict()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
-        """Index, predicted class and its probability for each sample."""
-        probability, prediction = self(batch.x).logits.softmax(1).max(1)
-        return {"index": batch.index, "prediction": prediction, "probability": probability}
+        """Index, predicted class, its probability and those of all classes, for each sample."""
+        probabilities = self(batch.x).logits.softmax(1)
+        best, prediction = probabilities.max(1)
+        return {"index": batch.index, "prediction": prediction, "probability": best, "probabilities": probabilities}
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and its schedule."""

@@ -74,12 +74,13 @@ def refuse_unread_labels(method: Method) -> None:
 
 
 def refuse_missing_start(method: Method) -> None:
-    """Refuse to train from a network that has seen no source, where the method starts from one that has.
+    """Refuse to train without the run that was asked for as the start, or that the method needs.
 
     Raises:
         AdaptError: There is neither a source run nor a checkpoint to continue from.
     """
-    if not method.starts_from_source or method.started or method.trainer.ckpt_path is not None:
+    wanted = method.starts_from_source or method.init_from is not None
+    if not wanted or method.started or method.trainer.ckpt_path is not None:
         return
     found = "none" if method.init_from is None else f"no file at {method.init_from}"
     raise AdaptError(
