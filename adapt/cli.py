@@ -18,7 +18,7 @@ from adapt.analysis import Pictures
 from adapt.commands.main import main as main  # scripts know it by this name
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
-from adapt.explain import explain, imported
+from adapt.explain import explain, imported, nothing_chosen
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
 from adapt.monitor import Monitor
@@ -26,7 +26,7 @@ from adapt.names import folder_name
 from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
-from adapt.trust import check_named, check_typed_configs, restrict_parser
+from adapt.trust import check_named, check_typed_configs, config_beside, restrict_parser
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
@@ -75,16 +75,17 @@ class AdaptCLI(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
-            chosen = next((word for word in args if word in self._subcommand_parsers), "fit")
-            raise AdaptError(explain(error, BASES, args, self._options(chosen))) from error
+            if beside := config_beside(args):
+                raise AdaptError(beside) from error
+            raise AdaptError(explain(error, BASES, args, self._options(args[0] if args else ""))) from error
         command = self.config.subcommand
         config = self.config[command]
+        missing = [
+            key for key in ("model", "data") if config[key] is None or imported(config[key].class_path) is BASES[key]
+        ]
+        if missing:
+            raise AdaptError(nothing_chosen(missing))
         check_named(config, BASES)
-        for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
-            if config[key] is None or imported(config[key].class_path) is base:
-                raise AdaptError(
-                    f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does."
-                )
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
         if imported(config.model.class_path).source_free:
@@ -101,11 +102,19 @@ class AdaptCLI(LightningCLI):
             # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
             check_method(imported(config.model.class_path), Path(config.ckpt_path))
 
+    def before_instantiate_classes(self) -> None:
+        """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
+        check_named(self.settings, BASES)
+
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it was typed: a checkpoint's own words would decide which code runs."""
 
     def _options(self, command: str) -> set[str]:
-        known = (word for action in self._subcommand_parsers[command]._actions for word in action.option_strings)
+        known = (
+            word
+            for action in self._subcommand_parsers.get(command, self.parser)._actions
+            for word in action.option_strings
+        )
         return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:
