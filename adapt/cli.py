@@ -20,7 +20,7 @@ from adapt.commands.main import main as main  # scripts know it by this name
 from adapt.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
-from adapt.explain import explain, imported
+from adapt.explain import explain, imported, nothing_chosen
 from adapt.interruption import saved_when_stopped
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_own
@@ -31,7 +31,7 @@ from adapt.saved_config import portable, read_where_it_lies
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for, started
 from adapt.trainer_flags import check_callbacks, check_flags
-from adapt.trust import check_named, check_typed_configs, restrict_parser
+from adapt.trust import check_named, check_typed_configs, config_beside, restrict_parser
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
@@ -83,16 +83,17 @@ class AdaptCLI(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
-            chosen = next((word for word in args if word in self._subcommand_parsers), "fit")
-            raise AdaptError(explain(error, BASES, args, self._options(chosen))) from error
+            if beside := config_beside(args):
+                raise AdaptError(beside) from error
+            raise AdaptError(explain(error, BASES, args, self._options(args[0] if args else ""))) from error
         command = self.config.subcommand
         config = self.config[command]
+        missing = [
+            key for key in ("model", "data") if config[key] is None or imported(config[key].class_path) is BASES[key]
+        ]
+        if missing:
+            raise AdaptError(nothing_chosen(missing))
         check_named(config, BASES)
-        for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
-            if config[key] is None or imported(config[key].class_path) is base:
-                raise AdaptError(
-                    f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does."
-                )
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
@@ -111,6 +112,10 @@ class AdaptCLI(LightningCLI):
             raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
         self._given = parser.parse_args(args, defaults=False)[command].get("model")
 
+    def before_instantiate_classes(self) -> None:
+        """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
+        check_named(self.settings, BASES)
+
     def _parse_ckpt_path(self) -> None:
         # In the place of Lightning's, which takes whatever the checkpoint says over the command line.
         command = self.config.subcommand
@@ -124,7 +129,6 @@ class AdaptCLI(LightningCLI):
         given = self._given.get("init_args") if self._given else None
         self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
         adopt(config.model, self._settled.adopted)
-        check_named(config, BASES)
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that does not fit, and say what it and the command say differently."""
@@ -139,7 +143,11 @@ class AdaptCLI(LightningCLI):
         self._checkpoint = {}  # its memory
 
     def _options(self, command: str) -> set[str]:
-        known = (word for action in self._subcommand_parsers[command]._actions for word in action.option_strings)
+        known = (
+            word
+            for action in self._subcommand_parsers.get(command, self.parser)._actions
+            for word in action.option_strings
+        )
         return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:

@@ -4,7 +4,7 @@ import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -309,6 +309,18 @@ class Method(LightningModule):
         """Refuse a checkpoint of another method or class count."""
         check_checkpoint(self, checkpoint)
         self._random_state = checkpoint["adapt"]["random_state"]
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse Lightning's way to build a method, which imports and calls what the file names.
+
+        Raises:
+            AdaptError: Always.
+        """
+        raise AdaptError(
+            f"A checkpoint holds weights and names no code: build {cls.__name__} yourself and hand the file to "
+            "`Trainer.test(ckpt_path=...)` or `init_from`, or use `adapt test --config <run>/config.yaml`."
+        )
 
     def _save_plain_hyperparameters(self) -> None:
         with warnings.catch_warnings():
