@@ -1,7 +1,9 @@
 """A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
 
 import difflib
+import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,10 @@ SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsu
 AVERAGE = "Average"
 
 Checkpoints = Literal["all", "last"]
+
+# File systems end at 255 bytes, some at 143, and a search adds the trial's number.
+_LONGEST_FOLDER = 120
+_FIRST_PICTURE = 0x2600
 
 _PLAN_KEYS = ("name", "seeds", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
 _METHOD_KEYS = ("config", "init_from", "setting", "search")
@@ -131,7 +137,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
     task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
-    out = Path("runs") / slug(name) if out is None else out
+    out = Path("runs") / (slug(name) or "benchmark") if out is None else out
     cells: dict[tuple[str, str, int], Cell] = {}
     for seed in seeds:
         for task, task_config in tasks.items():
@@ -175,9 +181,18 @@ def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
 
 
 def slug(name: str) -> str:
-    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`."""
+    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`.
+
+    A name that is too long for a folder is cut, and one with pictures in it loses them; a hash then tells it from
+    others.
+    """
     text = re.sub(r"\s*(→|->)\s*", "-to-", name)
-    return re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
+    text = re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
+    pictured = any(ord(letter) >= _FIRST_PICTURE and unicodedata.category(letter) == "So" for letter in name)
+    if len(text.encode()) <= _LONGEST_FOLDER and not pictured:
+        return text
+    start = text.encode()[: _LONGEST_FOLDER - 13].decode(errors="ignore").strip("-.")
+    return f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:12]}".strip("-")
 
 
 def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:
