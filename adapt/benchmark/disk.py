@@ -25,6 +25,7 @@ def is_full(error: BaseException, folder: Path) -> bool:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
-        return shutil.disk_usage(folder).free < _NOTHING_BYTES
+        usage = shutil.disk_usage(folder)
     except OSError:
         return False
+    return usage.total > 0 and usage.free < _NOTHING_BYTES

@@ -260,6 +260,8 @@ def _parallel(
                     continue
                 if _waits(cell, [*pending, *(worker.cell for worker in workers if worker.cell)]):
                     continue
+                # An idle process may have been killed for its memory: another takes its place.
+                workers[:] = [worker for worker in workers if worker.cell or worker.process.is_alive()]
                 worker = next((worker for worker in workers if worker.cell is None), None)
                 if worker is None and len(workers) == jobs:
                     break

@@ -146,7 +146,7 @@ def read_result(path: Path) -> CellResult:
         if content["status"] not in get_args(Status):
             raise ValueError(f"unknown status {content['status']!r}")
         return CellResult(**content, directory=path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AdaptError(
             f"{path} is truncated or not a result ({type(error).__name__}: {error}). "
             "Delete it: the grid will run this cell again."

@@ -48,7 +48,8 @@ def test_an_interrupted_write_keeps_the_old_content_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda t: t[: len(t) // 2], lambda t: "", lambda t: "[]", lambda t: '{"status": "ok"}']
+    "damage",
+    [lambda t: t[: len(t) // 2], lambda t: "", lambda t: "[]", lambda t: "[" * 10**5, lambda t: '{"status": "ok"}'],
 )
 def test_a_damaged_result_says_to_delete_it(tmp_path: Path, damage: object) -> None:
     directory = tmp_path / "t" / "m" / "0"

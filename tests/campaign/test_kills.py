@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import yaml
 from tests.campaign.common import SEED, scaled
 
 KILLS = 12
+EARLY = 0.25
 MLP = {"class_path": "MLP", "init_args": {"hidden": [8]}}
 BASE = {
     "data": {"class_path": "Moons", "init_args": {"source": "moons", "target": "moons_35"}},
@@ -51,10 +53,20 @@ def rows(found: dict[str, str]) -> dict[str, Any]:
     return {place: (json.loads(text)["status"], json.loads(text)["rows"]) for place, text in found.items()}
 
 
+def _wait(process: Any, out: Path, known: int, seconds: float, draw: random.Random) -> None:
+    """Until a random moment: now and then while it starts, else some time after its first new result."""
+    if draw.random() < EARLY:
+        time.sleep(draw.uniform(0, 8))
+        return
+    while process.poll() is None and len(list(out.rglob("result.json"))) <= known:
+        time.sleep(0.05)
+    time.sleep(draw.uniform(0, 2 * seconds))
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("jobs", "seeds", "search"),
-    [(1, 3, False), (2, 4, False), (1, 2, True)],
+    [(1, 4, False), (2, 4, False), (1, 2, True)],
     ids=["sequential", "two workers", "search"],
 )
 def test_a_killed_grid_loses_nothing_and_runs_nothing_twice(
@@ -64,32 +76,33 @@ def test_a_killed_grid_loses_nothing_and_runs_nothing_twice(
     piped: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
     path.write_text(yaml.safe_dump(plan(seeds, search), sort_keys=False))
     words = [sys.executable, "-m", "adapt", "benchmark", "--config", str(path), "--jobs", str(jobs), "--out"]
-    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True, timeout=900)
+    began = time.monotonic()
+    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True, timeout=1200)
     whole = results(tmp_path / "whole")
+    seconds = (time.monotonic() - began) / len(whole)
 
     draw, seen = random.Random(SEED + jobs + 10 * search), dict[str, str]()
     kills = lost = twice = 0
-    for attempt in range(scaled(KILLS) + 20):
+    ended = False
+    while not ended:
         process = subprocess.Popen([*words, str(out)], **piped)
-        try:
-            # A start takes some seconds; from then on every moment is as likely as another.
-            printed, _ = process.communicate(timeout=draw.uniform(4, 14) if attempt < scaled(KILLS) else 900)
+        if kills < scaled(KILLS):
+            _wait(process, out, len(seen), seconds, draw)
+        ended = kills >= scaled(KILLS) or process.poll() is not None
+        if ended:
+            printed, _ = process.communicate(timeout=1200)
             assert process.returncode == 0, f"{shlex.join(words)} {out}\n{printed.decode()}"
-            ended = True
-        except subprocess.TimeoutExpired:
+        else:
             # The main process alone, whose workers then have to end by themselves, or all at once.
             os.kill(process.pid, signal.SIGKILL) if draw.random() < 0.5 else os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            kills, ended = kills + 1, False
+            kills += 1
         now = results(out) if out.exists() else {}
         lost += len(seen.keys() - now.keys())
         twice += sum(now[place] != text for place, text in seen.items() if place in now)
         seen = now
-        if ended:
-            break
     for name, number in (("kills", kills), ("lost", lost), ("run twice", twice)):
         count(name, number)
     assert (lost, twice) == (0, 0)
     assert rows(seen) == rows(whole)
     assert {status for status, _ in rows(seen).values()} == {"ok"}
-    assert not list(out.rglob("*.tmp"))
