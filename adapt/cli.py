@@ -15,6 +15,7 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 import adapt.backbones
@@ -29,7 +30,16 @@ from adapt.explain import cause, explain
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_method
 from adapt.monitor import Monitor
-from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
+from adapt.processes import gather_rows
+from adapt.run_folder import (
+    announce,
+    enter_folder,
+    folder_of,
+    folder_of_process_zero,
+    free_folder,
+    make_directory,
+    write_predictions,
+)
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for
 
@@ -150,7 +160,8 @@ class AdaptCLI(LightningCLI):
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
-            make_directory(self.run_dir)
+            if not rank_zero_only.rank:
+                make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
@@ -167,14 +178,15 @@ class AdaptCLI(LightningCLI):
         """Write the resolved configuration into the run's folder and into every logger."""
         self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
-        (self.run_dir / "config.yaml").write_text(text)
+        if self.trainer.is_global_zero:
+            (self.run_dir / "config.yaml").write_text(text)
         resolved = yaml.safe_load(text) | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
 
     def after_fit(self) -> None:
         """Say where everything lies, and how to go on; a grid has its own words."""
-        if self.settings.trainer.enable_progress_bar is False:
+        if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
             return
         kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
@@ -183,24 +195,34 @@ class AdaptCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Keep the test accuracies beside the run."""
+        if not self.trainer.is_global_zero:
+            return
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n")
         print(f"pictures and test.json: {self.run_dir}")
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Label the target's test inputs and write `predictions.csv` into the run's folder."""
-        batches = self.trainer.predict(model, **kwargs)
+        batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
+        if self.trainer.world_size > 1:
+            device = self.trainer.strategy.root_device
+            joined = {name: torch.cat([batch[name] for batch in batches]).to(device) for name in batches[0]}
+            batches = [{name: gather_rows(column) for name, column in joined.items()}]
+            if not self.trainer.is_global_zero:
+                return
         path = self.run_dir / "predictions.csv"
-        write_predictions(path, cast(list[dict[str, Tensor]], batches or []), self.datamodule.class_names)
+        write_predictions(path, batches, self.datamodule.class_names)
         print(f"predictions: {path}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
         if self.subcommand != "fit":
             return Path(given) if given else folder_of(Path(checkpoint))
+        if rank_zero_only.rank:
+            return folder_of_process_zero(given)
         if given is None:
-            return free_folder(Path("runs", self.datamodule.task, method, str(seed)))
-        return enter_folder(Path(given), checkpoint)
+            return announce(free_folder(Path("runs", self.datamodule.task, method, str(seed))))
+        return announce(enter_folder(Path(given), checkpoint))
 
 
 class EpochProgressBar(RichProgressBar):

@@ -1,6 +1,7 @@
 """The folder of a run: which one it is, and what is written into it."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.selection import checkpoint_path
+
+_CHOSEN = "ADAPT_RUN_DIR"
 
 
 def folder_of(checkpoint: Path) -> Path:
@@ -43,6 +46,27 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
             names = (name.with_suffix(".csv") for name in _numbered(path / "metrics"))
             metrics.rename(next(name for name in names if not name.exists()))
     return path
+
+
+def folder_of_process_zero(given: str | None) -> Path:
+    """The folder that process zero chose, for another process of the same training.
+
+    Args:
+        given: `--run_dir`, for processes that something else than process zero has started.
+
+    Raises:
+        AdaptError: Neither of them is known.
+    """
+    found = os.environ.get(_CHOSEN) or given
+    if not found:
+        raise AdaptError("Expected a folder that all processes know, found none. Give --run_dir.")
+    return Path(found)
+
+
+def announce(folder: Path) -> Path:
+    """Let the processes that this one starts know the run's folder."""
+    os.environ[_CHOSEN] = str(folder)
+    return folder
 
 
 def make_directory(path: Path) -> None:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_finite_and_comparable, labels_of
-from adapt.data.loaders import CycledSampler, DomainLoader, whole_batch
+from adapt.data.loaders import CycledSampler, DomainLoader, ShareSampler, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -165,6 +165,10 @@ class DomainDataModule(LightningDataModule):
         """The training samples of a domain as evaluation sees them; datasets that augment override this."""
         return self.domain(name, "train")
 
+    def held_out_dataloader(self) -> DataLoader[Any]:
+        """One pass over the source's validation samples, in order, all of them in every process."""
+        return self._ordered(LabelledView(pool([self.domain(name, "val") for name in self.sources])))
+
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`, or `[target]` without the source."""
         return self._evaluation("val")
@@ -175,7 +179,7 @@ class DomainDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
         """The target's test inputs, without labels."""
-        return self._ordered(UnlabelledView(self.domain(self.target, "test")))
+        return self._shared(UnlabelledView(self.domain(self.target, "test")))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Apply `transform` to each domain's inputs, a whole batch at once, on the device."""
@@ -272,15 +276,20 @@ class DomainDataModule(LightningDataModule):
         return DomainLoader(view, sampler, self.num_workers, pin_memory=torch.cuda.is_available())
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
-        target = self._ordered(LabelledView(self.domain(self.target, split)))
+        target = self._shared(LabelledView(self.domain(self.target, split)))
         if self.source_free:
             return [target]
-        return [self._ordered(LabelledView(pool([self.domain(name, split) for name in self.sources]))), target]
+        return [self._shared(LabelledView(pool([self.domain(name, split) for name in self.sources]))), target]
 
-    def _ordered(self, view: LabelledView) -> DataLoader[Any]:
+    def _shared(self, view: LabelledView) -> DataLoader[Any]:
+        rank, world = self._world()
+        return self._ordered(view, ShareSampler(len(view), rank, world) if world > 1 else None)
+
+    def _ordered(self, view: LabelledView, sampler: ShareSampler | None = None) -> DataLoader[Any]:
         return DataLoader(
             view,
             batch_size=self.eval_batch_size,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=whole_batch,
             pin_memory=torch.cuda.is_available(),

@@ -1,7 +1,7 @@
 """Methods that alternate between optimizers: write `parts` and `phases`; the base takes the steps."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -33,6 +33,9 @@ class AlternatingMethod(Method):
     `max_steps`, `progress` and the learning-rate schedules count batches, however many steps a batch takes.
     """
 
+    # A phase trains its parts and no other.
+    idle_parameters: ClassVar[bool] = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.automatic_optimization = False
@@ -58,7 +61,7 @@ class AlternatingMethod(Method):
         optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
         seen: dict[str, Tensor] = {}
         counted = False
-        for phase in self.phases(batch):
+        for phase in self._global_phases(batch):
             total = self.checked_sum(phase.terms, batch)
             for optimizer in optimizers.values():
                 optimizer.zero_grad()
@@ -75,6 +78,10 @@ class AlternatingMethod(Method):
         for scheduler in self._schedulers():
             scheduler.step()
         self.log_terms(seen, torch.stack(list(seen.values())).sum())
+
+    def _global_phases(self, batch: Pair) -> Iterator[Phase]:
+        with self.global_batch(batch) as whole:
+            yield from self.phases(whole)
 
     def configure_optimizers(self) -> Any:
         """One optimizer and one schedule for each part."""

@@ -1,13 +1,15 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
@@ -18,10 +20,12 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.late import LateChecks
 from adapt.methods.randomness import random_state, set_random_state
-from adapt.methods.refusals import refuse_loss, refuse_missing_start, refuse_source_free_mismatch
+from adapt.methods.refusals import refuse_infinite_loss, refuse_missing_start, refuse_source_free_mismatch
 from adapt.methods.whole_domain import encode_domain
 from adapt.penalties import Penalty
+from adapt.processes import gather, world
 
 DOMAINS = ("source", "target")
 
@@ -59,6 +63,8 @@ class Method(LightningModule):
     """What labels training may see, as tables say it."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+    idle_parameters: ClassVar[bool] = False
+    """Whether some steps give no gradient to some trained parameters, which DDP has to be told."""
 
     def __init__(
         self,
@@ -87,6 +93,8 @@ class Method(LightningModule):
             names = ", ".join(type(penalty).__name__ for penalty in penalties)
             raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
         self._encodings: Encodings | None = None
+        self._late = LateChecks()
+        self._sees_all = False
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
         # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
@@ -97,8 +105,11 @@ class Method(LightningModule):
             load_network(self, Path(str(init_from)))
 
     def setup(self, stage: str) -> None:
-        """Refuse data that does not fit the method."""
+        """Refuse data that does not fit the method, and tell DDP of parameters that a step may leave out."""
         refuse_source_free_mismatch(self)
+        strategy = self.trainer.strategy
+        if self.idle_parameters and isinstance(strategy, DDPStrategy):
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def on_fit_start(self) -> None:
         """Refuse to train without the source run that the method starts from."""
@@ -106,6 +117,9 @@ class Method(LightningModule):
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Named scalar terms of one step; their sum is minimised. Every method writes this.
+
+        With several processes they are the terms of the global batch: what `encode` and `self(x)` return, and the
+        batch's labels and indices, are then those of all processes, while the inputs are this one's share.
 
         Args:
             batch: Source inputs with labels and target inputs without; a `FewShotPair` where the method asks for
@@ -116,13 +130,56 @@ class Method(LightningModule):
     def encode(self, batch: Pair) -> Encodings:
         """Encode both domains, in one pass or two as `joint_forward` says; the penalties see the same encodings."""
         if self.joint_forward:
-            features, logits = self(torch.cat([batch.source.x, batch.target.x]))
+            features, logits = self.forward(torch.cat([batch.source.x, batch.target.x]))
             at = len(batch.source.x)
             source, target = Encoding(features[:at], logits[:at]), Encoding(features[at:], logits[at:])
         else:
-            source, target = self(batch.source.x), self(batch.target.x)
-        self._encodings = Encodings(source, target)
+            source, target = self.forward(batch.source.x), self.forward(batch.target.x)
+        self._encodings = Encodings(*self.of_all_processes(source, target))
         return self._encodings
+
+    def of_all_processes(self, *encodings: Encoding) -> list[Encoding]:
+        """The encodings of all processes' inputs, with gradient; outside of `losses` those that are given.
+
+        Args:
+            *encodings: Of this process's inputs.
+        """
+        if not self._sees_all:
+            return list(encodings)
+        # One exchange for all of them.
+        rows, widths = [len(e.features) for e in encodings], [part.shape[1] for part in encodings[0]]
+        table = gather(torch.cat([torch.cat(e, 1) for e in encodings]))
+        parts = table.unflatten(0, (-1, sum(rows))).split(rows, 1)
+        return [Encoding(*part.flatten(0, 1).split(widths, 1)) for part in parts]
+
+    @contextmanager
+    def global_batch(self, batch: Any) -> Iterator[Any]:
+        """Within it, losses are those of all processes' batches: `encode` and `self(x)` gather what they compute.
+
+        Args:
+            batch: This process's share.
+
+        Yields:
+            The share's inputs with the labels and indices of all processes; the batch itself where there is but one.
+        """
+        if world()[1] == 1:
+            yield batch
+            return
+        self._sees_all = True
+        try:
+            yield type(batch)(*(_with_all_labels(part) for part in batch))
+        finally:
+            self._sees_all = False
+
+    def own_share(self, x: Tensor) -> Tensor:
+        """This process's rows of what the batch in `losses` has of all processes, its labels and indices."""
+        rank, processes = world()
+        return x.chunk(processes)[rank] if self._sees_all else x
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As every module, and with the encodings of all processes in `losses`."""
+        encoding = super().__call__(*args, **kwargs)
+        return self.of_all_processes(encoding)[0] if self._sees_all else encoding
 
     def encode_domain(self, role: Literal["source", "target"]) -> DomainEncoding:
         """One pass in evaluation mode over a domain's training inputs, in order, without augmentation or gradient.
@@ -160,9 +217,10 @@ class Method(LightningModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
-        terms = self.losses(batch)
-        if self.penalties:
-            terms = terms | self.penalty_terms(self._encodings or self.encode(batch))
+        with self.global_batch(batch) as whole:
+            terms = self.losses(whole)
+            if self.penalties:
+                terms = terms | self.penalty_terms(self._encodings or self.encode(whole))
         self._encodings = None
         total = self.checked_sum(terms, batch)
         self.log_terms(terms, total)
@@ -176,13 +234,35 @@ class Method(LightningModule):
         """Sum of the terms.
 
         Raises:
-            DivergedError: It is not finite.
+            DivergedError: It is not finite; on a GPU it is raised one or two steps later, and names this one.
             AdaptError: It is not, because the inputs are not.
         """
-        total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
-            refuse_loss(self, terms, batch)
-        return total
+        names, values, step = list(terms), torch.stack(list(terms.values())), self._step
+        self.check_later(
+            values, lambda found: refuse_infinite_loss(self, step, dict(zip(names, found, strict=True)), batch)
+        )
+        return values.sum()
+
+    def check_later(self, values: Tensor, judge: Callable[[Tensor], None]) -> None:
+        """Have values of this step judged without waiting for the device: on a GPU, one or two steps later.
+
+        Args:
+            values: What is to be looked at, detached here.
+            judge: Raises an error if they are not what they should be; is given them on the host.
+        """
+        self._late.add(self._step, values.detach(), judge)
+
+    @property
+    def _step(self) -> int:
+        return 0 if self._trainer is None else self.global_step  # losses can be looked at without a trainer
+
+    def on_validation_start(self) -> None:
+        """Refuse to evaluate weights that a diverged step left."""
+        self._late.finish()
+
+    def on_train_end(self) -> None:
+        """Look at the last steps' losses, too."""
+        self._late.finish()
 
     @property
     def logs_now(self) -> bool:
@@ -202,7 +282,11 @@ class Method(LightningModule):
     def log_values(self, values: Mapping[str, Tensor | float]) -> None:
         """Log values as `train/<name>`, at the batches that the loggers write."""
         if self.logs_now:
-            self.log_dict({f"train/{name}": value for name, value in values.items()})
+            # A number would be copied to the device, for which the host waits.
+            tensors = {
+                k: v if isinstance(v, Tensor) else torch.full((), v, device=self.device) for k, v in values.items()
+            }
+            self.log_dict({f"train/{name}": value for name, value in tensors.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Accuracy on each domain, the target's named oracle, for it uses target labels; encodings for the scores."""
@@ -255,7 +339,8 @@ class Method(LightningModule):
         self._random_state = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of, and the state of the random numbers."""
+        """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""
+        self._late.finish()
         checkpoint["adapt"] = describe(self) | {"random_state": random_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -277,6 +362,10 @@ class Method(LightningModule):
         metric(encoding.logits, batch.y)
         self.log(name, metric, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.x))
         return encoding
+
+
+def _with_all_labels(part: Any) -> Any:
+    return part._replace(**{name: gather(getattr(part, name)) for name in part._fields if name != "x"})
 
 
 def _is_object(value: Any) -> bool:
