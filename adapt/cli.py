@@ -15,7 +15,6 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 import adapt.backbones
@@ -38,6 +37,7 @@ from adapt.run_folder import (
     folder_of_process_zero,
     free_folder,
     make_directory,
+    process_rank,
     write_predictions,
 )
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
@@ -160,7 +160,7 @@ class AdaptCLI(LightningCLI):
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
-            if not rank_zero_only.rank:
+            if not process_rank():
                 make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
@@ -218,7 +218,7 @@ class AdaptCLI(LightningCLI):
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
         if self.subcommand != "fit":
             return Path(given) if given else folder_of(Path(checkpoint))
-        if rank_zero_only.rank:
+        if process_rank():
             return folder_of_process_zero(given)
         if given is None:
             return announce(free_folder(Path("runs", self.datamodule.task, method, str(seed))))

@@ -83,5 +83,5 @@ def average(tensors: Sequence[Tensor]) -> None:
         return
     flat = torch.cat([t.flatten() for t in tensors])
     distributed.all_reduce(flat)
-    for t, mean in zip(tensors, (flat / processes).split([t.numel() for t in tensors]), strict=True):
+    for t, mean in zip(tensors, torch.split(flat / processes, [t.numel() for t in tensors]), strict=True):
         t.copy_(mean.view_as(t))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from adapt.errors import AdaptError
@@ -61,6 +62,12 @@ def folder_of_process_zero(given: str | None) -> Path:
     if not found:
         raise AdaptError("Expected a folder that all processes know, found none. Give --run_dir.")
     return Path(found)
+
+
+def process_rank() -> int:
+    """Which of a training's processes this is, as the environment tells it before they have met; zero decides."""
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it on the function
+    return rank
 
 
 def announce(folder: Path) -> Path:

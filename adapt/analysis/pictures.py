@@ -41,6 +41,7 @@ class Pictures(Callback):
         if samples < 1:
             raise AdaptError(f"Expected Pictures(samples=...) of at least 1, found {samples}.")
         self.samples, self.directory, self.seed, self.embedding = samples, directory, seed, embedding
+        self._parts: dict[int, list[Tensor]] = {}
         self._clear()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -97,7 +98,7 @@ class Pictures(Callback):
     def _clear(self) -> None:
         self._confusion: dict[int, np.ndarray[Any, np.dtype[np.int64]]] = {}
         generator = torch.Generator().manual_seed(self.seed)
-        self._parts: dict[int, list[Tensor]] = {}
+        self._parts = {}
         self._kept = {domain: RandomShare(self.samples, generator) for domain in (SOURCE, TARGET)}
 
     def _write_embedding(self, directory: Path, trainer: Trainer) -> Figure:

@@ -74,7 +74,8 @@ class AdaBN(Method):
             layer.momentum = 1 / (self.batches_seen + 1)
         with torch.no_grad():
             terms = self.losses(batch)
-        average([statistic for layer in self._layers for statistic in (layer.running_mean, layer.running_var)])
+        kept = [statistic for layer in self._layers for statistic in (layer.running_mean, layer.running_var)]
+        average([statistic for statistic in kept if statistic is not None])
         self.checked_sum(terms, batch)
         self.log_values(terms)
         counter: Any = self.optimizers()

@@ -97,6 +97,7 @@ class Method(LightningModule):
         self._sees_all = False
         self.accuracy = nn.ModuleList(MulticlassAccuracy(num_classes, average="micro") for _ in DOMAINS)
         self._random_state: dict[str, Any] | None = None
+        self._batches_per_epoch = 0
         # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
         # continued from it, it needs the source run no more.
         self.init_from = init_from
@@ -149,8 +150,8 @@ class Method(LightningModule):
         # One exchange for all of them.
         rows, widths = [len(e.features) for e in encodings], [part.shape[1] for part in encodings[0]]
         table = gather(torch.cat([torch.cat(e, 1) for e in encodings]))
-        parts = table.unflatten(0, (-1, sum(rows))).split(rows, 1)
-        return [Encoding(*part.flatten(0, 1).split(widths, 1)) for part in parts]
+        parts = torch.split(table.view(-1, sum(rows), sum(widths)), rows, 1)
+        return [Encoding(*torch.split(part.flatten(0, 1), widths, 1)) for part in parts]
 
     @contextmanager
     def global_batch(self, batch: Any) -> Iterator[Any]:
@@ -336,17 +337,28 @@ class Method(LightningModule):
         """Continue the random numbers of a resumed run, once nothing else draws from them any more."""
         if self._random_state is not None and self.trainer.ckpt_path is not None:
             set_random_state(self._random_state)
+            self._keep_share_of_epoch()
         self._random_state = None
+
+    def _keep_share_of_epoch(self) -> None:
+        """Go on as far in the epoch as the run was, where other processes or batches make it longer or shorter."""
+        then, now = self._batches_per_epoch, int(self.trainer.num_training_batches)
+        if then and then != now:
+            current = self.trainer.fit_loop.epoch_loop.batch_progress.current
+            for name in ("ready", "started", "processed", "completed"):
+                setattr(current, name, getattr(current, name) * now // then)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""
         self._late.finish()
-        checkpoint["adapt"] = describe(self) | {"random_state": random_state()}
+        batches = 0 if self._trainer is None else int(self.trainer.num_training_batches)
+        checkpoint["adapt"] = describe(self) | {"random_state": random_state(), "batches_per_epoch": batches}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another method or class count."""
         check_checkpoint(self, checkpoint)
         self._random_state = checkpoint["adapt"]["random_state"]
+        self._batches_per_epoch = checkpoint["adapt"].get("batches_per_epoch", 0)
 
     def _save_plain_hyperparameters(self) -> None:
         with warnings.catch_warnings():

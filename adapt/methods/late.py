@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,10 +10,20 @@ from torch import Tensor
 _LAG = 2
 
 
+class Arrival(Protocol):
+    """The sign that a copy has arrived, as an event of CUDA is one."""
+
+    def query(self) -> bool:
+        """Whether it has."""
+
+    def synchronize(self) -> None:
+        """Wait for it."""
+
+
 class _Pending(NamedTuple):
     step: int
     values: Tensor
-    arrived: torch.cuda.Event
+    arrived: Arrival
     judge: Callable[[Tensor], None]
 
 
@@ -57,11 +67,11 @@ class LateChecks:
         first.judge(first.values)
 
 
-def send(values: Tensor) -> tuple[Tensor, torch.cuda.Event] | None:
+def send(values: Tensor) -> tuple[Tensor, Arrival] | None:
     """Start a copy to the host, with the sign of its arrival; None where values are there already."""
     if values.device.type != "cuda":
         return None
     host = values.to("cpu", non_blocking=True)  # into page-locked memory, without which it would not be asynchronous
-    arrived = torch.cuda.Event()
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     arrived.record()
     return host, arrived

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adapt.encoding import DomainEncoding, Encoding
@@ -23,7 +24,9 @@ Role = Literal["source", "target"]
 def encode_domain(method: Method, role: Role) -> DomainEncoding:
     """See `Method.encode_domain`."""
     rank, processes = world()
-    features, logits, labels = [], [], []
+    features: list[Tensor] = []
+    logits: list[Tensor] = []
+    labels: list[Tensor] = []
     with evaluating(method):
         # Processes encode every batch by turns, and all hear of each: pseudo-labels and maps have to be the same.
         for k, batch in enumerate(domain_batches(method, role)):
