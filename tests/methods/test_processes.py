@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
-from torch import nn
+from torch import Tensor, nn
 
+from adapt.data import DomainDataModule
 from adapt.methods import Method
 from tests.zoo import CASES
 
@@ -43,6 +44,14 @@ class SameDraws(Callback):
         torch.manual_seed(7)
 
 
+def in_double(module: type[DomainDataModule]) -> type[DomainDataModule]:
+    class Double(module):  # type: ignore[misc, valid-type]  # a base that is known at run time only
+        def transform(self, x: Tensor) -> Tensor:
+            return super().transform(x).double()
+
+    return Double
+
+
 def steps(name: str, path: Path, processes: int, **options: Any) -> Method:
     case = CASES[name]
     trainer: dict[str, Any] = {"precision": "64-true", "limit_val_batches": 0, "num_sanity_val_steps": 0}
@@ -51,7 +60,7 @@ def steps(name: str, path: Path, processes: int, **options: Any) -> Method:
         trainer |= {"devices": processes, "strategy": "ddp_fork"}
     data = {"batch_size": 64 // processes} | case.options.get("data", {})
     sgd: dict[str, Any] = {"optimizer": lambda p: torch.optim.SGD(p, lr=0.05), "steps": 4}
-    sgd["callbacks"] = [SameDraws()]
+    sgd |= {"callbacks": [SameDraws()], "module": in_double(case.module)}
     trained, _, _ = case.train(path, trainer=trainer, **sgd | PLAIN.get(name, {}) | options | {"data": data})
     return trained
 
