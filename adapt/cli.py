@@ -26,7 +26,18 @@ from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_own
 from adapt.monitor import Monitor
 from adapt.names import folder_name
-from adapt.run_folder import CONFIG_FILE, enter_folder, folder_of, free_folder, make_directory, write_predictions
+from adapt.processes import gather_rows
+from adapt.run_folder import (
+    CONFIG_FILE,
+    announce,
+    enter_folder,
+    folder_of,
+    folder_of_process_zero,
+    free_folder,
+    make_directory,
+    process_rank,
+    write_predictions,
+)
 from adapt.saved_config import portable, read_where_it_lies
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for, started
@@ -180,7 +191,8 @@ class AdaptCLI(LightningCLI):
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
-            make_directory(self.run_dir)
+            if not process_rank():
+                make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
@@ -201,7 +213,8 @@ class AdaptCLI(LightningCLI):
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         saved = portable(yaml.safe_load(text), self.run_dir)
         words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
-        (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
+        if self.trainer.is_global_zero:
+            (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
         resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
@@ -213,7 +226,7 @@ class AdaptCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Say where everything lies, and how to go on; a grid has its own words."""
-        if self.settings.trainer.enable_progress_bar is False:
+        if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
             return
         kept = ("val/source_accuracy", "oracle/target_accuracy")  # the scores say something only beside other steps'
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
@@ -223,6 +236,8 @@ class AdaptCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Keep the test accuracies beside the run."""
+        if not self.trainer.is_global_zero:
+            return
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         print(f"pictures and test.json: {self.run_dir}")
@@ -230,6 +245,12 @@ class AdaptCLI(LightningCLI):
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Label the target's test inputs, or all of them, and write `predictions.csv` into the run's folder."""
         batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
+        if self.trainer.world_size > 1:
+            device = self.trainer.strategy.root_device
+            joined = {name: torch.cat([batch[name] for batch in batches]).to(device) for name in batches[0]}
+            batches = [{name: gather_rows(column) for name, column in joined.items()}]
+            if not self.trainer.is_global_zero:
+                return
         path = self.run_dir / "predictions.csv"
         names, total = self.datamodule.predicted_names()
         before = write_predictions(path, batches, self.datamodule.class_names, names)
@@ -243,9 +264,12 @@ class AdaptCLI(LightningCLI):
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
         if self.subcommand != "fit":
             return Path(given) if given else folder_of(Path(checkpoint))
+        if process_rank():
+            return folder_of_process_zero(given)
         if given is None:
-            return free_folder(Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed)))
-        return enter_folder(Path(given), checkpoint)
+            base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
+            return announce(free_folder(base))
+        return announce(enter_folder(Path(given), checkpoint))
 
 
 class EpochProgressBar(RichProgressBar):

@@ -1,16 +1,19 @@
 """The folder of a run: which one it is, and what is written into it."""
 
 import csv
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.selection import checkpoint_path
 
 CONFIG_FILE = "config.yaml"
+_CHOSEN = "ADAPT_RUN_DIR"
 
 
 def folder_of(checkpoint: Path) -> Path:
@@ -47,6 +50,33 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
         # The CSV logger starts its file anew: keep what the run wrote before.
         put_aside(path / "metrics.csv")
     return path
+
+
+def folder_of_process_zero(given: str | None) -> Path:
+    """The folder that process zero chose, for another process of the same training.
+
+    Args:
+        given: `--run_dir`, for processes that something else than process zero has started.
+
+    Raises:
+        AdaptError: Neither of them is known.
+    """
+    found = os.environ.get(_CHOSEN) or given
+    if not found:
+        raise AdaptError("Expected a folder that all processes know, found none. Give --run_dir.")
+    return Path(found)
+
+
+def process_rank() -> int:
+    """Which of a training's processes this is, as the environment tells it before they have met; zero decides."""
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it on the function
+    return rank
+
+
+def announce(folder: Path) -> Path:
+    """Let the processes that this one starts know the run's folder."""
+    os.environ[_CHOSEN] = str(folder)
+    return folder
 
 
 def make_directory(path: Path) -> None:

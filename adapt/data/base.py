@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
 from adapt.data.labels import class_indices
-from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, whole_batch
+from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -184,6 +184,10 @@ class DomainDataModule(LightningDataModule):
         """The training samples of a domain as evaluation sees them; datasets that augment override this."""
         return self.domain(name, "train")
 
+    def held_out_dataloader(self) -> DataLoader[Any]:
+        """One pass over the source's validation samples, in order, all of them in every process."""
+        return self._ordered(LabelledView(pool([self.domain(name, "val") for name in self.sources])))
+
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`, or `[target]` without the source."""
         return self._evaluation("val")
@@ -195,7 +199,7 @@ class DomainDataModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
         """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""
         splits = [self._evaluated(split) for split in self.predicted_splits()]
-        return self._ordered(UnlabelledView(pool(splits), **self._described("target", "test")))
+        return self._shared(UnlabelledView(pool(splits), **self._described("target", "test")))
 
     def predicted_splits(self) -> Sequence[Split]:
         """The target's splits that `predict_split` asks for."""
@@ -348,13 +352,18 @@ class DomainDataModule(LightningDataModule):
         loaders = []
         for role, names in roles.items():
             if parts := [self._checked(self.domain(name, split), name, split) for name in names]:
-                loaders.append(self._ordered(LabelledView(pool(parts), **self._described(role, split))))
+                loaders.append(self._shared(LabelledView(pool(parts), **self._described(role, split))))
         return loaders
 
-    def _ordered(self, view: LabelledView) -> DataLoader[Any]:
+    def _shared(self, view: LabelledView) -> DataLoader[Any]:
+        rank, world = self._world()
+        return self._ordered(view, ShareSampler(len(view), rank, world) if world > 1 else None)
+
+    def _ordered(self, view: LabelledView, sampler: ShareSampler | None = None) -> DataLoader[Any]:
         return DataLoader(
             view,
             batch_size=self.eval_batch_size,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=whole_batch,
             pin_memory=torch.cuda.is_available(),

@@ -158,8 +158,10 @@ class ImageFolders(DomainDataModule):
 
     def transform(self, x: Tensor) -> Tensor:
         """Bytes to normalised floats."""
-        mean, std = (torch.tensor(values, device=x.device)[:, None, None] for values in (self.mean, self.std))
-        return (x / 255 - mean) / std
+        x = x / 255
+        # Filled on the device: a copy from the host would make it wait.
+        mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
+        return (x - mean) / std
 
     def _pipeline(self, augmented: bool) -> v2.Compose:
         if augmented:

@@ -15,25 +15,33 @@ if TYPE_CHECKING:
     from adapt.methods.base import Method
 
 
-def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
-    """Say why a sum of losses is not finite.
+def refuse_infinite_loss(method: Method, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
+    """Refuse a sum of losses that is not finite, and say why it is not.
+
+    Args:
+        method: Whose losses they are.
+        step: The training step.
+        terms: Its terms, on the host.
+        batch: Its batch.
 
     Raises:
         AdaptError: Because the inputs are not.
         DivergedError: Because training diverged.
     """
+    if torch.isfinite(torch.stack(list(terms.values())).sum()):
+        return
     for domain, part in batch._asdict().items():
         bad = (~torch.isfinite(part.x)).flatten(1).any(1)
         if bad.any():
             where = part.index[bad][:3].tolist()
             raise AdaptError(
                 f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {domain} samples at step "
-                f"{method.global_step}, at positions {where} of the training set. Repair or drop them."
+                f"{step}, at positions {where} of the training set. Repair or drop them."
             )
     names = [name for name, value in terms.items() if not torch.isfinite(value)]
     raise DivergedError(
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(method).__name__} is not finite at step "
-        f"{method.global_step}. Lower the learning rate, or the term's weight."
+        f"{step}. Lower the learning rate, or the term's weight."
     )
 
 
