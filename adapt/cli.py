@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,18 +17,32 @@ from torch import Tensor
 
 from adapt.analysis import Pictures, class_accuracies
 from adapt.commands.main import main as main  # scripts know it by this name
+from adapt.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
-from adapt.explain import explain, imported
+from adapt.explain import explain, imported, nothing_chosen
+from adapt.interruption import saved_when_stopped
 from adapt.methods import Method
-from adapt.methods.checkpoints import check_method
+from adapt.methods.checkpoints import check_checkpoint, read_own
 from adapt.monitor import Monitor
 from adapt.names import folder_name
-from adapt.run_folder import enter_folder, folder_of, free_folder, make_directory, write_predictions
+from adapt.processes import gather_rows
+from adapt.run_folder import (
+    CONFIG_FILE,
+    announce,
+    enter_folder,
+    folder_of,
+    folder_of_process_zero,
+    free_folder,
+    make_directory,
+    process_rank,
+    write_predictions,
+)
+from adapt.saved_config import portable, read_where_it_lies
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.tracking import loggers_for, started
 from adapt.trainer_flags import check_callbacks, check_flags
-from adapt.trust import check_named, check_typed_configs, restrict_parser
+from adapt.trust import check_named, check_typed_configs, config_beside, restrict_parser
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
@@ -66,6 +81,9 @@ class AdaptCLI(LightningCLI):
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="The run's folder (default: runs/<task>/<method>/<seed>)."
         )
+        parser.add_argument(
+            "--saved_in", type=str | None, default=None, help="Written by `fit`: where the run lay when it was trained."
+        )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
@@ -76,16 +94,18 @@ class AdaptCLI(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
-            chosen = next((word for word in args if word in self._subcommand_parsers), "fit")
-            raise AdaptError(explain(error, BASES, args, self._options(chosen))) from error
+            if beside := config_beside(args):
+                raise AdaptError(beside) from error
+            raise AdaptError(explain(error, BASES, args, self._options(args[0] if args else ""))) from error
         command = self.config.subcommand
         config = self.config[command]
+        missing = [
+            key for key in ("model", "data") if config[key] is None or imported(config[key].class_path) is BASES[key]
+        ]
+        if missing:
+            raise AdaptError(nothing_chosen(missing))
         check_named(config, BASES)
-        for key, base, example in (("model", Method, "DANN"), ("data", DomainDataModule, "Digits")):
-            if config[key] is None or imported(config[key].class_path) is base:
-                raise AdaptError(
-                    f"Nothing chosen for --{key}: give for example --{key} {example}, or a --config that does."
-                )
+        read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
         if imported(config.model.class_path).source_free:
@@ -98,15 +118,47 @@ class AdaptCLI(LightningCLI):
             config.ckpt_path = str(checkpoint_path(Path(config.run_dir), "last"))
         if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
             raise AdaptError(f"Expected a checkpoint at {config.ckpt_path}, found no file there.")
-        if config.ckpt_path is not None:
-            # Its hyperparameters are about to replace the command line's, and would hide that it is another method's.
-            check_method(imported(config.model.class_path), Path(config.ckpt_path))
+        start = config.model.init_args.get("init_from")
+        if start is not None and config.ckpt_path is None and not Path(start).is_file():
+            raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
+        self._given = parser.parse_args(args, defaults=False)[command].get("model")
+
+    def before_instantiate_classes(self) -> None:
+        """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
+        check_named(self.settings, BASES)
 
     def _parse_ckpt_path(self) -> None:
-        """Leave the configuration as it was typed: a checkpoint's own words would decide which code runs."""
+        # In the place of Lightning's, which takes whatever the checkpoint says over the command line.
+        command = self.config.subcommand
+        config = self.config[command]
+        self._checkpoint: dict[str, Any] = {}
+        self._settled = Settled((), (), "")
+        if config.ckpt_path is None:
+            return
+        self._checkpoint = read_own(imported(config.model.class_path), Path(config.ckpt_path))
+        plain = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=False, skip_none=False))[command]
+        given = self._given.get("init_args") if self._given else None
+        self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
+        adopt(config.model, self._settled.adopted)
+
+    def _check_checkpoint(self) -> None:
+        """Refuse a checkpoint that does not fit, and say what it and the command say differently."""
+        if not self._checkpoint:
+            return
+        training = self.subcommand == "fit"
+        changed = check_data(self.datamodule, self._checkpoint, training)
+        check_checkpoint(self.model, self._checkpoint)
+        check_weights(self.model, self._checkpoint)
+        if words := "; ".join(filter(None, [self._settled.words, changed])):
+            print(f"adapt: the checkpoint has other settings: {words}.", file=sys.stderr)
+        self._checkpoint = {}  # its memory
 
     def _options(self, command: str) -> set[str]:
-        known = (word for action in self._subcommand_parsers[command]._actions for word in action.option_strings)
+        known = (
+            word
+            for action in self._subcommand_parsers.get(command, self.parser)._actions
+            for word in action.option_strings
+        )
         return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:
@@ -126,6 +178,7 @@ class AdaptCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the run's folder, its loggers and callbacks."""
+        self._check_checkpoint()
         given = self._get(self.config_init, "trainer")
         method, seed = type(self.model).__name__, self.settings.seed_everything
         self.run_dir = self._find_run_dir(method, seed)
@@ -138,11 +191,13 @@ class AdaptCLI(LightningCLI):
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":
-            make_directory(self.run_dir)
+            if not process_rank():
+                make_directory(self.run_dir)
             kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
             scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
             chosen = [callback for callback in chosen if callback is not scores]
             callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores, self.model.problem)
+            callbacks += [AskedFor(self._settled.optimizer)] if self._settled.optimizer else []
             callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
         else:
             kwargs["logger"] = False
@@ -155,26 +210,35 @@ class AdaptCLI(LightningCLI):
         """Write the resolved configuration into the run's folder and into every logger."""
         # First of all: a logger that fails must not leave a folder that no new run may enter.
         self.trainer.loggers = started(self.trainer.loggers)
-        self.settings.run_dir = str(self.run_dir)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
-        (self.run_dir / "config.yaml").write_text(text, encoding="utf-8")
-        resolved = yaml.safe_load(text) | {"method": type(self.model).__name__, "task": self.datamodule.task}
+        saved = portable(yaml.safe_load(text), self.run_dir)
+        words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
+        if self.trainer.is_global_zero:
+            (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
+        resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
 
+    def fit(self, model: LightningModule, **kwargs: Any) -> None:
+        """Train; a signal ends it with what was reached saved."""
+        with saved_when_stopped(self.trainer, self.run_dir):
+            self.trainer.fit(model, **kwargs)
+
     def after_fit(self) -> None:
         """Say where everything lies, and how to go on; a grid has its own words."""
-        if self.settings.trainer.enable_progress_bar is False:
+        if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
             return
         headline = self.model.problem.headline  # the scores say something only beside other steps'
         kept = (f"val/source_{headline}", f"oracle/target_{headline}")
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
-        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / "config.yaml")])
+        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
 
     def after_test(self) -> None:
         """Keep the test accuracies beside the run."""
+        if not self.trainer.is_global_zero:
+            return
         metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         if (classes := class_accuracies(self.run_dir)) is not None:
             metrics["per_class_accuracy"] = classes
@@ -182,19 +246,33 @@ class AdaptCLI(LightningCLI):
         print(f"pictures and test.json: {self.run_dir}")
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
-        """Label the target's test inputs and write `predictions.csv` into the run's folder."""
-        batches = self.trainer.predict(model, **kwargs)
+        """Label the target's test inputs, or all of them, and write `predictions.csv` into the run's folder."""
+        batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
+        if self.trainer.world_size > 1:
+            device = self.trainer.strategy.root_device
+            joined = {name: torch.cat([batch[name] for batch in batches]).to(device) for name in batches[0]}
+            batches = [{name: gather_rows(column) for name, column in joined.items()}]
+            if not self.trainer.is_global_zero:
+                return
         path = self.run_dir / "predictions.csv"
-        write_predictions(path, cast(list[dict[str, Tensor]], batches or []), self.datamodule.class_names)
-        print(f"predictions: {path}")
+        names, total = self.datamodule.predicted_names()
+        before = write_predictions(path, batches, self.model.problem, names)
+        count = sum(len(batch["index"]) for batch in batches)
+        more = "" if count == total else " (its test set; all of them: --data.predict_split all)"
+        print(f"{count} of the {total} target samples{more}\npredictions: {path}")
+        if before is not None:
+            print(f"the predictions that were there before: {before}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
         if self.subcommand != "fit":
             return Path(given) if given else folder_of(Path(checkpoint))
+        if process_rank():
+            return folder_of_process_zero(given)
         if given is None:
-            return free_folder(Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed)))
-        return enter_folder(Path(given), checkpoint)
+            base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
+            return announce(free_folder(base))
+        return announce(enter_folder(Path(given), checkpoint))
 
 
 class EpochProgressBar(RichProgressBar):

@@ -30,7 +30,5 @@ def complaint(error: BaseException) -> str | None:
     if not re.match(rf"({'|'.join(map(re.escape, _SPEAKERS))})(\.|$)", speaker) or not (raised or divides):
         return None
     owner = frame.f_locals.get("self")
-    name = (
-        "" if owner is None or speaker.startswith(("lightning", "pytorch_lightning")) else type(owner).__name__ + ": "
-    )
+    name = f"{type(owner).__name__}: " if owner is not None and speaker.startswith("torch.") else ""
     return name + ("one of its numbers must not be 0 (it divides by it)." if divides else said)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from adapt.processes import gather_rows
+
 # The places of both domains among an evaluation's loaders, `[source, target]`.
 SOURCE, TARGET = 0, 1
 
@@ -76,6 +78,18 @@ class RandomShare:
     def columns(self) -> list[Tensor]:
         """What is kept, in the order of `add`'s arguments."""
         return self._kept[1:]
+
+    def of_all_processes(self, device: torch.device) -> list[Tensor]:
+        """What is kept, over all processes, each of which has seen other samples; the draw goes on among them.
+
+        Args:
+            device: Where the processes exchange tensors.
+        """
+        kept = [gather_rows(column.to(device)).to(column.device) for column in self._kept]
+        if kept and len(kept[0]) > self.size:
+            smallest = kept[0].argsort()[: self.size]
+            kept = [column[smallest] for column in kept]
+        return kept[1:]
 
     def add(self, *columns: Tensor) -> None:
         """Have the samples of a batch, each column's rows, take part in the draw."""

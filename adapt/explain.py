@@ -178,17 +178,19 @@ def _unknown_option(option: str, options: Iterable[str]) -> str:
 
 def _missing(names: list[str], owner: Any, place: str) -> str:
     if owner is None:
-        short = [name.rpartition(".")[2] for name in names]
-        chosen = [name for name in short if name in EXAMPLES]
-        if chosen:
-            options = " and ".join(f"--{name}" for name in sorted(chosen, reverse=True))
-            example = " ".join(f"--{name} {EXAMPLES[name]}" for name in sorted(chosen, reverse=True))
-            return f"Nothing chosen for {options}: give for example {example}, or a --config that does."
-        return f"Missing {', '.join('--' + name for name in names)}."
+        chosen = [short for name in names if (short := name.rpartition(".")[2]) in _EXAMPLES]
+        return nothing_chosen(chosen) if chosen else f"Missing {', '.join('--' + name for name in names)}."
     return f"{owner.__name__} needs {', '.join(names)}: give {' and '.join(f'{place}.{name}' for name in names)}."
 
 
-EXAMPLES = {"model": "DANN", "data": "Digits"}
+_EXAMPLES = {"model": "DANN", "data": "Digits"}
+
+
+def nothing_chosen(names: Iterable[str]) -> str:
+    """The sentence where a command lacks its method or its data."""
+    options = [f"--{name}" for name in _EXAMPLES if name in names]
+    example = " ".join(f"--{name} {value}" for name, value in _EXAMPLES.items() if name in names)
+    return f"Nothing chosen for {' and '.join(options)}: give for example {example}, or a --config that does."
 
 
 def _without_value(option: str, args: Sequence[str]) -> str:

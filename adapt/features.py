@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import re
+from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ from adapt.backbones import Backbone
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
 from adapt.errors import AdaptError
+from adapt.explain import explain
 from adapt.paths import data_root
+from adapt.trust import check_named, check_typed_configs, restrict_parser
 
 # How pictures become pixels (`adapt.data.images`): files of another number may hold turned or washed-out pictures.
 _READING = 2
@@ -38,8 +42,14 @@ def features_command(argv: Sequence[str]) -> int:
     Raises:
         AdaptError: As `extract_features`.
     """
+    restrict_parser()
+    check_typed_configs(argv)
+    bases: dict[str, type] = {"backbone": Backbone}
     parser = ArgumentParser(
-        prog="adapt features", exit_on_error=False, description="Write a frozen backbone's features, a file a domain."
+        prog="adapt features",
+        exit_on_error=False,
+        allow_abbrev=False,
+        description="Write a frozen backbone's features, a file a domain.",
     )
     parser.add_argument("--config", action="config", help="a file with these options")
     parser.add_function_arguments(extract_features)
@@ -47,7 +57,12 @@ def features_command(argv: Sequence[str]) -> int:
     torch.manual_seed(0)
     # The older name is deprecated, and all that the oldest version allowed here has.
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes
-    options = build(parser.parse_args(list(argv)))
+    try:
+        parsed = parser.parse_args(list(argv))
+    except ArgumentError as error:
+        raise AdaptError(explain(error, bases, argv, inspect.signature(extract_features).parameters)) from error
+    check_named(parsed, bases)
+    options = build(parsed)
     extract_features(**{name: value for name, value in options.items() if name != "config"})
     return 0
 

@@ -1,13 +1,22 @@
 """The folder of a run: which one it is, and what is written into it."""
 
 import csv
+import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from adapt.errors import AdaptError
+from adapt.problems import Problem
 from adapt.selection import checkpoint_path
+
+CONFIG_FILE = "config.yaml"
+_CHOSEN = "ADAPT_RUN_DIR"
 
 
 def folder_of(checkpoint: Path) -> Path:
@@ -22,7 +31,9 @@ def free_folder(base: Path) -> Path:
 
 
 def enter_folder(path: Path, checkpoint: str | None) -> Path:
-    """Take a folder for a training; one that holds a run only to continue it, with what it wrote put aside.
+    """Take a folder for a training; one that holds a run only to continue it, with the metrics that it wrote put aside.
+
+    A run that ended before its first checkpoint has nothing to lose: its folder may be entered anew.
 
     Args:
         path: The folder that was asked for.
@@ -31,18 +42,44 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
     Raises:
         AdaptError: The folder holds a run, and the training is a new one.
     """
-    if (path / "config.yaml").exists():
-        if checkpoint is None:
+    if (path / CONFIG_FILE).exists():
+        last, kept = checkpoint_path(path, "last"), sorted(path.glob("checkpoints/*.ckpt"))
+        if checkpoint is None and kept:
+            found = last if last in kept else kept[0]
             raise AdaptError(
                 f"{path} already holds a run. Give another --run_dir, or continue it with "
-                f"--ckpt_path {checkpoint_path(path, 'last')}."
+                f"--ckpt_path {shlex.quote(str(found))}."
             )
         # The CSV logger starts its file anew: keep what the run wrote before.
-        metrics = path / "metrics.csv"
-        if metrics.exists():
-            names = (name.with_suffix(".csv") for name in _numbered(path / "metrics"))
-            metrics.rename(next(name for name in names if not name.exists()))
+        put_aside(path / "metrics.csv")
     return path
+
+
+def folder_of_process_zero(given: str | None) -> Path:
+    """The folder that process zero chose, for another process of the same training.
+
+    Args:
+        given: `--run_dir`, for processes that something else than process zero has started.
+
+    Raises:
+        AdaptError: Neither of them is known.
+    """
+    found = os.environ.get(_CHOSEN) or given
+    if not found:
+        raise AdaptError("Expected a folder that all processes know, found none. Give --run_dir.")
+    return Path(found)
+
+
+def process_rank() -> int:
+    """Which of a training's processes this is, as the environment tells it before they have met; zero decides."""
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it on the function
+    return rank
+
+
+def announce(folder: Path) -> Path:
+    """Let the processes that this one starts know the run's folder."""
+    os.environ[_CHOSEN] = str(folder)
+    return folder
 
 
 def make_directory(path: Path) -> None:
@@ -60,20 +97,44 @@ def make_directory(path: Path) -> None:
         raise AdaptError(f"Expected a folder that can be written to, found {path}: {error.strerror}.") from error
 
 
-def write_predictions(path: Path, batches: Iterable[Mapping[str, Tensor]], class_names: Sequence[str]) -> None:
-    """Write one line per sample: its index, the predicted class by number and name, and that class's probability.
+def write_predictions(
+    path: Path, batches: Iterable[Mapping[str, Tensor]], problem: Problem, samples: Sequence[str]
+) -> Path | None:
+    """Write one line per sample: its name and index, and the problem's columns; of a predicted class also the name.
 
     Args:
-        path: The CSV file.
-        batches: `index (N,)`, `prediction (N,)` and `probability (N,)` of each batch, in this order.
-        class_names: Names of the classes.
+        path: The CSV file; one that is there already is kept under another name.
+        batches: `index (N,)` and the problem's columns, each `(N,)`, of each batch.
+        problem: What is predicted.
+        samples: Names of the samples, by index.
+
+    Returns:
+        Where the file that was there before is now; None if none was.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    draft = path.with_name(f".{path.name}.tmp")
+    with draft.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["index", "prediction", "class", "probability"])
+        columns = list(problem.columns(torch.zeros(1, problem.num_outputs)))
+        headings = [name for column in columns for name in ([column, "class"] if column == "prediction" else [column])]
+        rows.writerow(["sample", "index", *headings])
         for batch in batches:
-            for index, label, probability in zip(*(column.tolist() for column in batch.values()), strict=True):
-                rows.writerow([index, label, class_names[label], f"{probability:.6f}"])
+            for index, *values in zip(*(batch[name].tolist() for name in ("index", *columns)), strict=True):
+                cells: list[Any] = []
+                for column, value in zip(columns, values, strict=True):
+                    cells.append(f"{value:.6f}" if isinstance(value, float) else value)
+                    cells += [problem.names[value]] if column == "prediction" else []
+                rows.writerow([samples[index], index, *cells])
+    before = put_aside(path)
+    draft.replace(path)
+    return before
+
+
+def put_aside(path: Path) -> Path | None:
+    """Rename a file, if there is one, to the first free of `name-2`, `name-3`, ...; where it is then."""
+    if not path.exists():
+        return None
+    names = (name.with_suffix(path.suffix) for name in _numbered(path.with_suffix("")))
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def _numbered(base: Path) -> Iterator[Path]:

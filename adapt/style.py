@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from adapt.commands.options import OptionParser
 from adapt.data.images import open_image
 from adapt.errors import AdaptError
 from adapt.layers import perceptual_features, restyle, to_bytes
@@ -113,7 +114,7 @@ def write_picture(pixels: Tensor, path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         "adapt style",
         description="Paint what one picture shows in the style of another (Gatys et al., CVPR 2016).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

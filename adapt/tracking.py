@@ -138,7 +138,7 @@ def started(loggers: Iterable[Logger]) -> list[Logger]:
 
 
 def _start(logger: WandbLogger) -> bool:
-    if rank_zero_only.rank:  # the first process alone has a run
+    if getattr(rank_zero_only, "rank", 0):  # the first process alone has a run
         return True
     # Lightning has no public way to a logger's own arguments; the version in use is pinned below 2.7.
     options = logger._wandb_init

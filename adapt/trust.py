@@ -3,7 +3,7 @@
 import inspect
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def check_typed_configs(args: Sequence[str]) -> None:
     Raises:
         AdaptError: One is missing, is no YAML, holds no mapping, or is a file of another kind.
     """
-    for path in _typed_configs(args):
+    for path in map(Path, _given(args, "--config", "-c")):
         if path.suffix in (".ckpt", ".pt", ".pth") and path.is_file():
             raise AdaptError(f"{path} is a checkpoint, no configuration: give it as --ckpt_path.")
         content = read_yaml(path)
@@ -52,12 +52,30 @@ def check_typed_configs(args: Sequence[str]) -> None:
             raise AdaptError(f"{path} describes a grid: run it with `{command}`.")
 
 
-def _typed_configs(args: Sequence[str]) -> Iterator[Path]:
+def _given(args: Sequence[str], *options: str) -> list[str]:
+    """The values that a command line gives an option."""
+    values = []
     for word, after in zip(args, [*args[1:], None], strict=True):
-        if word in ("--config", "-c") and after is not None:
-            yield Path(after)
-        elif word.startswith("--config="):
-            yield Path(word.removeprefix("--config="))
+        name, equals, value = word.partition("=")
+        if name in options and (equals or after is not None):
+            values.append(value if equals else str(after))
+    return values
+
+
+def config_beside(args: Sequence[str]) -> str | None:
+    """How to use a checkpoint that was given alone: it holds weights, and its run's configuration says of what.
+
+    That file is not read unasked: whoever packed it beside the checkpoint would choose the code that runs.
+    """
+    given = _given(args, "--ckpt_path")
+    if not given or any(word.partition("=")[0] in ("--config", "-c", "--model") for word in args):
+        return None
+    folder = Path(given[-1]).parent
+    config = (folder.parent if folder.name == "checkpoints" else folder) / "config.yaml"
+    if not config.is_file():
+        return "A checkpoint holds weights alone: give the run's --config <run>/config.yaml with it."
+    command = shlex.join(["adapt", args[0], "--config", str(config), *args[1:]])
+    return f"A checkpoint holds weights alone. The configuration beside it looks like its own: {command}"
 
 
 def check_named(config: Namespace, bases: Mapping[str, type]) -> None:
@@ -85,9 +103,7 @@ def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
         if expected and not _is_ours(value):
             raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found the function {value.__name__}.")
     elif isinstance(value, Namespace | Mapping):
-        inside: dict[str, Any] = dict(
-            value.items(branches=True, nested=False) if isinstance(value, Namespace) else value
-        )
+        inside = _content(value)
         named = inside.get("class_path")
         owner: Any = expected[0] if len(expected) == 1 else None
         if isinstance(named, str):
@@ -96,11 +112,15 @@ def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
                 raise AdaptError(f"{place} expects a class, found {named}, which is none.")
             if inspect.isclass(owner) and expected and not issubclass(owner, expected):
                 raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {named}, which is none.")
-            inside = dict(inside.get("init_args") or {}) | dict(inside.get("dict_kwargs") or {})
+            inside = _content(inside.get("init_args")) | _content(inside.get("dict_kwargs"))
         for key, part in inside.items():
             if part is None and inspect.isclass(owner) and (needed := needs_value(owner, key)) is not None:
                 raise AdaptError(f"{place}.{key} expects {needed}, found null. Leave it out for its default.")
             _check(part, f"{place}.{key}", argument_classes(owner, key) if inspect.isclass(owner) else ())
+
+
+def _content(value: Any) -> dict[str, Any]:
+    return dict(vars(value) if isinstance(value, Namespace) else value or {})
 
 
 def _is_ours(found: Any) -> bool:

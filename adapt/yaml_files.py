@@ -5,7 +5,7 @@ repeat is counted before anything is built, as are the levels.
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,11 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
         _check_growth(text)
         super().__init__(text)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping whose keys are all different."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise _refusal(f"{key!r} is given twice; one of them would be lost", key_node.start_mark)
-            seen.add(key if isinstance(key, Hashable) else id(key))
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
+    def get_single_node(self) -> Any:
+        """The document as nodes; here, before `<<` brings in keys of others, one that is given twice can be told."""
+        node = super().get_single_node()
+        _check_keys(node, set())
+        return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """A value; a number that Python refuses to read is named with its line."""
@@ -132,6 +127,20 @@ def _check_growth(text: str) -> None:
             raise _refusal(f"it is nested deeper than {MAX_LEVELS} levels", event.start_mark)
         if sum(counts) > MAX_NODES:
             raise _refusal(f"it has more than {MAX_NODES} values, those that aliases repeat included", event.start_mark)
+
+
+def _check_keys(node: Any, seen: set[int]) -> None:
+    if isinstance(node, yaml.CollectionNode) and id(node) not in seen:
+        seen.add(id(node))
+        keys: set[tuple[str, str]] = set()
+        for part in node.value:
+            if isinstance(node, yaml.MappingNode) and isinstance(part[0], yaml.ScalarNode):
+                key = (part[0].tag, part[0].value)
+                if key in keys:
+                    raise _refusal(f"{key[1]!r} is given twice; one of them would be lost", part[0].start_mark)
+                keys.add(key)
+            for child in part if isinstance(part, tuple) else (part,):
+                _check_keys(child, seen)
 
 
 def _refusal(problem: str, mark: Any) -> yaml.constructor.ConstructorError:

@@ -1,7 +1,8 @@
 """A picture of each method on two moons: `python docs/figures.py [NAME ...]`, about ten seconds each on one core.
 
 The target is the source turned by 35 degrees. Left: source-only. Right: the method as its shipped configuration has it,
-with the task's network. The shading is the predicted class; dots are the target's test samples in their true class's colour.
+with the task's network. The shading is the predicted class. Dots are the target's test samples, coloured by their true
+class.
 Methods that need images or an extra source of knowledge have no picture.
 """
 

@@ -1,7 +1,7 @@
 """Puts the committed results, configurations and methods' pages into the site.
 
-On a code host the documentation links to files beside it (`../benchmarks/digits/README.md`). The site's root is `docs`, so
-these files are added to it, and one `../` is taken off each such link.
+On a code host the documentation links to files beside it (`../benchmarks/digits/README.md`). The site's root is
+`docs`, so these files are added to it, and one `../` is taken off each such link.
 """
 
 import re
@@ -11,8 +11,19 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-_SHOWN = ("benchmarks/**/*.md", "benchmarks/**/*.png", "benchmarks/**/*.csv", "benchmarks/**/*.tex", "benchmarks/**/*.py",
-          "configs/**/*.yaml", "adapt/**/*.py", "README.md", "CONTRIBUTING.md", "CITATION.cff", "constraints.txt")  # fmt: skip
+_SHOWN = (
+    "benchmarks/**/*.md",
+    "benchmarks/**/*.png",
+    "benchmarks/**/*.csv",
+    "benchmarks/**/*.tex",
+    "benchmarks/**/*.py",
+    "configs/**/*.yaml",
+    "adapt/**/*.py",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CITATION.cff",
+    "constraints.txt",
+)
 
 
 def on_config(config: Any) -> Any:
@@ -40,7 +51,12 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Let links of `docs` start at the site's root; elsewhere let those into `docs` do so."""
     if page.file.src_dir == config["docs_dir"]:
-        return re.sub(r"(\]\((?:\.\./)*)\.\./(?=(?:benchmarks|configs|adapt|README|CONTRIBUTING|CITATION|constraints))", r"\1", markdown)
+        return re.sub(
+            r"(\]\((?:\.\./)*)\.\./(?=(?:benchmarks|configs|adapt|README|CONTRIBUTING|CITATION|constraints))",
+            r"\1",
+            markdown,
+        )
+
     # A link to a folder is one to its README.
     def to_readme(match: re.Match[str]) -> str:
         target = (ROOT / page.file.src_uri).parent / match[2]

@@ -119,7 +119,9 @@ def results(name: str) -> str:
         for entry, owner in grid_methods(grid):
             if owner != name or entry not in found or BASELINE not in found or entry == BASELINE:
                 continue
-            gains = {task: 100 * (v - found[BASELINE][task]) for task, v in found[entry].items() if task in found[BASELINE]}
+            gains = {
+                task: 100 * (v - found[BASELINE][task]) for task, v in found[entry].items() if task in found[BASELINE]
+            }
             if not gains:
                 continue
             hurt = sum(gain < 0 for gain in gains.values())
@@ -177,8 +179,8 @@ def index() -> str:
     """The page of all methods, penalties and regularisers."""
     parts = [
         "# Methods",
-        "Every method is a class in a file of its own. `--model NAME` or a file of `configs/methods/` chooses it. Defaults "
-        "follow the paper. Where a well-known implementation differs, an argument gives it, and the page says so.",
+        "Every method is a class in a file of its own. `--model NAME` or a file of `configs/methods/` chooses it. "
+        "Defaults follow the paper. Where a well-known implementation differs, an argument gives it, and the page says so.",
     ]
     for family in overview.FAMILIES:
         members = [cls for cls in overview.methods() if cls.family == family]
@@ -197,8 +199,8 @@ def index() -> str:
         "`--model.penalties+=BSP --model.penalties.weight 1e-4`. `+=` again adds another.",
         overview.penalties_table().rstrip(),
         "## Regularisers",
-        "A regulariser holds `FineTuning` back, so that a few labels do not undo what the source taught: `--model FineTuning "
-        "--model.regulariser L2SP --model.regulariser.weight 0.01 --model.init_from RUN/checkpoints/last.ckpt`.",
+        "A regulariser holds `FineTuning` back, so that a few labels do not undo what the source taught: "
+        "`--model FineTuning --model.regulariser L2SP --model.regulariser.weight 0.01 --model.init_from RUN/checkpoints/last.ckpt`.",
         overview.regularisers_table().rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
@@ -206,7 +208,9 @@ def index() -> str:
 
 def pages() -> dict[Path, str]:
     """Text by file."""
-    return {PAGES / "index.md": index()} | {PAGES / f"{cls.__name__.lower()}.md": page(cls) for cls in overview.methods()}
+    return {PAGES / "index.md": index()} | {
+        PAGES / f"{cls.__name__.lower()}.md": page(cls) for cls in overview.methods()
+    }
 
 
 def _line(cls: type) -> str:

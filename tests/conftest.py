@@ -1,6 +1,7 @@
 """What every test wants: no W&B unless asked, no leftover warnings of loaders, a working folder of its own."""
 
 import os
+from collections import Counter
 
 import pytest
 import torch
@@ -14,3 +15,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The campaign's figures, summed over its tests and over the processes that ran them."""
+    figures: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, number in getattr(report, "user_properties", ()):
+                if name.startswith("campaign: ") and report.when == "call":
+                    figures[name.removeprefix("campaign: ")] += number
+    if figures:
+        terminalreporter.write_sep("=", "campaign")
+        terminalreporter.write_line(", ".join(f"{name} {number}" for name, number in figures.items()))

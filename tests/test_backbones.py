@@ -268,3 +268,119 @@ def test_frozen_blocks_stay_frozen_when_the_whole_trains_and_their_number_is_che
     assert not backbone.model.bn1.training
     assert backbone.model.layer4.training
     assert {name.split(".")[1] for name, p in backbone.named_parameters() if p.requires_grad} == {"layer4"}
+
+
+def resnet18_weights() -> dict[str, torch.Tensor]:
+    torch.manual_seed(3)
+    return dict(torchvision.models.resnet18().state_dict())
+
+
+def named(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + key: value for key, value in state.items()}
+
+
+FORMS: dict[str, tuple[Any, str]] = {
+    "data parallel": (lambda w: named("module.", w), "'module.' stripped"),
+    "compiled": (lambda w: named("_orig_mod.", w), "'_orig_mod.' stripped"),
+    "parallel within": (lambda w: named("net._orig_mod.module.", w), "the prefix 'net.' stripped"),
+    "a part": (lambda w: named("encoder.", w) | {"fc.bias": w["fc.bias"]}, "left out 1 weights (fc.bias)"),
+    "Lightning's": (lambda w: {"state_dict": named("model.", w), "epoch": 3}, "read 'state_dict' of it"),
+    "a script's": (lambda w: {"model": named("module.", w), "optimizer": {"state": {}}}, "read 'model' of it"),
+    "nested": (lambda w: {"net": {"model_state_dict": w}}, "read 'net' of it, read 'model_state_dict' of it"),
+    "averaged": (
+        lambda w: {"state_dict": named("", {k: torch.zeros_like(v) for k, v in w.items()}), "state_dict_ema": w},
+        "read 'state_dict_ema' of it",
+    ),
+    "AveragedModel": (lambda w: named("module.", w) | {"n_averaged": torch.tensor(2)}, "(n_averaged)"),
+    "contrastive": (
+        lambda w: named("module.q.", w) | named("module.k.", {k: torch.zeros_like(v) for k, v in w.items()}),
+        "left out 122 weights (k.conv1.weight",
+    ),
+    "another head": (lambda w: named("backbone.", w) | {"head.0.weight": torch.zeros(3, 512)}, "(head.0.weight)"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_are_read_as_people_have_them_and_a_line_says_how(form: str, tmp_path: Path) -> None:
+    make, words = FORMS[form]
+    weights, path = resnet18_weights(), str(tmp_path / "weights.pth")
+    torch.save(make(weights), path)
+    with pytest.warns(UserWarning) as said:
+        own = TorchvisionBackbone("resnet18", checkpoint=path).model.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in own.items())
+    lines = [str(warning.message) for warning in said if "weights.pth" in str(warning.message)]
+    assert len(lines) == 1
+    assert words in lines[0]
+
+
+def test_weights_are_read_from_safetensors_and_from_our_own_checkpoints(tmp_path: Path) -> None:
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    weights = resnet18_weights()
+    save_file(weights, tmp_path / "weights.safetensors")
+    first = TorchvisionBackbone("resnet18", checkpoint=str(tmp_path / "weights.safetensors"))
+    ours = named("backbone.", dict(first.state_dict())) | {"classifier.weight": torch.zeros(2, 512)}
+    torch.save({"state_dict": ours, "adapt": {"method": "DANN"}}, tmp_path / "last.ckpt")
+    with pytest.warns(UserWarning, match=r"'backbone.model.' stripped, left out 1 weights \(classifier.weight\)"):
+        second = TorchvisionBackbone("resnet18", checkpoint=str(tmp_path / "last.ckpt"))
+    for backbone in (first, second):
+        assert all(torch.equal(value, weights[key]) for key, value in backbone.model.state_dict().items())
+
+
+def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    # Each of ResNet-18's weights is there, in its shape, and half of the network would be lost without a word.
+    path = str(tmp_path / "deeper.pth")
+    torch.save(named("module.", torchvision.models.resnet34().state_dict()), path)
+    with pytest.raises(AdaptError, match=r"does not fit ResNet: 96 unexpected \(layer1.2.conv1.weight"):
+        TorchvisionBackbone("resnet18", checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"", "no state dict"),
+        (nn.Linear(2, 2), "it holds a torch.nn.modules.linear.Linear. Save `model.state_dict"),
+        ([torch.zeros(2)], "expects a state dict of tensors"),
+        (None, "found the folder"),
+    ],
+)
+def test_what_lies_there_instead_of_weights_is_named(content: Any, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    if content is None:
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(AdaptError, match=words):
+        TorchvisionBackbone("resnet18", checkpoint=str(path))
+
+
+def test_a_transformer_takes_another_image_size_with_its_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x, path = torch.randn(2, 3, 96, 96), str(tmp_path / "vit.pth")
+    torch.save(timm.create_model("vit_tiny_patch16_224").state_dict(), path)
+    small = TimmBackbone("vit_tiny_patch16_224", checkpoint=path, input_shape=(3, 96, 96))
+    assert small(x).shape == (2, 192)
+    whole = TimmBackbone("vit_tiny_patch16_224", checkpoint=path).model.state_dict()
+    own = small.model.state_dict()
+    assert {key for key in own if own[key].shape != whole[key].shape} == {"pos_embed"}
+    assert all(torch.equal(own[key], whole[key]) for key in own if key != "pos_embed")
+    torchs = TorchvisionBackbone("vit_b_32", input_shape=(3, 96, 96))
+    assert torchs(x).shape == (2, 768)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("squeezenet1_1", (3, 8, 8), "the smallest is 17×17"),
+        ("resnet18", (1, 28, 28), "it has 3 channels"),
+        ("resnet18", (784,), "take MLP for vectors"),
+    ],
+)
+def test_images_that_do_not_pass_through_a_network_are_named(name: str, shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(AdaptError, match=words):
+        TorchvisionBackbone(name, input_shape=shape)
+    fitting = TorchvisionBackbone(name, input_shape=(3, 32, 32))
+    assert all(module.training for module in fitting.modules())

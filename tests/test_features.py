@@ -13,7 +13,7 @@ from adapt.cli import main
 from adapt.data import Features
 from adapt.data.features import read_features
 from adapt.features import extract_features
-from tests.data.files import write_images
+from tests.data.files import write_features, write_images
 
 OPTIONS = ["--dataset", "PACS", "--image_size", "32", "--batch_size", "4", "--backbone", "SmallCNN"]
 
@@ -96,3 +96,51 @@ def test_missing_images_are_named(root: Path, capsys: pytest.CaptureFixture[str]
         path.rmdir()
     assert main(command(root)) == 2
     assert "found 'photo' alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--batch_size", "0"], "batch size of at least 1"),
+        (["--num_workers", "-1"], "num_workers of at least 0"),
+        (["--image_size", "0"], "image_size"),
+        (["--std", "[1.0, .nan, 1.0]"], "positive standard deviations"),
+        (["--device", "abacus"], "device that is there, found 'abacus'"),
+    ],
+)
+def test_an_argument_out_of_range_ends_in_one_line(
+    more: list[str], words: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(root, *more)) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1 and words in error[0]
+
+
+def test_files_that_cannot_be_written_or_that_others_wrote_end_in_a_short_error(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "file").write_text("no folder")
+    assert main([*command(root), "--out", str(root / "file")]) == 2
+    assert "Expected to write features to" in capsys.readouterr().err
+    write_features(root / "out" / "photo.npz", 6)
+    with np.load(root / "out" / "photo.npz") as file:
+        content = dict(file) | {"settings": np.array("by hand")}
+    np.savez(root / "out" / "photo.npz", **content)
+    assert main(command(root)) == 2
+    assert "that `adapt features` did not write" in capsys.readouterr().err
+
+
+def test_pictures_are_seen_as_image_folders_sees_them(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.new("RGB", (80, 40), (255, 0, 0))
+    lying.paste((0, 0, 255), (40, 0, 80, 40))
+    lying.save(root / "PACS" / "photo" / "bike" / "0.png", exif=exif)
+    (root / "PACS" / "photo" / "bike" / "._0.png").write_bytes(b"AppleDouble")
+    upright = Image.new("RGB", (40, 80), (255, 0, 0))
+    upright.paste((0, 0, 255), (0, 40, 40, 80))
+    upright.save(root / "PACS" / "photo" / "bike" / "1.png")
+    extract_features(SmallCNN((3, 32, 32)), str(root / "out"), "PACS", str(root), image_size=32)
+    found = read_features(root / "out" / "photo.npz")
+    assert found.files.tolist()[:2] == ["bike/0.png", "bike/1.png"]
+    np.testing.assert_allclose(found.features[0], found.features[1], rtol=1e-5)

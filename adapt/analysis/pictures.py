@@ -9,12 +9,14 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from adapt.analysis.confusion import confusion_figure, confusion_matrix
 from adapt.analysis.drawing import png_bytes
 from adapt.analysis.embedding import embedding_figure, project
 from adapt.encoding import SOURCE, TARGET, RandomShare, step_encoding
 from adapt.errors import AdaptError
+from adapt.processes import gather_rows
 
 _DOMAINS = ("source", "target")
 
@@ -39,6 +41,7 @@ class Pictures(Callback):
         if samples < 1:
             raise AdaptError(f"Expected Pictures(samples=...) of at least 1, found {samples}.")
         self.samples, self.directory, self.seed, self.embedding = samples, directory, seed, embedding
+        self._parts: dict[int, list[Tensor]] = {}
         self._clear()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -70,8 +73,13 @@ class Pictures(Callback):
         self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files and log the pictures."""
-        if not any(share.columns for share in self._kept.values()) or not trainer.is_global_zero:
+        """Write the files and log the pictures, of all processes' samples."""
+        device = pl_module.device
+        self._parts = {domain: columns for domain, k in self._kept.items() if (columns := k.of_all_processes(device))}
+        for domain, counted in self._confusion.items():
+            everyones = gather_rows(torch.from_numpy(counted)[None].to(device))
+            self._confusion[domain] = everyones.sum(0).cpu().numpy()
+        if not self._parts or not trainer.is_global_zero:
             return
         directory = Path(self.directory or trainer.default_root_dir)
         directory.mkdir(parents=True, exist_ok=True)
@@ -92,10 +100,11 @@ class Pictures(Callback):
     def _clear(self) -> None:
         self._confusion: dict[int, np.ndarray[Any, np.dtype[np.int64]]] = {}
         generator = torch.Generator().manual_seed(self.seed)
+        self._parts = {}
         self._kept = {domain: RandomShare(self.samples, generator) for domain in (SOURCE, TARGET)}
 
     def _write_embedding(self, directory: Path, trainer: Trainer) -> Figure:
-        parts = {domain: share.columns for domain, share in self._kept.items() if share.columns}
+        parts = self._parts
         features = torch.cat([features for features, _ in parts.values()]).numpy()
         y = torch.cat([y for _, y in parts.values()]).numpy()
         domain = np.concatenate([np.full(len(y), domain) for domain, (_, y) in parts.items()])

@@ -1,19 +1,21 @@
 """Backbones from torchvision and timm, with weights downloaded by those libraries or read from a local file."""
 
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self, cast
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from adapt.backbones.base import Backbone
+from adapt.backbones.weights import load_checkpoint
 from adapt.errors import AdaptError
 from adapt.extras import optional
-from adapt.paths import data_root
 
 
 class PretrainedBackbone(Backbone):
@@ -39,6 +41,42 @@ class PretrainedBackbone(Backbone):
             block.train(mode)
         return self
 
+    def resize(self, height: int, width: int) -> None:
+        """Make a network that is built for one image size take another one; most need nothing."""
+
+    def _take(self, input_shape: Sequence[int] | None) -> None:
+        """Fit the network to the data's images, and refuse those that do not pass through it."""
+        if input_shape is None:
+            return
+        shape = tuple(input_shape)
+        name, reason = getattr(self, "name", type(self).__name__), self._problem(shape)
+        if reason is not None and len(shape) == 3:
+            self.resize(*shape[1:])
+            reason = self._problem(shape)
+        if reason is None:
+            return
+        if len(shape) != 3:
+            hint = "take MLP for vectors"
+        elif shape[0] != 3 and self._problem((3, *shape[1:])) is None:
+            hint = "it has 3 channels; LeNet and SmallCNN take any number"
+        else:
+            sides = range(1, 257)
+            fits = bisect_left(sides, True, key=lambda side: self._problem((shape[0], side, side)) is None)
+            hint = f"the smallest is {sides[fits]}×{sides[fits]}" if fits < len(sides) else reason
+        raise AdaptError(f"{name} expects images (channels, height, width), and cannot take {shape}: {hint}.")
+
+    def _problem(self, shape: Sequence[int]) -> str | None:
+        nn.Module.train(self, False)
+        try:
+            with torch.no_grad():
+                self(torch.zeros(1, *shape))
+        # A network says in its own way what it cannot take.
+        except Exception as error:
+            return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        finally:
+            nn.Module.train(self)  # nothing is frozen yet
+        return None
+
     def _freeze(self) -> None:
         if self.trainable is None:
             return
@@ -57,14 +95,16 @@ class TorchvisionBackbone(PretrainedBackbone):
     Args:
         name: Model name of `torchvision.models`, e.g. `resnet50`.
         weights: Name of torchvision weights, e.g. `IMAGENET1K_V2` or `DEFAULT`; torchvision downloads and caches them.
-        checkpoint: Local file with a state dict in torchvision's keys, instead of `weights`. Half-precision values
-            become float32. The classifier's keys may be there, may be missing, and may have other shapes. A relative
-            path is also looked for in `$ADAPT_DATA`.
+        checkpoint: Local file with weights in torchvision's keys, instead of `weights`; see `load_checkpoint` for the
+            forms that it may have. Half-precision values become float32. The classifier's keys may be there, may be
+            missing, and may have other shapes. A relative path is also looked for in `$ADAPT_DATA`.
         trainable: How many of the last blocks train, the others staying as they came; None for all.
+        input_shape: `(channels, height, width)` of the data, which the command line fills in. The position embedding
+            of a vision transformer is interpolated to it.
 
     Raises:
-        AdaptError: Unknown name or weights, too many blocks, both sources of weights, or a file that is missing or
-            does not fit.
+        AdaptError: Unknown name or weights, too many blocks, both sources of weights, a file that is missing or does
+            not fit, or images that the network does not take.
     """
 
     def __init__(
@@ -73,8 +113,10 @@ class TorchvisionBackbone(PretrainedBackbone):
         weights: str | None = None,
         checkpoint: str | None = None,
         trainable: int | None = None,
+        input_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(trainable)
+        self.name = name
         _one_source("weights", weights is not None, checkpoint)
         _known(name, torchvision.models.list_models(module=torchvision.models), "torchvision")
         if weights is not None:
@@ -92,7 +134,17 @@ class TorchvisionBackbone(PretrainedBackbone):
             removed.append(f"{path}.")
         if checkpoint is not None:
             load_checkpoint(self.model, checkpoint, removed)
+        self._take(input_shape)
         self._freeze()
+
+    def resize(self, height: int, width: int) -> None:
+        """Interpolate the position embedding of a vision transformer."""
+        model = self.model
+        if not isinstance(model, VisionTransformer) or height != width or height % model.patch_size:
+            return
+        state = interpolate_embeddings(height, model.patch_size, OrderedDict(model.state_dict()))
+        model.encoder.pos_embedding = nn.Parameter(state["encoder.pos_embedding"])
+        model.image_size, model.seq_length = height, (height // model.patch_size) ** 2 + 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(N, num_features)` of images `(N, 3, H, W)`."""
@@ -106,21 +158,29 @@ class TimmBackbone(PretrainedBackbone):
     Args:
         name: timm's model name, e.g. `tf_efficientnet_lite0`.
         pretrained: Let timm download its weights.
-        checkpoint: Local file with a state dict in timm's keys, instead of `pretrained`. Half-precision values
-            become float32. The classifier's keys may be there, may be missing, and may have other shapes. A relative
-            path is also looked for in `$ADAPT_DATA`.
+        checkpoint: Local file with weights in timm's keys, instead of `pretrained`; see `load_checkpoint` for the
+            forms that it may have. Half-precision values become float32. The classifier's keys may be there, may be
+            missing, and may have other shapes. A relative path is also looked for in `$ADAPT_DATA`.
         trainable: How many of the last blocks train, the others staying as they came; None for all.
+        input_shape: `(channels, height, width)` of the data, which the command line fills in. Where timm knows how, a
+            transformer is made for it, its position embedding interpolated.
 
     Raises:
-        AdaptError: timm is not installed, unknown name, too many blocks, both sources of weights, or a file that is
-            missing or does not fit.
+        AdaptError: timm is not installed, unknown name, too many blocks, both sources of weights, a file that is
+            missing or does not fit, or images that the network does not take.
     """
 
     def __init__(
-        self, name: str, pretrained: bool = False, checkpoint: str | None = None, trainable: int | None = None
+        self,
+        name: str,
+        pretrained: bool = False,
+        checkpoint: str | None = None,
+        trainable: int | None = None,
+        input_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(trainable)
         timm = optional("timm", "timm", "timm", "TimmBackbone")
+        self.name = name
         _one_source("pretrained", pretrained, checkpoint)
         if not timm.is_model(name):
             _known(name, timm.list_models(), "timm")
@@ -132,52 +192,21 @@ class TimmBackbone(PretrainedBackbone):
             classifier = model.pretrained_cfg.get("classifier") or ()
             removed = [classifier] if isinstance(classifier, str) else list(classifier)
             load_checkpoint(self.model, checkpoint, [f"{path}." for path in removed])
+        self._take(input_shape)
         self._freeze()
+
+    def resize(self, height: int, width: int) -> None:
+        """Let timm make the network for another size, where it knows how."""
+        model: Any = self.model
+        # timm refuses a size with an assertion; the network then does not take the images, which says it better.
+        if hasattr(model, "set_input_size"):
+            with suppress(AssertionError, RuntimeError, ValueError):
+                model.set_input_size(img_size=(height, width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(N, num_features)` of images `(N, channels, H, W)`."""
         features: Tensor = self.model(x)
         return features
-
-
-def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) -> None:
-    """Load a local state dict into `model`: every key and shape must fit.
-
-    Args:
-        model: The network, already without its classifier.
-        path: File written by `torch.save(model.state_dict(), path)`; read with `weights_only=True`. A relative path is
-            also looked for in `$ADAPT_DATA`.
-        ignored: Key prefixes of the file to pass over.
-
-    Raises:
-        AdaptError: The file is missing, is no state dict, or does not fit.
-    """
-    places = [Path(path), data_root() / path]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        looked = " nor ".join(map(str, dict.fromkeys(places)))
-        raise AdaptError(f"checkpoint expects a state dict file, found nothing at {looked}.")
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    # What the unpickler raises at bytes that are no checkpoint depends on the first of them.
-    except (UnpicklingError, RuntimeError, EOFError, IndexError, KeyError, ValueError) as error:
-        raise AdaptError(f"checkpoint {path} is no state dict that torch.load reads with weights_only=True.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise AdaptError(f"checkpoint {path} expects a state dict of tensors: save `model.state_dict()` alone.")
-    state = {key: value for key, value in state.items() if not key.startswith(tuple(ignored))}
-    own = model.state_dict()
-    reshaped = [key for key, value in state.items() if key in own and own[key].shape != value.shape]
-    fitting = {key: value for key, value in state.items() if key not in reshaped}
-    result = model.load_state_dict(fitting, strict=False)
-    missing = [key for key in result.missing_keys if key not in reshaped]
-    problems = {"missing": missing, "unexpected": result.unexpected_keys, "of another shape": reshaped}
-    found = "; ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in problems.items() if keys)
-    if found:
-        raise AdaptError(f"checkpoint {path} does not fit {type(model).__name__}: {found}. Is it this architecture's?")
-
-
-def _some(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
 
 
 def _one_source(option: str, given: bool, checkpoint: str | None) -> None:

@@ -1,5 +1,6 @@
 """`adapt benchmark`, `adapt report` and `adapt compare`."""
 
+import argparse
 import shlex
 import sys
 import webbrowser
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from adapt.benchmark.changes import changes_sentences, changes_sheet, compare_grids
 from adapt.benchmark.comparison import log_comparison
-from adapt.benchmark.grid import run_grid
+from adapt.benchmark.grid import run_grid, stopping_by_signal
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
 from adapt.benchmark.report import Report, build_report
@@ -22,6 +23,7 @@ from adapt.benchmark.sheet import to_terminal
 from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
 from adapt.benchmark.wandb_report import intention, publish
 from adapt.commands.options import benchmark_options, compare_options, report_options
+from adapt.errors import AdaptError
 from adapt.tracking import WandbMode, settled_mode
 
 _INTERRUPTED = 130
@@ -40,19 +42,33 @@ def benchmark_command(argv: list[str]) -> int:
         AdaptError: When the plan or the folder of results is not as it should be.
     """
     arguments = benchmark_options().parse_args(argv)
+    command = shlex.join(["adapt", "benchmark", *argv])
+    console = _console()
+    try:
+        with stopping_by_signal():
+            return _run(arguments, command, console)
+    except KeyboardInterrupt:
+        _say(console, f"Stopped; what is done is kept. To go on, run: {command}")
+        return _INTERRUPTED
+    except OSError as error:
+        raise AdaptError(
+            f"Cannot write the results ({error}). What is done is kept; to go on, run: {command}"
+        ) from error
+
+
+def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     # Asked once for the grid: a server that does not answer would cost every cell its patience.
     wandb_mode = settled_mode(arguments.wandb)
     plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
+    out = plan.cells[0].directory.parents[2]
     # A run builds the command line, which this command is a part of.
     from adapt.benchmark.run import run_cell
 
-    console = _console()
-    out = plan.cells[0].directory.parents[2]
     options: dict[str, Any] = {
         "jobs": arguments.jobs,
         "retry": arguments.retry,
         "rerun_changed": arguments.rerun_changed,
-        "command": shlex.join(["adapt", "benchmark", *argv]),
+        "command": command,
         "console": console,
     }
     if plan.search is None:

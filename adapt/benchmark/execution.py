@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from adapt.benchmark.disk import DiskFullError, is_full
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.results import (
     CellResult,
@@ -45,7 +46,17 @@ def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
 
     Raises:
         KeyboardInterrupt: When the run was stopped; nothing is written then.
+        DiskFullError: When there is no space for what it writes; it has no result then, and will run again.
     """
+    try:
+        return _execute(cell, run_cell, command)
+    except Exception as error:
+        if is_full(error, cell.directory):
+            raise DiskFullError(f"No space is left on the disk of {cell.directory}.") from error
+        raise
+
+
+def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
     started, clock = utc_now(), time.perf_counter()
     rows: tuple[Row, ...] = ()
     status: Status = "ok"
@@ -56,6 +67,8 @@ def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
     except DivergedError as exception:
         status, error, trace = "diverged", str(exception), traceback.format_exc()
     except Exception as exception:
+        if is_full(exception, cell.directory):
+            raise
         status, trace = "failed", traceback.format_exc()
         error = str(exception) if isinstance(exception, AdaptError) else f"{type(exception).__name__}: {exception}"
     except SystemExit as exception:
@@ -140,8 +153,6 @@ class Worker:
         cell, self.cell = self.cell, None
         try:
             result = self.pipe.recv()
-            assert isinstance(result, CellResult)
-            return result
         except (EOFError, OSError):
             self.process.join()
             error = f"The worker process died ({_describe_exit(self.process.exitcode)})."
@@ -150,6 +161,10 @@ class Worker:
             dead = result_of(cell, "failed", error, (), seconds, command, self.started)
             write_result(dead)
             return dead
+        if isinstance(result, DiskFullError):
+            raise result
+        assert isinstance(result, CellResult)
+        return result
 
 
 def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
@@ -158,9 +173,12 @@ def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
         if worker.cell is not None:
             worker.process.terminate()
         worker.pipe.close()
-    for worker in workers:
-        worker.process.join(grace_seconds)
-        if worker.process.is_alive():
+    try:
+        for worker in workers:
+            worker.process.join(grace_seconds)
+    finally:
+        # A second Ctrl-C ends the waiting, and must not leave a process behind.
+        for worker in workers:
             worker.process.kill()
             worker.process.join()
 
@@ -187,12 +205,21 @@ def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> N
             cell = pipe.recv()
         except EOFError:
             return
-        with (cell.directory / LOG_FILE).open("a", encoding="utf-8") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-            pipe.send(execute(cell, run_cell, command))
+        result: CellResult | DiskFullError
+        try:
+            with (cell.directory / LOG_FILE).open("a", encoding="utf-8") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            result = execute(cell, run_cell, command)
             sys.stdout.flush()
             sys.stderr.flush()
+        except DiskFullError as error:
+            result = error
+        except OSError as error:
+            if not is_full(error, cell.directory):
+                raise
+            result = DiskFullError(f"No space is left on the disk of {cell.directory}.")
+        pipe.send(result)
 
 
 def _end_with_parent() -> None:

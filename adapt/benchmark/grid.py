@@ -7,13 +7,15 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
+from adapt.benchmark.disk import DiskFullError, is_full
 from adapt.benchmark.execution import ERROR_FILE, RunCell, Worker, execute, ready, result_of, stop, utc_now
 from adapt.benchmark.lock import locked
 from adapt.benchmark.merging import differences, merge
@@ -68,6 +70,7 @@ def run_grid(
 
     Raises:
         AdaptError: When the folder cannot be written, another grid uses it, or a finished cell's configuration differs.
+        DiskFullError: When there is no space left; what is done is kept, and the next grid goes on.
     """
     if not cells:
         raise AdaptError("Expected at least one cell to run, found none.")
@@ -75,32 +78,44 @@ def run_grid(
         raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
     console = console or Console()
     out = cells[0].directory.parents[2]
-    with locked(out):
-        known = _known_results(cells, retry, rerun_changed, console)
-        _write_plan(out, cells, command)
-        todo = [cell for cell in cells if _key(cell) not in known]
-        for cell in todo:
-            _refuse_foreign(cell)
-        results = dict(known)
-        interrupted = False
-        with GridProgress(console, cells, known.values(), jobs) as progress, _stopping_by_signal():
+    results: dict[Key, CellResult] = {}
+    interrupted = False
+    with locked(out), stopping_by_signal():
+        try:
+            results |= _known_results(cells, retry, rerun_changed, console)
+            _write_plan(out, cells, command)
+            todo = [cell for cell in cells if _key(cell) not in results]
+            for cell in todo:
+                _refuse_foreign(cell)
             finished = _parallel if jobs > 1 and len(todo) > 1 else _serial
-            try:
-                with contextlib.closing(finished(todo, results, run_cell, command, progress, jobs)) as stream:
-                    for result in stream:
-                        results[_key(result)] = result
-                        progress.finish(result)
-            except KeyboardInterrupt:
-                interrupted = True
+            with (
+                GridProgress(console, cells, results.values(), jobs) as progress,
+                contextlib.closing(finished(todo, results, run_cell, command, progress, jobs)) as stream,
+            ):
+                for result in stream:
+                    results[_key(result)] = result
+                    progress.finish(result)
+        except KeyboardInterrupt:
+            interrupted = True
+        except (OSError, DiskFullError) as error:
+            if not is_full(error, out):
+                raise AdaptError(f"Cannot write results into {out} ({error}); choose another --out.") from error
+            raise DiskFullError(
+                f"No space is left on the disk of {out}. {_kept(results, cells)} Free some, then run: "
+                f"{command or 'the same command'}"
+            ) from error
     if interrupted:
         console.print(
-            f"Stopped: {len(results)} of {len(cells)} cells are done and kept. "
-            f"To go on, run: {command or 'the same command'}",
+            f"Stopped: {_kept(results, cells)} To go on, run: {command or 'the same command'}",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
     return GridOutcome(tuple(results[_key(cell)] for cell in cells if _key(cell) in results), interrupted)
+
+
+def _kept(results: Collection[Any], cells: Collection[Any]) -> str:
+    return f"{len(results)} of {len(cells)} cells are done and kept."
 
 
 Key = tuple[str, str, int]
@@ -180,6 +195,9 @@ def _prepare(cell: Cell) -> None:
 
 def _refuse_foreign(cell: Cell) -> None:
     directory = cell.directory
+    for part in (directory, *list(directory.parents)[:2]):
+        if part.exists() and not part.is_dir():
+            raise AdaptError(f"Expected a folder at {part}, found a file; move it or choose another --out.")
     names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
     if CELL_FILE not in names and any(not name.startswith(f".{CELL_FILE}.") for name in names):
         raise AdaptError(
@@ -243,6 +261,8 @@ def _parallel(
                     continue
                 if _waits(cell, [*pending, *(worker.cell for worker in workers if worker.cell)]):
                     continue
+                # An idle process may have been killed for its memory: another takes its place.
+                workers[:] = [worker for worker in workers if worker.cell or worker.process.is_alive()]
                 worker = next((worker for worker in workers if worker.cell is None), None)
                 if worker is None and len(workers) == jobs:
                     break
@@ -267,7 +287,7 @@ def _waits(cell: Cell, unfinished: Sequence[Cell]) -> bool:
 
 
 @contextlib.contextmanager
-def _stopping_by_signal() -> Iterator[None]:
+def stopping_by_signal() -> Iterator[None]:
     """SIGTERM stops like Ctrl-C, and both work again afterwards though Lightning may have silenced them."""
 
     def stop(number: int, frame: FrameType | None) -> None:

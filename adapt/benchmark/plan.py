@@ -22,6 +22,7 @@ AVERAGE = "Average"
 
 Checkpoints = Literal["all", "last"]
 
+
 _PLAN_KEYS = ("name", "seeds", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
 _METHOD_KEYS = ("config", "init_from", "setting", "search")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
@@ -133,7 +134,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
     task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
-    out = Path("runs") / slug(name) if out is None else out
+    out = Path("runs") / (slug(name) or "benchmark") if out is None else out
     cells: dict[tuple[str, str, int], Cell] = {}
     for seed in seeds:
         for task, task_config in tasks.items():

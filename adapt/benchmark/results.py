@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,11 @@ from adapt.errors import AdaptError
 Status = Literal["ok", "diverged", "failed"]
 
 RESULT_FILE = "result.json"
+
+# Of two parts at least, so that neither `and/or`, a URL nor a lone slash is one.
+_PART = r"[^\s/\\'\"`():;,<>|]+"
+_ABSOLUTE = re.compile(rf"(?<![\w./\\~:…-])(?:/{_PART}(?:/{_PART})+|[A-Za-z]:(?:[/\\]{_PART})+)")
+
 CSV_COLUMNS = (
     "task",
     "method",
@@ -105,10 +111,27 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_result(result: CellResult) -> None:
-    """Write `result.json` into the cell's folder."""
+    """Write `result.json` into the cell's folder, without the paths of this machine: results are passed on."""
     content = asdict(result)
     del content["directory"]
+    content["command"] = portable(result.command, [Path()])
+    if result.error is not None:
+        content["error"] = portable(result.error, [result.directory.absolute().parents[2], Path()])
     write_atomically(result.directory / RESULT_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def portable(text: str, folders: Sequence[Path]) -> str:
+    """A text with its absolute paths made relative to the first of some folders that holds them, or cut to the name."""
+
+    def shorten(found: re.Match[str]) -> str:
+        path = Path(found[0])
+        for folder in folders:
+            for base in (folder.absolute(), folder.resolve()):
+                if path.is_relative_to(base):
+                    return path.relative_to(base).as_posix()
+        return "…/" + re.split(r"[/\\]", found[0])[-1]
+
+    return _ABSOLUTE.sub(shorten, text)
 
 
 def read_result(path: Path) -> CellResult:
@@ -123,7 +146,7 @@ def read_result(path: Path) -> CellResult:
         if content["status"] not in get_args(Status):
             raise ValueError(f"unknown status {content['status']!r}")
         return CellResult(**content, directory=path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AdaptError(
             f"{path} is truncated or not a result ({type(error).__name__}: {error}). "
             "Delete it: the grid will run this cell again."

@@ -1,11 +1,15 @@
 """One cell of a grid: what `adapt fit` and `adapt test` give on the cell's own saved configuration."""
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
+from torch import Tensor
 
 from adapt.analysis import Pictures
 from adapt.benchmark.plan import Cell
@@ -61,26 +65,35 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
     for pictures in (callback for callback in trainer.callbacks if isinstance(callback, Pictures)):
         pictures.embedding = cell.embedding
     rows: list[Row] = []
+    tested: dict[str, Row] = {}
     for rule in RULES:
         path = checkpoint_path(cell.directory, rule)
         if not path.exists():
             continue
-        step = int(read_checkpoint(path)["global_step"])
-        row = next((Row(**{**row, "rule": rule}) for row in rows if row["step"] == step), None)
-        if row is None:
+        checkpoint = read_checkpoint(path)
+        step, weights = int(checkpoint["global_step"]), _digest(checkpoint["state_dict"])
+        if weights not in tested:
             results = trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=str(path), verbose=False)
             found = {name: float(value) for result in results for name, value in result.items()}
-            row = Row(
+            tested[weights] = Row(
                 rule=rule,
                 source_accuracy=found.get("test/source_accuracy"),
                 target_accuracy=found["test/target_accuracy"],
                 step=step,
             )
-        rows.append(row)
+        rows.append(Row(**{**tested[weights], "rule": rule, "step": step}))
         # `last` comes first: the logs and the pictures are of its weights alone.
         trainer.loggers = []
         trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Pictures)]
     return rows
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    # Not the step: weights that are averaged at the end have the step of those that were validated before.
+    digest = hashlib.sha256()
+    for name, value in state.items():
+        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _keep_last(cell: Cell) -> None:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
-from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, whole_batch
+from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -44,6 +44,7 @@ class DomainDataModule(LightningDataModule):
         split_seed: Seed of the held-out share, the same for all of an experiment's seeds.
         source_free: Leave the source out of training, validation and test: not one of its samples is read. Methods
             that adapt without it ask for this themselves on the command line.
+        predict_split: What `adapt predict` labels of the target: its test set, or every sample.
     """
 
     known_domains: Sequence[str] = ()
@@ -62,6 +63,7 @@ class DomainDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         split_seed: int = 0,
         source_free: bool = False,
+        predict_split: Literal["test", "all"] = "test",
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -69,7 +71,7 @@ class DomainDataModule(LightningDataModule):
         self.root = data_root(root)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
-        self.source_free = source_free
+        self.source_free, self.predict_split = source_free, predict_split
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
@@ -140,8 +142,6 @@ class DomainDataModule(LightningDataModule):
                     f"{needed}: training would end after 0 steps. Lower --data.batch_size to {size} or less."
                 )
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
-        # Here too, and not only when they are read: a validation after hours would be late to find wrong labels.
-        self._evaluation("val")
 
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
@@ -190,6 +190,10 @@ class DomainDataModule(LightningDataModule):
         """The training samples of a domain as evaluation sees them; datasets that augment override this."""
         return self.domain(name, "train")
 
+    def held_out_dataloader(self) -> DataLoader[Any]:
+        """One pass over the source's validation samples, in order, all of them in every process."""
+        return self._ordered(LabelledView(pool([self.domain(name, "val") for name in self.sources])))
+
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`, or `[target]` without the source."""
         return self._evaluation("val")
@@ -199,8 +203,30 @@ class DomainDataModule(LightningDataModule):
         return self._evaluation("test")
 
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
-        """The target's test inputs, without labels."""
-        return self._ordered(UnlabelledView(self.domain(self.target, "test")))
+        """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""
+        splits = [self._evaluated(split) for split in self.predicted_splits()]
+        return self._shared(UnlabelledView(pool(splits), **self._described("target", "test")))
+
+    def predicted_splits(self) -> Sequence[Split]:
+        """The target's splits that `predict_split` asks for."""
+        return self.every_split() if self.predict_split == "all" else ("test",)
+
+    def every_split(self) -> Sequence[Split]:
+        """Splits of the target that hold every sample once; datasets whose splits overlap override this."""
+        return ("train", "val", "test")
+
+    def names(self, name: str, split: Split) -> Sequence[str]:
+        """What each sample of a split is called in `predictions.csv`: here its row; datasets of files override this."""
+        return [str(row) for row in range(len(self.domain(name, split)))]  # type: ignore[arg-type]  # as above
+
+    def predicted_names(self) -> tuple[list[str], int]:
+        """Names of the samples that are predicted, in order, and how many samples the target has in all."""
+        splits = self.predicted_splits()
+        rows = {split: self.names(self.target, split) for split in splits}
+        # Rows of several splits share their numbers.
+        numbered = len(splits) > 1 and any(row.isdecimal() for split in splits for row in rows[split])
+        names = [f"{split} {row}" if numbered else row for split in splits for row in rows[split]]
+        return names, sum(len(self._evaluated(split)) for split in self.every_split())  # type: ignore[arg-type]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Apply `transform` to each domain's inputs, a whole batch at once, on the device, in the network's type."""
@@ -216,8 +242,12 @@ class DomainDataModule(LightningDataModule):
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed of the order, so that a resumed run draws the same batches whatever it was started with."""
-        return {"order_seed": self.order_seed}
+        """The seed of the order, so that a resumed run draws the same batches, and what it was trained on."""
+        fixed: dict[str, Any] = {
+            name: getattr(self, name) for name in ("target", "shots", "val_fraction", "split_seed")
+        }
+        fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
+        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""
@@ -291,6 +321,9 @@ class DomainDataModule(LightningDataModule):
         names = "+".join(self.sources) if role == "source" else self.target
         return {"problem": self.problem, "where": f"{names!r} ({split})"}
 
+    def _evaluated(self, split: Split) -> Dataset[tuple[Any, Any]]:
+        return self.unaugmented(self.target) if split == "train" else self.domain(self.target, split)
+
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
         described = self._described("target", "train")
         if not isinstance(self.shots, int):
@@ -335,13 +368,18 @@ class DomainDataModule(LightningDataModule):
         loaders = []
         for role, names in roles.items():
             if parts := [self._checked(self.domain(name, split), name, split) for name in names]:
-                loaders.append(self._ordered(LabelledView(pool(parts), **self._described(role, split))))
+                loaders.append(self._shared(LabelledView(pool(parts), **self._described(role, split))))
         return loaders
 
-    def _ordered(self, view: LabelledView) -> DataLoader[Any]:
+    def _shared(self, view: LabelledView) -> DataLoader[Any]:
+        rank, world = self._world()
+        return self._ordered(view, ShareSampler(len(view), rank, world) if world > 1 else None)
+
+    def _ordered(self, view: LabelledView, sampler: ShareSampler | None = None) -> DataLoader[Any]:
         return DataLoader(
             view,
             batch_size=self.eval_batch_size,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=whole_batch,
             pin_memory=torch.cuda.is_available(),

@@ -62,7 +62,8 @@ class Digits(DomainDataModule):
         channels: 1 (colour becomes gray) or 3 (gray is replicated); by default 3 if any of the domains is colour.
         download: Fetch MNIST, USPS and SVHN with torchvision where they are missing.
         augmentation: Module from images in [0, 1] to changed ones, such as `Augmentation`; both domains' training
-            batches pass through it. None changes nothing.
+            batches pass through it, and nothing else does. SHOT's authors turn USPS by up to 10 degrees and move it
+            by up to 4 of 28 pixels: `rotation: 10, translation: 0.143, padding: zeros`. None changes nothing.
         **kwargs: See `DomainDataModule`.
 
     Raises:

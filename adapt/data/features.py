@@ -1,5 +1,6 @@
 """Features of a frozen backbone, computed once by `adapt features` and kept in memory."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -113,9 +114,22 @@ class Features(DomainDataModule):
         std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
         return TensorDomain((x - reference.mean(0)) / std, y)
 
+    def names(self, name: str, split: Split) -> Sequence[str]:
+        """The images' paths, as `<domain>/<class>/<image>`."""
+        file = self._read(name)
+        numbered = TensorDomain(torch.arange(len(file.labels)), torch.from_numpy(file.labels))
+        rows, _ = _tensors(self._cut(numbered, name, split))
+        return [f"{name}/{file.files[row]}" for row in rows.tolist()]
+
+    def every_split(self) -> Sequence[Split]:
+        """The whole target is its own test set when `transductive`."""
+        return ("test",) if self.transductive else super().every_split()
+
     def _split(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         file = self._read(name)
-        whole = TensorDomain(torch.from_numpy(file.features), torch.from_numpy(file.labels))
+        return self._cut(TensorDomain(torch.from_numpy(file.features), torch.from_numpy(file.labels)), name, split)
+
+    def _cut(self, whole: TensorDomain, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         if self.transductive:
             return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
         order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.split_seed))

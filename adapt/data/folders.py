@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
@@ -147,10 +147,21 @@ class ImageFolders(DomainDataModule):
         part = ImageDomain([files[i] for i in at.tolist()], targets[at], transform)
         return part if split == "test" else self.holdout(part, split)
 
+    def names(self, name: str, split: Split) -> Sequence[str]:
+        """The images' paths, as `<domain>/<class>/<image>`."""
+        folder = self.root / self.dataset
+        return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
+
+    def every_split(self) -> Sequence[Split]:
+        """The whole target is its own test set when `transductive`."""
+        return ("test",) if self.transductive else super().every_split()
+
     def transform(self, x: Tensor) -> Tensor:
         """Bytes to normalised floats."""
-        mean, std = (torch.tensor(values, device=x.device)[:, None, None] for values in (self.mean, self.std))
-        return (x / 255 - mean) / std
+        x = x / 255
+        # Filled on the device: a copy from the host would make it wait.
+        mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
+        return (x - mean) / std
 
     def _pipeline(self, augmented: bool) -> v2.Compose:
         if augmented:
@@ -194,6 +205,14 @@ def image_domains(folder: Path) -> list[str]:
     if not found:
         raise AdaptError(f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset.")
     return found
+
+
+def _files(dataset: Dataset[Any]) -> Sequence[Path]:
+    if isinstance(dataset, Subset):
+        files = _files(dataset.dataset)
+        return [files[i] for i in dataset.indices]
+    assert isinstance(dataset, ImageDomain)  # every split of this datamodule is one, or a part of one
+    return dataset.files
 
 
 def _folders(path: Path) -> list[Path]:

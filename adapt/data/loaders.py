@@ -70,6 +70,29 @@ class FixedOrder(CycledSampler, SequentialSampler):
         """Keep the first epoch's order."""
 
 
+class ShareSampler(DistributedSampler[Any]):
+    """This process's share of an evaluation, neighbours together and each sample once.
+
+    It derives from `DistributedSampler` because Lightning leaves those alone; its own would repeat samples until all
+    shares are as long.
+
+    Args:
+        size: Number of samples.
+        rank: This process among the `world_size`.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, size: int, rank: int, world_size: int) -> None:
+        super().__init__(range(size), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]  # only its length is used
+        self.share = range(rank * size // world_size, (rank + 1) * size // world_size)
+
+    def __len__(self) -> int:
+        return len(self.share)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.share)
+
+
 class DomainLoader(DataLoader[Any]):
     """A training loader that a checkpoint can stop in the middle of an epoch and continue.
 
@@ -111,12 +134,13 @@ class DomainLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Batches of this epoch that were handed out."""
-        return {"batches": self.yielded % self.per_epoch}
+        """Batches of this epoch that were handed out, and their number in it."""
+        return {"batches": self.yielded % self.per_epoch, "of": self.per_epoch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue the next epoch after the given number of batches."""
-        self.order.first_batch = state["batches"]
+        """Continue the next epoch after the given number of batches, or as far in it with other batches."""
+        own, then = self.per_epoch, state.get("of", self.per_epoch)
+        self.order.first_batch = state["batches"] * own // then
 
 
 def whole_batch(batch: Any) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from adapt.data.batches import Labelled, Unlabelled
-from adapt.data.labels import as_labels
+from adapt.data.labels import as_labels, from_array
 from adapt.errors import AdaptError, SampleError
 from adapt.problems import Problem
 from adapt.trees import Tree, cat, collate, size, take
@@ -47,7 +47,7 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
 
 
 def as_inputs(values: Any) -> Tree:
-    """Inputs as tensors: of arrays also those that torch takes no view of (strides below zero, other byte orders).
+    """Inputs as tensors.
 
     Raises:
         SampleError: They are no numbers.
@@ -60,8 +60,7 @@ def as_inputs(values: Any) -> Tree:
         parts = [as_inputs(part) for part in values]
         return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
     try:
-        array = np.asarray(values)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
+        return from_array(np.asarray(values))
     except (TypeError, ValueError) as error:
         raise SampleError(f"Expected inputs as tensors or arrays of numbers, found {type(values).__name__}.") from error
 

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from adapt.backbones.pretrained import load_checkpoint
+from adapt.backbones.weights import load_checkpoint
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 

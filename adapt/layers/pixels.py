@@ -1,6 +1,6 @@
 """From the inputs that a datamodule has normalised to the pixels of the images, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,17 +20,24 @@ class Pixels:
         owner: Name of the method, for messages.
         mean: Mean per channel that the datamodule subtracted, None if it did not.
         std: Standard deviation per channel that it divided by.
+        check: Has values judged, at once or when a GPU has computed them, as `Method.check_later` does.
 
     Raises:
         AdaptError: Only one of both is given, their lengths differ, or a deviation is not positive.
     """
 
-    def __init__(self, owner: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    def __init__(
+        self,
+        owner: str,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        check: Callable[[Tensor, Callable[[Tensor], None]], None] = lambda values, judge: judge(values),
+    ) -> None:
         if (mean is None) != (std is None) or len(mean or ()) != len(std or ()) or min(std or (1.0,)) <= 0:
             raise AdaptError(
                 f"{owner} expects mean and std of one length, std positive, or neither; found mean {mean}, std {std}."
             )
-        self.owner = owner
+        self.owner, self.check = owner, check
         self.mean, self.std = tuple(mean or (0.0,)), tuple(std or (1.0,))
 
     def of(self, inputs: Tensor) -> Tensor:
@@ -51,12 +58,7 @@ class Pixels:
             )
         mean, std = self._columns(inputs)
         pixels = inputs * std + mean
-        low, high = (float(value) for value in torch.aminmax(pixels.detach()))
-        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-            raise AdaptError(
-                f"{self.owner} expects images in [0, 1] once mean and std are undone, found [{low:.3g}, {high:.3g}]. "
-                "Give --model.mean and --model.std with the values that the data is normalised with."
-            )
+        self.check(torch.stack(torch.aminmax(pixels.detach())), self._refuse_range)
         return pixels.clamp(0, 1)
 
     def back(self, pixels: Tensor) -> Tensor:
@@ -64,8 +66,17 @@ class Pixels:
         mean, std = self._columns(pixels)
         return (pixels.clamp(0, 1) - mean) / std
 
+    def _refuse_range(self, found: Tensor) -> None:
+        low, high = found.tolist()
+        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+            raise AdaptError(
+                f"{self.owner} expects images in [0, 1] once mean and std are undone, found [{low:.3g}, {high:.3g}]. "
+                "Give --model.mean and --model.std with the values that the data is normalised with."
+            )
+
     def _columns(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device)[:, None, None] for v in (self.mean, self.std))
+        # Filled on the device: a copy from the host would make it wait.
+        mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
         return mean, std
 
 

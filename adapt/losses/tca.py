@@ -80,7 +80,8 @@ def tca(
     bandwidth = z.new_zeros(())
     if kernel == "gaussian":
         bandwidth = scale * squared_distances(z).sum() / (len(z) * (len(z) - 1))
-    of_source, of_target = (kernel_values(x, z, bandwidth) for x in (source, target))
+    width = bandwidth if kernel == "gaussian" else None
+    of_source, of_target = (kernel_values(x, z, width) for x in (source, target))
     gap = of_source.mean(0) - of_target.mean(0)
     pooled = torch.cat([of_source, of_target])
     mean = pooled.mean(0)
@@ -96,15 +97,29 @@ def tca(
     return TransferComponents(z, weight, -mean @ weight, bandwidth)
 
 
-def transfer_components(x: Tensor, fitted: TransferComponents) -> Tensor:
-    """The components `(N, k)` of features `(N, d)` of either domain."""
+def transfer_components(
+    x: Tensor, fitted: TransferComponents, *, kernel: Literal["gaussian", "linear"] | None = None
+) -> Tensor:
+    """The components of features of either domain.
+
+    Args:
+        x: Features `(N, d)`.
+        fitted: What `tca` gave.
+        kernel: Its kernel; None asks the bandwidth, for which the host waits for a GPU.
+
+    Returns:
+        Components `(N, k)`.
+    """
+    if kernel is None:
+        kernel = "linear" if fitted.bandwidth == 0 else "gaussian"
     # The weights are large and of both signs: in half precision their sum would be lost.
     with torch.autocast(x.device.type, enabled=False):
-        return kernel_values(full_precision(x), fitted.landmarks, fitted.bandwidth) @ fitted.weight + fitted.bias
+        values = kernel_values(full_precision(x), fitted.landmarks, None if kernel == "linear" else fitted.bandwidth)
+        return values @ fitted.weight + fitted.bias
 
 
-def kernel_values(x: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
-    """Kernel values `(N, m)` between points `(N, d)` and landmarks `(m, d)`; a bandwidth of 0 is the dot product."""
-    if bandwidth == 0:
+def kernel_values(x: Tensor, landmarks: Tensor, bandwidth: Tensor | None) -> Tensor:
+    """Kernel values `(N, m)` between points `(N, d)` and landmarks `(m, d)`; without a bandwidth the dot product."""
+    if bandwidth is None:
         return x @ landmarks.T
     return torch.exp(-squared_distances_between(x, landmarks) / bandwidth)

@@ -9,6 +9,7 @@ from adapt.data.batches import Pair, TargetBatch
 from adapt.layers import batch_norms, only_batch_norm_trains
 from adapt.losses import entropy
 from adapt.methods.base import Method
+from adapt.processes import average
 
 
 class AdaBN(Method):
@@ -20,6 +21,8 @@ class AdaBN(Method):
     Formula: `γ_j (x_j − μ_j) / σ_j + β_j` for each unit j of a layer, with the source's γ and β, and `μ_j` and `σ²_j`
     the means over the training's batches of `mean(x_j)` and `var(x_j)`, var with n − 1. Inputs of a layer `(M, d)` or
     `(M, d, h, w)`.
+
+    With several processes the statistics are the means over the batches of all of them.
 
     There is no loss, no gradient and no learning rate: `optimizer` and `lr_scheduler` are not used. `max_steps` counts
     batches, and one pass over the target is enough (a further one only adds the samples that the last, partial batch of
@@ -48,8 +51,7 @@ class AdaBN(Method):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.automatic_optimization = False
-        for layer in batch_norms(type(self).__name__, self.backbone, self.bottleneck):
-            layer.momentum = None  # torch's sign for an average in which all batches weigh the same
+        self._layers = batch_norms(type(self).__name__, self.backbone, self.bottleneck)
         self.train()
 
     def train(self, mode: bool = True) -> "AdaBN":
@@ -71,11 +73,15 @@ class AdaBN(Method):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Pass the target's batch through the network, and count it."""
-        if self.batches_seen == 0:
-            for layer in batch_norms(type(self).__name__, self.backbone, self.bottleneck):
+        for layer in self._layers:
+            if self.batches_seen == 0:
                 layer.reset_running_stats()
+            # All batches weigh the same. Torch's own way, None, asks the device at each layer how many there were.
+            layer.momentum = 1 / (self.batches_seen + 1)
         with torch.no_grad():
             terms = self.losses(batch)
+        kept = [statistic for layer in self._layers for statistic in (layer.running_mean, layer.running_var)]
+        average([statistic for statistic in kept if statistic is not None])
         self.checked_sum(terms, batch)
         self.log_values(terms)
         counter: Any = self.optimizers()

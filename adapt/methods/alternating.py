@@ -1,7 +1,7 @@
 """Methods that alternate between optimizers: write `parts` and `phases`; the base takes the steps."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,9 @@ class AlternatingMethod(Method):
     that keeps a graph from phase to phase (`WDGRL`, `ADDA`) keeps k of them. A run that continues from within a group
     has lost the batches before.
     """
+
+    # A phase trains its parts and no other.
+    idle_parameters: ClassVar[bool] = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -85,7 +88,7 @@ class AlternatingMethod(Method):
         batches, self._waiting = self._waiting, []
         seen: dict[str, Tensor] = {}
         for turns in zip(*(self._turns(batches, number) for number in range(len(batches))), strict=True):
-            self._step(turns[0].parts)
+            self._take_step(turns[0].parts)
             for name in turns[0].terms:
                 seen[name] = torch.stack([turn.terms[name].detach() for turn in turns]).mean()
         self._encodings = None
@@ -123,15 +126,16 @@ class AlternatingMethod(Method):
 
     def _turns(self, batches: Sequence[Pair], number: int) -> Iterator[Phase]:
         """The phases of one of the batches, each with its share of the gradient taken."""
-        for phase in self.phases(batches[number]):
-            share = self.checked_sum(phase.terms, batches[number]) / len(batches)
-            if number == 0:
-                for optimizer in self._optimizers():
-                    optimizer.zero_grad()
-            self.manual_backward(share)
-            yield phase
+        with self.global_batch(batches[number]) as whole:
+            for phase in self.phases(whole):
+                share = self.checked_sum(phase.terms, batches[number]) / len(batches)
+                if number == 0:
+                    for optimizer in self._optimizers():
+                        optimizer.zero_grad()
+                self.manual_backward(share)
+                yield phase
 
-    def _step(self, parts: Sequence[str]) -> None:
+    def _take_step(self, parts: Sequence[str]) -> None:
         optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
         chosen = [optimizers[name] for name in parts]
         # Through the strategy, which takes a loss scale off and calls the hooks.

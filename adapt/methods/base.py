@@ -2,13 +2,15 @@
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -18,10 +20,11 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import random_state, set_random_state
 from adapt.methods.refusals import (
-    refuse_loss,
+    refuse_infinite_loss,
     refuse_missing_start,
     refuse_problem,
     refuse_source_free_mismatch,
@@ -30,6 +33,7 @@ from adapt.methods.refusals import (
 from adapt.methods.whole_domain import encode_domain
 from adapt.penalties import Penalty, TargetLabelPenalty
 from adapt.problems import Problem, as_problem
+from adapt.processes import gather, world
 from adapt.trees import Tree, cat, size
 
 DOMAINS = ("source", "target")
@@ -74,6 +78,8 @@ class Method(LightningModule):
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
     problems: ClassVar[tuple[type[Problem], ...]] = (Problem,)
     """The problems that it takes: `(Classification,)` where it needs class probabilities, else any."""
+    idle_parameters: ClassVar[bool] = False
+    """Whether some steps give no gradient to some trained parameters, which DDP has to be told."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,11 +118,14 @@ class Method(LightningModule):
         headline = self.problem.headline
         self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
+        self._late = LateChecks()
+        self._sees_all = False
         self._random_state: dict[str, Any] | None = None
-        # A method that cannot train without its start refuses a missing file then: loaded from its own checkpoint, or
-        # continued from it, it needs the source run no more.
+        self._batches_per_epoch = 0
+        # A missing file is refused where training starts: loaded from its own checkpoint, or continued from it, a
+        # method needs the source run no more.
         self.init_from = init_from
-        self.started = init_from is not None and (not self.starts_from_source or Path(init_from).is_file())
+        self.started = init_from is not None and Path(init_from).is_file()
         if self.started:
             load_network(self, Path(str(init_from)))
 
@@ -126,8 +135,11 @@ class Method(LightningModule):
         return self.problem.num_outputs
 
     def setup(self, stage: str) -> None:
-        """Refuse data that does not fit the method."""
+        """Refuse data that does not fit the method, and tell DDP of parameters that a step may leave out."""
         refuse_source_free_mismatch(self)
+        strategy = self.trainer.strategy
+        if self.idle_parameters and isinstance(strategy, DDPStrategy):
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
         if stage == "fit":
             refuse_unread_labels(self)
 
@@ -138,6 +150,9 @@ class Method(LightningModule):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Named scalar terms of one step; their sum is minimised. Every method writes this.
 
+        With several processes they are the terms of the global batch: what `encode` and `self(x)` return, and the
+        batch's labels and indices, are then those of all processes, while the inputs are this one's share.
+
         Args:
             batch: Source inputs with labels and target inputs without; a `FewShotPair` where the method asks for
                 target labels.
@@ -147,13 +162,56 @@ class Method(LightningModule):
     def encode(self, batch: Pair) -> Encodings:
         """Encode both domains, in one pass or two as `joint_forward` says; the penalties see the same encodings."""
         if self.joint_forward:
-            features, logits = self(cat([batch.source.x, batch.target.x]))
+            features, logits = self.forward(cat([batch.source.x, batch.target.x]))
             at = size(batch.source.x)
             source, target = Encoding(features[:at], logits[:at]), Encoding(features[at:], logits[at:])
         else:
-            source, target = self(batch.source.x), self(batch.target.x)
-        self._encodings = Encodings(source, target)
+            source, target = self.forward(batch.source.x), self.forward(batch.target.x)
+        self._encodings = Encodings(*self.of_all_processes(source, target))
         return self._encodings
+
+    def of_all_processes(self, *encodings: Encoding) -> list[Encoding]:
+        """The encodings of all processes' inputs, with gradient; outside of `losses` those that are given.
+
+        Args:
+            *encodings: Of this process's inputs.
+        """
+        if not self._sees_all:
+            return list(encodings)
+        # One exchange for all of them.
+        rows, widths = [len(e.features) for e in encodings], [part.shape[1] for part in encodings[0]]
+        table = gather(torch.cat([torch.cat(e, 1) for e in encodings]))
+        parts = torch.split(table.view(-1, sum(rows), sum(widths)), rows, 1)
+        return [Encoding(*torch.split(part.flatten(0, 1), widths, 1)) for part in parts]
+
+    @contextmanager
+    def global_batch(self, batch: Any) -> Iterator[Any]:
+        """Within it, losses are those of all processes' batches: `encode` and `self(x)` gather what they compute.
+
+        Args:
+            batch: This process's share.
+
+        Yields:
+            The share's inputs with the labels and indices of all processes; the batch itself where there is but one.
+        """
+        if world()[1] == 1:
+            yield batch
+            return
+        self._sees_all = True
+        try:
+            yield type(batch)(*(_with_all_labels(part) for part in batch))
+        finally:
+            self._sees_all = False
+
+    def own_share(self, x: Tensor) -> Tensor:
+        """This process's rows of what the batch in `losses` has of all processes, its labels and indices."""
+        rank, processes = world()
+        return x.chunk(processes)[rank] if self._sees_all else x
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As every module, and with the encodings of all processes in `losses`."""
+        encoding = super().__call__(*args, **kwargs)
+        return self.of_all_processes(encoding)[0] if self._sees_all else encoding
 
     def encode_domain(self, role: Literal["source", "target"]) -> DomainEncoding:
         """One pass in evaluation mode over a domain's training inputs, in order, without augmentation or gradient.
@@ -204,8 +262,9 @@ class Method(LightningModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
-        terms = self.losses(batch)
-        terms = terms | self.penalty_terms(batch, self._encodings)
+        with self.global_batch(batch) as whole:
+            terms = self.losses(whole)
+            terms = terms | self.penalty_terms(whole, self._encodings)
         self._encodings = None
         total = self.checked_sum(terms, batch)
         self.log_terms(terms, total)
@@ -234,13 +293,35 @@ class Method(LightningModule):
         """Sum of the terms.
 
         Raises:
-            DivergedError: It is not finite.
+            DivergedError: It is not finite; on a GPU it is raised one or two steps later, and names this one.
             AdaptError: It is not, because the inputs are not.
         """
-        total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
-            refuse_loss(self, terms, batch)
-        return total
+        names, values, step = list(terms), torch.stack(list(terms.values())), self._step
+        self.check_later(
+            values, lambda found: refuse_infinite_loss(self, step, dict(zip(names, found, strict=True)), batch)
+        )
+        return values.sum()
+
+    def check_later(self, values: Tensor, judge: Callable[[Tensor], None]) -> None:
+        """Have values of this step judged without waiting for the device: on a GPU, one or two steps later.
+
+        Args:
+            values: What is to be looked at, detached here.
+            judge: Raises an error if they are not what they should be; is given them on the host.
+        """
+        self._late.add(self._step, values.detach(), judge)
+
+    @property
+    def _step(self) -> int:
+        return 0 if self._trainer is None else self.global_step  # losses can be looked at without a trainer
+
+    def on_validation_start(self) -> None:
+        """Refuse to evaluate weights that a diverged step left."""
+        self._late.finish()
+
+    def on_train_end(self) -> None:
+        """Look at the last steps' losses, too."""
+        self._late.finish()
 
     @property
     def logs_now(self) -> bool:
@@ -260,7 +341,11 @@ class Method(LightningModule):
     def log_values(self, values: Mapping[str, Tensor | float]) -> None:
         """Log values as `train/<name>`, at the batches that the loggers write."""
         if self.logs_now:
-            self.log_dict({f"train/{name}": value for name, value in values.items()})
+            # A number would be copied to the device, for which the host waits.
+            tensors = {
+                k: v if isinstance(v, Tensor) else torch.full((), v, device=self.device) for k, v in values.items()
+            }
+            self.log_dict({f"train/{name}": value for name, value in tensors.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores."""
@@ -328,16 +413,40 @@ class Method(LightningModule):
         """Continue the random numbers of a resumed run, once nothing else draws from them any more."""
         if self._random_state is not None and self.trainer.ckpt_path is not None:
             set_random_state(self._random_state)
+            self._keep_share_of_epoch()
         self._random_state = None
 
+    def _keep_share_of_epoch(self) -> None:
+        """Go on as far in the epoch as the run was, where other processes or batches make it longer or shorter."""
+        then, now = self._batches_per_epoch, int(self.trainer.num_training_batches)
+        if then and then != now:
+            current = self.trainer.fit_loop.epoch_loop.batch_progress.current
+            for name in ("ready", "started", "processed", "completed"):
+                setattr(current, name, getattr(current, name) * now // then)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of, and the state of the random numbers."""
-        checkpoint["adapt"] = describe(self) | {"random_state": random_state()}
+        """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""
+        self._late.finish()
+        batches = 0 if self._trainer is None else int(self.trainer.num_training_batches)
+        checkpoint["adapt"] = describe(self) | {"random_state": random_state(), "batches_per_epoch": batches}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another method or class count."""
         check_checkpoint(self, checkpoint)
         self._random_state = checkpoint["adapt"]["random_state"]
+        self._batches_per_epoch = checkpoint["adapt"].get("batches_per_epoch", 0)
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse Lightning's way to build a method, which imports and calls what the file names.
+
+        Raises:
+            AdaptError: Always.
+        """
+        raise AdaptError(
+            f"A checkpoint holds weights and names no code: build {cls.__name__} yourself and hand the file to "
+            "`Trainer.test(ckpt_path=...)` or `init_from`, or use `adapt test --config <run>/config.yaml`."
+        )
 
     def _save_plain_hyperparameters(self) -> None:
         with warnings.catch_warnings():
@@ -354,6 +463,10 @@ class Method(LightningModule):
 
     def _log_metrics(self, metrics: Any, batch: Labelled) -> None:
         self.log_dict(metrics, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.y))
+
+
+def _with_all_labels(part: Any) -> Any:
+    return part._replace(**{name: gather(getattr(part, name)) for name in part._fields if name != "x"})
 
 
 def _is_object(value: Any) -> bool:

@@ -42,18 +42,20 @@ def check_checkpoint(method: Method, checkpoint: dict[str, Any]) -> None:
             )
 
 
-def check_method(method: type[Method], path: Path) -> None:
-    """Refuse a checkpoint file of another method.
+def read_own(method: type[Method], path: Path) -> dict[str, Any]:
+    """A checkpoint file of this method.
 
     Raises:
         AdaptError: It is of another one, or cannot be read.
     """
-    found = _description(read_checkpoint(path), str(path))["method"]
+    checkpoint = read_checkpoint(path)
+    found = _description(checkpoint, str(path))["method"]
     if found != method.__name__:
         raise AdaptError(
             f"Expected a checkpoint of {method.__name__}, found one of {found} at {path}. "
             f"Give --model {found}, or start from its network with --model.init_from."
         )
+    return checkpoint
 
 
 def load_network(method: Method, path: Path) -> None:

@@ -70,7 +70,7 @@ class FDA(Method):
                 f"found {beta}, {entropy_weight} and {eta}."
             )
         self.beta, self.entropy_weight, self.eta = beta, entropy_weight, eta
-        self.pixels = Pixels("FDA", mean, std)
+        self.pixels = Pixels("FDA", mean, std, self.check_later)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Cross-entropy on the restyled source, and the target's entropy under a robust penalty."""

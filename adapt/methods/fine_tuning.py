@@ -48,6 +48,7 @@ class FineTuning(Method):
 
     family: ClassVar[str] = "fine-tuning"
     target_labels: ClassVar[Literal["none", "few", "all"]] = "few"
+    idle_parameters: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class FineTuning(Method):
         if self.regulariser is not None and not self._begun and self.progress >= self.source_fraction:
             data = datamodule_of(self, "a pass over the labelled target samples")
             labelled = on_device(self, data.labelled_target_dataloader())
-            self.regulariser.begin(self.network, labelled, on_device(self, data.val_dataloader()[0]))
+            self.regulariser.begin(self.network, labelled, on_device(self, data.held_out_dataloader()))
             self._begun = True
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:

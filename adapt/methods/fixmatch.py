@@ -59,9 +59,10 @@ class FixMatch(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the pseudo-label loss of the target."""
         source = batch.source._replace(x=self.weak(batch.source.x))
-        views = torch.cat([self.weak(batch.target.x), self.strong(batch.target.x)])
+        # A sample's views are neighbours, and stay so where those of several processes follow one another.
+        views = torch.stack([self.weak(batch.target.x), self.strong(batch.target.x)], 1).flatten(0, 1)
         encoded = self.encode(Pair(source, batch.target._replace(x=views)))
-        weak, strong = encoded.target.logits.chunk(2)
+        weak, strong = encoded.target.logits[0::2], encoded.target.logits[1::2]
         share = confident(weak.detach(), self.threshold).float().mean()
         self.log_values({"confident": share})
         return {

@@ -11,6 +11,7 @@ from adapt.data.batches import Labelled, Pair
 from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
+from adapt.losses.inputs import full_precision
 from adapt.methods.base import DOMAINS, Method
 from adapt.trees import Tree
 
@@ -93,7 +94,7 @@ class MappingMethod(Method):
             return Encoding(features, features[:, :0])
         if self.map.empty:
             raise AdaptError(f"{type(self).__name__} has no map yet: train it, or load a checkpoint of its own.")
-        features = self.mapped(features, self._side)
+        features = self.mapped(full_precision(features), self._side).to(self.classifier.weight)
         return Encoding(features, self.classifier(features))
 
     def on_fit_start(self) -> None:
@@ -108,7 +109,8 @@ class MappingMethod(Method):
             )
         with self._seen_from(None):
             source, target = super().encode_domain("source"), super().encode_domain("target")
-        self.map.fill({name: t.to(source.features) for name, t in self.fit_map(source, target).items()})
+        like = full_precision(source.features)
+        self.map.fill({name: t.to(like) for name, t in self.fit_map(source, target).items()})
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of the classifier; backbone and bottleneck stay in evaluation mode."""
@@ -156,6 +158,16 @@ class FittedTensors(nn.Module):
 
     def __getitem__(self, name: str) -> Tensor:
         return self.get_buffer(name)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        kept = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        # A network that becomes half precision leaves its map as it was fitted.
+        for name, buffer in kept.items():
+            now = self.get_buffer(name)
+            if now.dtype in (torch.float16, torch.bfloat16):
+                setattr(self, name, full_precision(buffer.to(now.device)))
+        return self
 
 
 def _take_sizes(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -11,8 +11,9 @@ def random_state() -> dict[str, Any]:
     """The state of torch's, NumPy's and Python's generators, as values that `weights_only` loading allows."""
     version, numbers, gauss = random.getstate()
     state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": [version, list(numbers), gauss]}
-    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002  # whatever code draws from it
-    state["numpy"] = [keys.tolist(), int(position), int(has_gauss), float(cached)]
+    legacy: Any = np.random.get_state()  # noqa: NPY002  # the generator that other code may draw from
+    _, keys, position, has_gauss, cached = legacy
+    state["numpy"] = [keys.tolist(), position, has_gauss, cached]
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
     return state

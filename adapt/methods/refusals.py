@@ -17,25 +17,33 @@ if TYPE_CHECKING:
     from adapt.methods.base import Method
 
 
-def refuse_loss(method: Method, terms: dict[str, Tensor], batch: Pair) -> None:
-    """Say why a sum of losses is not finite.
+def refuse_infinite_loss(method: Method, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
+    """Refuse a sum of losses that is not finite, and say why it is not.
+
+    Args:
+        method: Whose losses they are.
+        step: The training step.
+        terms: Its terms, on the host.
+        batch: Its batch.
 
     Raises:
         AdaptError: Because the inputs are not.
         DivergedError: Because training diverged.
     """
+    if torch.isfinite(torch.stack(list(terms.values())).sum()):
+        return
     for domain, part in batch._asdict().items():
         bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in leaves(part.x)]).any(0)
         if bad.any():
             where = part.index[bad][:3].tolist()
             raise AdaptError(
                 f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {domain} samples at step "
-                f"{method.global_step}, at positions {where} of the training set. Repair or drop them."
+                f"{step}, at positions {where} of the training set. Repair or drop them."
             )
     names = [name for name, value in terms.items() if not torch.isfinite(value)]
     raise DivergedError(
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(method).__name__} is not finite at step "
-        f"{method.global_step}. Lower the learning rate, or the term's weight."
+        f"{step}. Lower the learning rate, or the term's weight."
     )
 
 
@@ -95,12 +103,13 @@ def refuse_unread_labels(method: Method) -> None:
 
 
 def refuse_missing_start(method: Method) -> None:
-    """Refuse to train from a network that has seen no source, where the method starts from one that has.
+    """Refuse to train without the run that was asked for as the start, or that the method needs.
 
     Raises:
         AdaptError: There is neither a source run nor a checkpoint to continue from.
     """
-    if not method.starts_from_source or method.started or method.trainer.ckpt_path is not None:
+    wanted = method.starts_from_source or method.init_from is not None
+    if not wanted or method.started or method.trainer.ckpt_path is not None:
         return
     found = "none" if method.init_from is None else f"no file at {method.init_from}"
     raise AdaptError(

@@ -93,7 +93,7 @@ class SelfEnsembling(Method):
         source = batch.source._replace(x=self.augmentation(batch.source.x))
         encoded = self.encode(Pair(source, batch.target._replace(x=self.augmentation(batch.target.x))))
         with torch.no_grad():
-            teacher = self.taught(taught).logits
+            teacher = self.of_all_processes(self.taught(taught))[0].logits
         threshold = self.threshold if self.confidence == "threshold" else 0.0
         share = confident(teacher, threshold).float().mean()
         self.log_values({"confident": share})

@@ -105,7 +105,7 @@ class StyleTransfer(Method):
             )
         self.keep, self.max_images, self.style_seed = keep, max_images, style_seed
         self.paint_batch, self.cache, self.augmentation = paint_batch, cache, augmentation
-        self.pixels = Pixels("StyleTransfer", mean, std)
+        self.pixels = Pixels("StyleTransfer", mean, std, self.check_later)
         self._weights = (network, checkpoint, pretrained)
         self._settings: dict[str, Any] = {
             "content_layer": CONTENT_LAYERS[network] if content_layer is None else content_layer,
@@ -152,8 +152,9 @@ class StyleTransfer(Method):
             self._images = cached(path, make, pairing.content.shape)
         self._row = torch.full((pairing.size,), -1)
         self._row[pairing.positions] = torch.arange(len(pairing.positions))
+        self._row, self._images = self._row.to(self.device), self._images.to(self.device)
         if self.trainer.is_global_zero:
-            rows = {"content": pairing.content, "style": pairing.style, "result": self._images}
+            rows = {"content": pairing.content, "style": pairing.style, "result": self._images.cpu()}
             save_picture({name: images[:_SHOWN] for name, images in rows.items()}, run / "style.png")
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
@@ -172,11 +173,10 @@ class StyleTransfer(Method):
         """
         if self._images is None:
             raise AdaptError("StyleTransfer restyles images when training starts: call trainer.fit first.")
-        rows = self._row[source.index.cpu()]
-        chosen = (rows >= 0) & (torch.rand(len(rows)) >= self.keep)
-        painted = self.pixels.back(self._images[rows[chosen]].to(source.x) / 255)
-        if self.augmentation is not None and len(painted):
+        # All of them are looked up, and then chosen from: how many are chosen, a GPU could not say without a wait.
+        rows = self._row[self.own_share(source.index)]
+        chosen = (rows >= 0) & (torch.rand(len(rows), device=rows.device) >= self.keep)
+        painted = self.pixels.back(self._images[rows.clamp_min(0)].to(source.x) / 255)
+        if self.augmentation is not None:
             painted = self.augmentation(painted)
-        x: Tensor = source.x.clone()
-        x[chosen.to(x.device)] = painted
-        return x
+        return torch.where(chosen[:, None, None, None], painted, source.x)

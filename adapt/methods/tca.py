@@ -79,7 +79,8 @@ class TCA(MappingMethod):
 
     def mapped(self, features: Tensor, side: Side) -> Tensor:
         """The components `(N, k)`, by the same map on both sides."""
-        return transfer_components(features, TransferComponents(*(self.map[name] for name in self.tensors)))
+        fitted = TransferComponents(*(self.map[name] for name in self.tensors))
+        return transfer_components(features, fitted, kernel=self.kernel)
 
 
 def drawn(x: Tensor, number: int, generator: torch.Generator) -> Tensor:

@@ -84,7 +84,8 @@ class WDGRL(AlternatingMethod):
         constants = torch.cat([source, target]).detach()
         for _ in range(self.critic_steps):
             gap = critic_gap(*self.critic(constants).split([len(source), len(target)]))
-            penalty = gradient_penalty(self.critic, source, target)
+            # The points are in full precision; the network may be in half.
+            penalty = gradient_penalty(lambda points: self.critic(points.to(self.dtype)), source, target)
             yield Phase(["critic"], {"critic": -gap, "gradient_penalty": self.penalty_weight * penalty})
         gap = critic_gap(self.critic(source), self.critic(target))
         terms = {

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from adapt.encoding import DomainEncoding
+from adapt.encoding import DomainEncoding, Encoding
 from adapt.errors import AdaptError
 from adapt.layers import evaluating
+from adapt.processes import from_process, world
 
 if TYPE_CHECKING:
     from adapt.methods.base import Method
@@ -21,13 +23,20 @@ Role = Literal["source", "target"]
 @torch.no_grad()
 def encode_domain(method: Method, role: Role) -> DomainEncoding:
     """See `Method.encode_domain`."""
-    batches = domain_batches(method, role)
+    rank, processes = world()
+    features: list[Tensor] = []
+    logits: list[Tensor] = []
+    labels: list[Tensor] = []
     with evaluating(method):
-        features, logits, labels = [], [], []
-        for batch in batches:
-            encoding = method(batch.x)
-            features.append(encoding.features)
-            logits.append(encoding.logits)
+        # Processes encode every batch by turns, and all hear of each: pseudo-labels and maps have to be the same.
+        for k, batch in enumerate(domain_batches(method, role)):
+            encoding = (
+                method(batch.x)
+                if k % processes == rank or k == 0
+                else Encoding(*(part.new_empty(len(batch.x), part.shape[1]) for part in (features[0], logits[0])))
+            )
+            features.append(from_process(encoding.features, k % processes))
+            logits.append(from_process(encoding.logits, k % processes))
             labels += [batch.y] if role == "source" else []
     return DomainEncoding(torch.cat(features), torch.cat(logits), torch.cat(labels) if labels else None)
 

@@ -131,7 +131,8 @@ def odd_labels_error(
         positions: Where the samples stand in their dataset; 0 to N − 1 when None.
     """
     at = int(odd.nonzero()[0])
-    found = ", ".join(f"{value:g}" for value in torch.unique(labels[odd])[:_SHOWN].tolist())
+    values = dict.fromkeys(f"{value:g}" for value in torch.unique(labels[odd]).tolist())  # each NaN is unique
+    found = ", ".join(list(values)[:_SHOWN])
     place = at if positions is None else int(positions[at])
     return SampleError(
         f"{expected}, found {found} in {int(odd.sum())} of {len(labels)} samples, the first at position {place}. {mend}"

@@ -21,8 +21,7 @@ class Scores(Callback):
 
     Every validation sees the same samples, so that checkpoints are compared on equal terms, and no random number but
     the callback's own is drawn. A score that is undefined at a validation is logged as NaN, and its rule picks another.
-    With several processes each computes the scores of its own share of the samples, up to `max_samples` per domain, and
-    their mean is logged.
+    With several processes the scores are those of all their samples, up to `max_samples` per domain.
 
     Args:
         names: Keys of `adapt.selection.SCORES`; None for those that cost little.
@@ -65,7 +64,7 @@ class Scores(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute and log the scores, before the checkpoints look at them."""
-        source, target = (self._kept[domain].columns for domain in (SOURCE, TARGET))
+        source, target = (self._kept[domain].of_all_processes(pl_module.device) for domain in (SOURCE, TARGET))
         if not target:
             return
         known = scores_of(getattr(pl_module, "problem", None) or Classification(target[1].shape[1]))

@@ -30,7 +30,7 @@ class LastCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(save_top_k=1, enable_version_counter=False, **kwargs)
+        super().__init__(save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=False, **kwargs)
         self._loops: dict[str, Any] | None = None
         self._trained: State | None = None
         self._final: State | None = None
@@ -68,7 +68,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate what was not yet, for the rules, and save."""
-        if trainer.fast_dev_run:
+        if _is_trial(trainer):
             return
         changed = trainer.strategy.reduce_boolean_decision(_differ(self._trained, _copy(pl_module)), all=False)
         if trainer.enable_validation and (changed or self._validated_step != trainer.global_step):
@@ -82,7 +82,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Save once more what was changed since, and the start of a training without a step."""
-        if stage != "fit" or trainer.fast_dev_run:
+        if stage != "fit" or _is_trial(trainer):
             return
         if self._final is not None:
             self._save(trainer, again=_differ(self._final, _copy(pl_module)))
@@ -91,7 +91,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where Lightning stops on a signal, which it does between two batches."""
-        if not isinstance(exception, SIGTERMException) or trainer.fast_dev_run:
+        if not isinstance(exception, SIGTERMException) or _is_trial(trainer):
             return
         if trainer.world_size == 1:
             self._save(trainer)
@@ -112,12 +112,19 @@ class LastCheckpoint(ModelCheckpoint):
         if trainer.state.fn == TrainerFn.FITTING and _TRAINED in checkpoint:
             pl_module.load_state_dict(checkpoint[_TRAINED])
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: the file's name is all that there is to know."""
+
     def _save(self, trainer: Trainer, again: bool = False) -> None:
-        if trainer.fast_dev_run or (self._last_global_step_saved == trainer.global_step and not again):
+        if _is_trial(trainer) or (self._last_global_step_saved == trainer.global_step and not again):
             return
         path = self.format_checkpoint_name({})
         self.best_model_path = path
         self._save_checkpoint(trainer, path)
+
+
+def _is_trial(trainer: Trainer) -> bool:
+    return bool(getattr(trainer, "fast_dev_run", False))  # Lightning sets it without declaring it
 
 
 def _validate(trainer: Trainer) -> None:

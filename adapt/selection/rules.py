@@ -1,11 +1,11 @@
 """One training run keeps the checkpoint that every rule would have picked."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import proxy
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -83,6 +83,7 @@ def selection_callbacks(
             mode=monitored.mode,
             save_top_k=1,
             enable_version_counter=False,
+            save_on_train_epoch_end=False,  # after every validation, the one at the end of training too
         )
         for rule in [*chosen, "oracle"]
         if (monitored := rules[rule]) is not None
@@ -98,9 +99,23 @@ class BestCheckpoint(ModelCheckpoint):
     An undefined metric is never the best, not even where it is the first.
     """
 
+    _continues = False
+
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
         """Whether the metric is the best so far."""
         return current is not None and bool(torch.isfinite(current)) and super().check_monitor_top_k(trainer, current)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note whether the run goes on in its own folder, wherever that lies by now."""
+        start = Path(str(trainer.ckpt_path)).resolve()
+        self._continues = start.parent == Path(str(self.dirpath)).resolve()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know what was picked so far, also where the folder was moved since; in another folder pick anew."""
+        path, score = self.format_checkpoint_name({}), state_dict["best_model_score"]
+        if self._continues and score is not None and Path(path).is_file():
+            here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
+            super().load_state_dict(state_dict | here | {"best_k_models": {path: score}})
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         # A dozen rules would otherwise write the same weights a dozen times. Our files are replaced and never written

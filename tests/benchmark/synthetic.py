@@ -1,5 +1,6 @@
 """Cells, runs and results for tests, without any training."""
 
+import errno
 import os
 import signal
 import time
@@ -53,6 +54,8 @@ def run_cell(cell: Cell) -> list[Row]:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "sleep":
                 time.sleep(120)
+            case "fill":
+                raise OSError(errno.ENOSPC, "No space left on device")
             case "garble":
                 return [Row(rule="last", source_accuracy=0.5, target_accuracy=float("nan"), step=1)]
             case "refuse":

@@ -1,3 +1,5 @@
+import errno
+import gc
 import io
 import json
 import multiprocessing
@@ -6,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -284,3 +287,99 @@ def test_a_terminal_gets_a_bar_with_done_running_and_failed(tmp_path: Path) -> N
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+class Ring:
+    """Refers to itself, as a trainer and its method do to each other."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.other = self
+        Ring.alive += 1
+
+    def __del__(self) -> None:
+        Ring.alive -= 1
+
+
+def test_what_a_cell_leaves_in_circles_is_gone_before_the_next(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def leaving(cell: Cell) -> list[Row]:
+        seen.append(Ring.alive)
+        Ring()
+        return run_cell(cell)
+
+    # Without the grid's own search, the collector would not come in so few cells.
+    gc.disable()
+    try:
+        run_grid(cells(tmp_path), leaving, console=Console(file=io.StringIO()))
+    finally:
+        gc.enable()
+    assert seen == [0, 0, 0, 0]
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def hidden(*_: object) -> None:
+    try:
+        full()
+    except OSError:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3")  # noqa: B904  # as libraries do
+
+
+@pytest.mark.parametrize("fails", [full, hidden])
+def test_a_full_disk_stops_the_grid_with_one_line_and_loses_nothing(tmp_path: Path, fails: Callable[[], None]) -> None:
+    def filling(cell: Cell) -> list[Row]:
+        found = run_cell(cell)
+        if (cell.method, cell.seed) == ("SourceOnly", 1):
+            fails()
+        return found
+
+    with pytest.raises(AdaptError, match=r"No space is left.* 2 of 4 cells are done and kept.*run: adapt benchmark$"):
+        run_grid(cells(tmp_path), filling, command="adapt benchmark", console=Console(file=io.StringIO()))
+    assert len(read_results(tmp_path)) == 2
+    outcome, _ = run(cells(tmp_path))
+    assert set(statuses(outcome).values()) == {"ok"}
+    assert trace(tmp_path) == ["SourceOnly 0", "DANN 0", "SourceOnly 1", "SourceOnly 1", "DANN 1"]
+
+
+@pytest.mark.parametrize("name", ["plan.json", "cell.yaml", "result.json", "error.txt"])
+def test_no_file_of_a_grid_is_half_written_on_a_full_disk(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [1]
+    replace_file = Path.replace
+
+    def replacing(self: Path, target: Path) -> Path:
+        if target.name == name and not left[0]:
+            full()
+        left[0] -= target.name == name and bool(left[0])
+        return replace_file(self, target)
+
+    some = cells(tmp_path, do="fail", where="DANN")
+    left[0] = 0 if name == "plan.json" else 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replacing)
+        with pytest.raises(AdaptError, match="No space is left"):
+            run(some)
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert len(run(some)[0].results) == 4
+
+
+def test_a_full_disk_in_a_worker_stops_the_grid_too(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="No space is left"):
+        run(cells(tmp_path, do="fill", where="DANN"), jobs=2)
+    assert multiprocessing.active_children() == []
+    outcome, _ = run(cells(tmp_path, do="fill", where="nobody"), jobs=2, rerun_changed=True)
+    assert set(statuses(outcome).values()) == {"ok"}
+
+
+@pytest.mark.parametrize("place", ["a-to-b", "a-to-b/DANN", "a-to-b/DANN/0"])
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).touch()
+    with pytest.raises(AdaptError, match=f"Expected a folder at {tmp_path / place}, found a file"):
+        run(cells(tmp_path))

@@ -140,3 +140,17 @@ def test_the_setting_says_which_target_labels_are_used(config: dict[str, object]
 
 def test_a_slug_has_no_separator_and_no_dots_in_front() -> None:
     assert [slug(n) for n in ("a/b", "..", "A → B", "x (1)", "é")] == ["a-b", "", "A-to-B", "x-1", "é"]
+
+
+def test_a_name_that_is_long_or_has_pictures_has_a_folder_of_its_own() -> None:
+    names = ["b" * 255, "b" * 254 + "c", "é" * 200, "🙂", "🙃", "🙂 a", "🙃 a", "a", "x" * 120]
+    folders = [slug(name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert all(0 < len(folder.encode()) <= 120 and "/" not in folder for folder in folders)
+    assert folders[-2:] == names[-2:]
+    assert folders == [slug(name) for name in names]
+
+
+def test_a_benchmark_whose_name_has_no_letter_does_not_take_all_of_runs(tmp_path: Path) -> None:
+    plan(tmp_path, GOOD.replace("name: quick", "name: '..'"))
+    assert read_plan(tmp_path / "b.yaml").cells[0].directory.parts[:2] == ("runs", "benchmark")

@@ -1,6 +1,7 @@
 import csv
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from adapt.benchmark.results import (
     CSV_COLUMNS,
     check_rows,
     git_commit,
+    portable,
     read_result,
     read_results,
     versions,
@@ -46,7 +48,8 @@ def test_an_interrupted_write_keeps_the_old_content_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda t: t[: len(t) // 2], lambda t: "", lambda t: "[]", lambda t: '{"status": "ok"}']
+    "damage",
+    [lambda t: t[: len(t) // 2], lambda t: "", lambda t: "[]", lambda t: "[" * 10**5, lambda t: '{"status": "ok"}'],
 )
 def test_a_damaged_result_says_to_delete_it(tmp_path: Path, damage: object) -> None:
     directory = tmp_path / "t" / "m" / "0"
@@ -106,3 +109,20 @@ def test_the_commit_is_gits_and_the_versions_are_all_there() -> None:
     if head.returncode == 0:
         assert (git_commit() or "").removesuffix("+dirty") == head.stdout.strip()
     assert set(versions()) == {"python", "adapt", "torch", "lightning", "torchvision", "numpy"}
+
+
+def test_a_result_names_no_path_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = tmp_path / "grid" / "t" / "m" / "0"
+    error = f"Expected a file at {directory}/last.ckpt, found none; see /usr/lib/x.py:3 and https://a.org/b/c."
+    command = f"adapt benchmark --config {tmp_path}/b.yaml --out=/scratch/me/grid --jobs 2"
+    write_result(replace(result("t", "m", 0, None, directory, error), command=command))
+    content = json.loads((directory / "result.json").read_text())
+    assert content["error"] == "Expected a file at t/m/0/last.ckpt, found none; see …/x.py:3 and https://a.org/b/c."
+    assert content["command"] == "adapt benchmark --config b.yaml --out=…/grid --jobs 2"
+    assert str(tmp_path) not in (directory / "result.json").read_text()
+
+
+@pytest.mark.parametrize("text", ["1/2 and/or ../a/b ./c/d ~/e/f", "optdigits/photo", "a // b", "m / s", "", "/tmp"])
+def test_what_is_no_absolute_path_stays(text: str) -> None:
+    assert portable(text, []) == text

@@ -164,11 +164,16 @@ def test_validation_names_what_uses_target_labels(
     assert "oracle/target_accuracy" in printed
 
 
-def test_a_checkpoints_hyperparameters_win_over_the_command_line(task: str, tmp_path: Path) -> None:
+def test_the_command_line_decides_and_not_a_checkpoints_hyperparameters(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fit(task, tmp_path / "run", "--model", "DANN", "--model.discriminator_hidden", "24") == 0
     checkpoint = str(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    same = ["--model", "DANN", "--model.discriminator_hidden", "24", "--ckpt_path", checkpoint]
     other = ["--model", "DANN", "--model.discriminator_hidden", "99", "--ckpt_path", checkpoint]
-    assert main(["test", "--config", task, *other]) == 0
+    assert main(["test", "--config", task, *same]) == 0
+    assert main(["test", "--config", task, *other]) != 0
+    assert "size mismatch" in capsys.readouterr().err
 
 
 def test_a_run_starts_from_anothers_network(task: str, tmp_path: Path) -> None:

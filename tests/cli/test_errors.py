@@ -1,5 +1,7 @@
 """Wrong input ends in one or two lines that say how to mend it, and an exit code that is not 0."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,38 @@ MISTAKES = {
     "option": (["fit", "--model", "DANN", "--trainer.mx_stps", "3"], "Unknown option --trainer.mx_stps"),
     "file": (["fit", "--model", "DANN", "--config", "nope.yaml"], "nope.yaml"),
     "no method": (["fit"], "Nothing chosen for --model"),
+    "list": (["fit", "--model", "DANN", "--model.backbone.hidden", "3"], "--model.backbone.hidden expects list"),
+    "rate": (["fit", "--model", "DANN", "--model.optimizer.lr", "x"], "--model.optimizer.lr expects float.*found 'x'"),
+    "optimizer": (["fit", "--model", "DANN", "--model.optimizer", "Adamm"], "'Adamm' for --model.optimizer.*Adam"),
+    "optimizer's argument": (
+        ["fit", "--model", "DANN", "--model.optimizer", "SGD", "--model.optimizer.lrr", "1"],
+        "SGD has no argument 'lrr'.*Did you mean 'lr'",
+    ),
+    "schedule": (
+        ["fit", "--model", "DANN", "--model.lr_scheduler", "StepLR"],
+        "StepLR needs step_size: give --model.lr_scheduler.step_size",
+    ),
+    "callback": (
+        ["fit", "--model", "DANN", "--trainer.callbacks+=EarlyStoping"],
+        "Unknown class 'EarlyStoping' for --trainer.callbacks.*EarlyStopping",
+    ),
+    "callback's argument": (
+        ["fit", "--model", "DANN", "--trainer.callbacks+=Scores", "--trainer.callbacks.nams", "[a]"],
+        "Scores has no argument 'nams'.*'names'",
+    ),
+    "penalty": (["fit", "--model", "DANN", "--model.penalties+=MCCC"], "'MCCC' for --model.penalties.*MCC"),
+    "no value": (["fit", "--model", "DANN", "--model.weight"], "--model.weight needs a value"),
+    "null": (["fit", "--model", "DANN", "--data.batch_size", "null"], "--data.batch_size expects int, found null"),
+    "word": (["fit", "--model", "DANN", "stray"], "Unexpected word 'stray'"),
+    "abbreviation": (["fit", "--model", "DANN", "--seed", "1"], "Unknown option --seed"),
+    "seed": (["fit", "--model", "DANN", "--seed_everything", "x"], "--seed_everything expects bool or int, found 'x'"),
+    "class in a module": (
+        ["fit", "--model", "adapt.methods.DANM"],
+        "adapt.methods has no class 'DANM'.*Did you mean 'D",
+    ),
+    "class of another kind": (["fit", "--model", "adapt.data.Moons"], "expects a subclass of Method, found adapt.data"),
+    "module": (["fit", "--model", "nowhere.Mine"], "no module 'nowhere' was found in this folder"),
+    "unclosed": (["fit", "--model", "{class_path: DANN"], "expects the name of a Method class"),
     "batch": (["fit", "--model", "DANN", "--data.batch_size", "5000"], "fewer than one batch of 5000"),
     "shots": (["fit", "--model", "FineTuning"], "--data.shots 5"),
     "no weights": (["test", "--model", "DANN"], "needs trained weights"),
@@ -53,9 +87,112 @@ def test_a_mistake_ends_in_a_short_error(
     error = capsys.readouterr().err.strip().splitlines()[-1 if mistake != "command" else 0 :]
     assert error[0].startswith("adapt: ")
     assert len(error[0]) < 450
-    import re
-
     assert re.search(words, error[0]), error[0]
+
+
+FILES = {
+    "unknown key": ("modell: DANN\nmodel: SourceOnly\n", "Unknown option --modell.*'--model'"),
+    "unknown trainer key": ("trainer: {max_stepz: 3}\n", "Unknown option --trainer.max_stepz.*'--trainer.max_steps'"),
+    "nested value": (
+        "model: {init_args: {optimizer: {class_path: Adam, init_args: {lr: fast}}}}\n",
+        "optimizer.lr expects",
+    ),
+    "nested list": (
+        "model: {init_args: {penalties: [{class_path: BSP, init_args: {weight: x}}]}}\n",
+        "penalties.weight",
+    ),
+    "number as text": ("data: {init_args: {source: 1}}\n", "--data.source expects str.*stands in quotes: '1'"),
+    "truth value as text": ("data: {init_args: {source: no}}\n", "--data.source expects str.*found 'False'"),
+    "no class": ("model: {class_path: }\n", "--model expects class_path"),
+    "number as class": ("model: 3\n", "--model expects the name of a Method class"),
+    "open bracket": ("model: DANN\ndata: [1\n", "c.yaml, line 3: not valid YAML"),
+    "tab": ("data:\n\tx: 1\n", "c.yaml, line 2: not valid YAML"),
+    "twice": ("model: DANN\nmodel: MMD\n", "c.yaml, line 2: not valid YAML: 'model' is given twice"),
+    "empty": ("", "c.yaml: expected a mapping of keys to values, found nothing"),
+    "items": ("- a\n- b\n", "c.yaml: expected a mapping of keys to values, found list"),
+    "words": ("just words\n", "c.yaml: expected a mapping of keys to values, found str 'just words'"),
+    "numbers as keys": ("1: 2\n", "c.yaml: expected keys that are words, found 1"),
+    "plan": ("seeds: [0]\ntasks: {}\nmethods: {}\n", "describes a grid: run it with `adapt benchmark --config c.yaml`"),
+    "own module": (
+        "model: own.broken.Mine\n",
+        r"cannot be imported: \S*broken.py, line 2: ZeroDivisionError: division",
+    ),
+    "own syntax": ("model: own.syntax.Mine\n", r"cannot be imported: \S*syntax.py, line 1: invalid syntax"),
+    "own import": (
+        "model: own.imports.Mine\n",
+        r"\S*imports.py, line 1: ModuleNotFoundError: No module named 'absent_'",
+    ),
+    "own class": ("model: own.plain.Mien\n", "own.plain has no class 'Mien'.*'Mine'"),
+    "own base": ("model: own.plain.Mine\n", "--model expects a subclass of Method, found own.plain.Mine"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_mistake_in_a_file_ends_in_a_short_error(
+    kind: str,
+    task: str,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text, words = FILES[kind]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {
+        "broken": "x = 1\n1 / 0\n",
+        "syntax": "def f(:\n",
+        "imports": "import absent_\n",
+        "plain": "class Mine: ...\n",
+    }
+    Path("own").mkdir()
+    for name, code in own.items():
+        Path("own", f"{name}.py").write_text(code)
+    Path("c.yaml").write_text(text)
+    code = main(["fit", "--config", task, "--model", "SourceOnly", "--config", "c.yaml"])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+        del sys.modules[name]
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert code == 2, error
+    assert error.startswith("adapt: ")
+    assert len(error) < 450
+    assert re.search(words, error), error
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "usage: adapt COMMAND"),
+        ("fit", "Nothing chosen for --model and --data: give for example --model DANN --data Digits"),
+        ("fit --data Moons", "Nothing chosen for --model"),
+        ("fit --model.weight 2 --data Moons", "Nothing chosen for --model"),
+        ("test", "Nothing chosen"),
+        ("tset", "Unknown command 'tset'. Did you mean 'test'"),
+        ("--config c.yaml fit", "Expected a command first, found --config"),
+        ("fit --config", "--config needs a value"),
+        ("fit --config .", "found a folder"),
+        ("fit --config nothing.yaml", "Expected a YAML file at nothing.yaml, found none"),
+        ("fit --config run.ckpt", "run.ckpt is a checkpoint, no configuration: give it as --ckpt_path"),
+        ("fit --config latin.yaml", "latin.yaml is not a text file in UTF-8"),
+        ("predict --ckpt_path run.ckpt", "give the run's --config <run>/config.yaml"),
+        ("benchmark", "The following arguments are required: --config"),
+        ("benchmark --jobs two --config x", "Argument --jobs: invalid int value: 'two'"),
+        ("report", "The following arguments are required: RUNS"),
+        ("compare a", "The following arguments are required: RUNS_B"),
+        ("style --content a.jpg", "The following arguments are required: --style, --out"),
+        ("features --backbone LaNet --out x", "Unknown class 'LaNet' for --backbone.*LeNet"),
+        ("features --outt x", "Unknown option --outt. Did you mean '--out'"),
+    ],
+)
+def test_a_command_alone_ends_in_a_short_error(
+    words: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run.ckpt").write_bytes(b"PK\x03\x04")
+    Path("latin.yaml").write_bytes("model: DÄNN".encode("latin-1"))
+    assert main(words.split()) == (2 if words else 0)
+    said = capsys.readouterr()
+    assert re.search(expected, said.err or said.out), said.err
+    assert len(said.err.strip().splitlines()) <= 2
 
 
 def test_divergence_names_term_and_step(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811

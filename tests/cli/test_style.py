@@ -1,14 +1,17 @@
 """`adapt style` as its user types it."""
 
+import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from PIL import Image
 
 from adapt.cli import main
+from adapt.style import read_picture
 
 
 @pytest.fixture
@@ -17,6 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.effect_noise((80, 60), 60).convert("RGB").save(tmp_path / "a.jpg")
     Image.new("RGB", (50, 70), (220, 120, 40)).save(tmp_path / "b.png")
     torch.save(torchvision.models.get_model("squeezenet1_1").state_dict(), tmp_path / "w.pth")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    Image.new("F", (64, 64), 7.0).save(tmp_path / "float.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -51,6 +56,12 @@ def test_a_picture_is_painted_repeatably_with_the_contents_shape_and_the_styles_
         (["--weights", "b.png"], "no state dict"),
         (["--size", "8"], "size of at least 32"),
         (["--steps", "0"], "steps of at least 1"),
+        (["--rate", "nan"], "found 12, nan"),
+        (["--style-weight", "inf"], "weights of at least 0"),
+        (["--device", "abacus"], "device that is there, found 'abacus'"),
+        (["--out", "c.psd"], "ending of a picture"),
+        (["--content", "pipe.jpg"], "a picture at pipe.jpg.*no regular file"),
+        (["--content", "float.tif"], "a picture at float.tif.*expected 0 to 1"),
     ],
 )
 def test_a_mistake_ends_in_a_short_error(
@@ -60,3 +71,13 @@ def test_a_mistake_ends_in_a_short_error(
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1 and error[0].startswith("adapt: ")
     assert re.search(words, error[0])
+
+
+def test_a_deep_and_turned_photograph_is_read_as_it_is_seen(folder: Path) -> None:
+    ramp = np.arange(96)[None].repeat(64, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray((ramp * 257).astype(np.uint16)).save(folder / "deep.png", exif=exif)
+    pixels = read_picture(folder / "deep.png", 96)
+    assert pixels.shape == (1, 3, 96, 64)
+    assert (255 * pixels[0, 0, :, 5]).round().tolist() == list(range(95, -1, -1))

@@ -50,7 +50,23 @@ def test_missing_files_come_with_instructions(tmp_path: Path) -> None:
         AmazonReviews("books", "dvd", root=str(tmp_path)).domain("books", "train")
 
 
-@pytest.mark.parametrize(("line", "message"), [("1 nonsense", "could not read"), ("3 0:1", "labels")])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 nonsense", "could not read"),
+        ("3 0:1", "labels"),
+        ("0 0:1", "labels"),
+        ("nan 0:1", "labels"),
+        ("1 0:1\n-1 3:nan", r"found nan in review 2 and 0 more"),
+        ("1 0:inf", "found inf"),
+        ("1 0:-5 4:2.5", "found -5 in review 1 and 1 more"),
+        ("1 7:0.5", "found 0.5"),
+        ("1 5000:1", "could not read"),
+        ("1 2147483646:1", "could not read"),
+        ("1 99999999999999999999:1", "could not read"),
+        ("1 -3:1", "could not read"),
+    ],
+)
 def test_broken_files_are_named(root: Path, line: str, message: str) -> None:
     (root / "amazon_reviews" / "books_train.svmlight").write_text(line)
     with pytest.raises(AdaptError, match=message):

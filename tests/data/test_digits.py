@@ -8,6 +8,7 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, Trainer, seed_everything
+from scipy.io import savemat
 from torch import nn
 from torchvision.datasets import MNIST, USPS
 
@@ -90,6 +91,33 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path, name: str) -> None:
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "train_32x32.mat").write_bytes(b"no matlab")
     with pytest.raises(AdaptError, match=r"could not read.*"):
+        Digits("svhn", "mnist", root=str(tmp_path)).domain("svhn", "train")
+
+
+@pytest.mark.parametrize("odd", [17, 11, -3, 2.5])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_labels_beyond_the_ten_digits_are_refused(odd: float, split: str, tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    for part in ("train", "test"):
+        y = np.where(np.arange(40) == 9, odd if part == split else 1.0, 1.0)[:, None]
+        savemat(tmp_path / f"{part}_32x32.mat", {"X": np.full((32, 32, 3, 40), range(40), np.uint8), "y": y})
+    data = Digits("mnist", "svhn", root=str(tmp_path), batch_size=8, val_fraction=0.02)
+    with pytest.raises(AdaptError, match=rf"labels of 'svhn' \({split}\) as class indices 0 to 9, found {odd:g} in 1"):
+        data.setup("fit") if split == "train" else data.test_dataloader()
+
+
+def test_a_byte_of_a_label_file_that_is_no_digit_is_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    write_usps(tmp_path)
+    raw = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    raw.write_bytes(raw.read_bytes()[:-1] + b"\x0c")
+    with pytest.raises(AdaptError, match=r"labels of 'mnist' \(test\).*found 12 in 1"):
+        Digits("mnist", "usps", root=str(tmp_path)).test_dataloader()
+
+
+def test_images_that_are_no_bytes_are_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "train_32x32.mat", {"X": np.full((32, 32, 3, 9), 0.5), "y": np.ones((9, 1))})
+    with pytest.raises(AdaptError, match="float64"):
         Digits("svhn", "mnist", root=str(tmp_path)).domain("svhn", "train")
 
 

@@ -103,3 +103,40 @@ def test_what_does_not_fit_is_refused(root: Path) -> None:
     (root / "pacs" / "photo.npz").write_bytes(b"half a file")
     with pytest.raises(AdaptError, match=r"could not read them.*run `adapt features` again"):
         make(root)
+
+
+def changed(root: Path, **arrays: Any) -> Features:
+    path = root / "pacs" / "sketch.npz"
+    with np.load(path) as file:
+        content = dict(file) | arrays
+    np.savez(path, **content)
+    return make(root)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.arange(50) % 2 + 1, "found 2 in"),
+        (np.arange(50) % 2 - 1, "found -1 in"),
+        (np.eye(2)[np.arange(50) % 2], r"labels \(N,\).*\(50, 2\)"),
+        ((np.arange(50) % 2)[:, None], r"labels \(N,\).*\(50, 1\)"),
+        (np.arange(50) % 2 + 0.5, "found 0.5, 1.5 in"),
+        (np.where(np.arange(50) < 9, np.nan, 1.0), "found nan in"),
+        (np.array(["cat", "dog"] * 25), r"<U3 \(50,\)"),
+    ],
+)
+def test_labels_of_a_file_made_by_hand_are_class_indices_or_refused(labels: Any, words: str, root: Path) -> None:
+    with pytest.raises(AdaptError, match=words):
+        changed(root, labels=labels).setup("fit")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int64", "bool", ">f4"])
+@pytest.mark.parametrize("standardise", ["none", "domains"])
+def test_features_of_every_type_become_the_network_s(dtype: str, standardise: str, root: Path) -> None:
+    with np.load(root / "pacs" / "sketch.npz") as file:
+        features = (3 * file["features"]).clip(0).astype(dtype)
+    changed(root, features=features)
+    data = make(root, standardise=standardise)
+    data.setup("fit")
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader().target)), 0)
+    assert batch.x.dtype == torch.float32 and batch.x.isfinite().all()

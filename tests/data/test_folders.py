@@ -1,3 +1,4 @@
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,18 @@ def test_missing_domains_and_folders_are_refused(root: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"resize": 8}, {"test_fraction": 1.0}, {"crop_scale": (0.9, 0.1)}, {"std": (1.0, 0.0, 1.0)}]
+    "kwargs",
+    [
+        {"resize": 8},
+        {"image_size": 0},
+        {"test_fraction": 1.0},
+        {"test_fraction": math.nan},
+        {"crop_scale": (0.9, 0.1)},
+        {"crop_scale": (math.nan, 1.0)},
+        {"std": (1.0, 0.0, 1.0)},
+        {"std": (1.0, math.nan, 1.0)},
+        {"mean": (0.5, math.inf, 0.5)},
+    ],
 )
 def test_arguments_out_of_range_are_refused(root: Path, kwargs: dict[str, Any]) -> None:
     with pytest.raises(AdaptError, match="Expected"):
@@ -159,6 +171,80 @@ def test_setup_and_a_pair_of_batches(root: Path) -> None:
     source, target, few = (next(iter(loader)) for loader in data.train_dataloader())
     assert source.x.shape == target.x.shape == (4, 3, 16, 16)
     assert sorted(few.y.tolist()) == [0, 1]
+
+
+def test_what_is_hidden_is_no_domain_class_or_sample(root: Path) -> None:
+    for junk in (
+        "__MACOSX/Art/bike/1.jpg",
+        ".git/bike/1.jpg",
+        "Art/images/.ipynb_checkpoints/1.jpg",
+        "Art/.cache/1.jpg",
+    ):
+        (root / junk).parent.mkdir(parents=True)
+        Image.new("RGB", (30, 30)).save(root / junk)
+    (root / "Art" / "images" / "bike" / "._0.PNG").write_bytes(b"AppleDouble")
+    (root / "Art" / "images" / "bike" / "album.jpg").mkdir()
+    data = make(root, transductive=True)
+    assert (data.known_domains, list(data.class_names)) == (["Art", "Real World"], CLASSES)
+    assert len(files(data.domain("Art", "test"))) == 30
+
+
+def test_other_files_are_named_in_one_warning_and_every_readable_ending_is_read(root: Path) -> None:
+    folder = root / "Art" / "images" / "mug"
+    Image.new("RGB", (30, 30)).save(folder / "a.jp2")
+    Image.new("RGB", (30, 30)).save(folder / "b.jfif", format="JPEG")
+    for k in range(8):
+        (folder / f"note{k}.txt").write_text("no image")
+    os.mkfifo(folder / "pipe.png")
+    data = make(root, transductive=True)
+    with pytest.warns(
+        UserWarning, match=r"Left out 9 files of .*Art that are no images: .*note0\.txt.*, \.\.\.\."
+    ) as seen:
+        for split in ("train", "val", "test"):
+            assert len(files(data.domain("Art", split))) == 32
+    assert len(seen) == 1 and "\n" not in str(seen[0].message)
+
+
+def test_a_class_of_other_files_alone_is_refused_and_says_which(root: Path) -> None:
+    for path in (root / "Art" / "images" / "mug").iterdir():
+        path.unlink()
+    (root / "Art" / "images" / "mug" / "raw.cr2").write_bytes(b"raw")
+    with pytest.raises(AdaptError, match=r"found none, but raw\.cr2"):
+        make(root).domain("Art", "train")
+
+
+def test_linked_folders_and_files_are_samples(root: Path, tmp_path: Path) -> None:
+    more = tmp_path.parent / f"{tmp_path.name}-more"
+    write_images(more, ["mug"], 4)
+    (root / "Art" / "images" / "mug" / "more").symlink_to(more / "mug")
+    (root / "Art" / "images" / "mug" / "up").symlink_to(root / "Art")
+    data = make(root, transductive=True)
+    _, targets = data._listing("Art")
+    assert targets.bincount().tolist() == [15, 19]
+
+
+def test_class_names_may_have_spaces_signs_and_two_ways_to_write_an_accent(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", ["caf\u00e9", "old mug", "🚲"], 6)
+    write_images(tmp_path / "b", ["cafe\u0301", "old mug", "🚲"], 6)
+    data = ImageFolders("a", "b", root=str(tmp_path), image_size=8, batch_size=2)
+    assert list(data.class_names) == ["caf\u00e9", "old mug", "🚲"]
+    data.setup("fit")
+    for name in ("a", "b"):
+        paths, targets = data._listing(name)
+        assert [data.class_names[k][0] for k in targets.tolist()] == [path.parent.name[0] for path in paths]
+
+
+def test_classes_that_differ_in_case_alone_are_refused(root: Path) -> None:
+    write_images(root / "Art" / "images", ["Mug"], 3)
+    with pytest.raises(AdaptError, match="'Art', found 'Mug' and 'mug'"):
+        make(root)
+
+
+def test_a_picture_of_one_line_of_pixels_fills_no_memory(root: Path) -> None:
+    Image.new("RGB", (1, 60_000)).save(root / "Art" / "images" / "bike" / "0.PNG")
+    whole = make(root, image_size=224, transductive=True).domain("Art", "test")
+    with pytest.raises(AdaptError, match="pixels are a line"):
+        whole[0]
 
 
 ROOT = Path(os.environ.get("ADAPT_DATA", "nowhere"))

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
-from adapt.cli import AdaptCLI
+from adapt.benchmark.plan import setting_of
+from adapt.cli import AdaptCLI, main
 from adapt.data import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
-from adapt.methods import DANN, Method, SourceOnly
-from adapt.penalties import MinEnt, Penalty
-from tests.toy import train
+from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
+from adapt.penalties import MinEnt, Penalty, TargetCrossEntropy
+from tests.methods.test_leakage import permuted
+from tests.toy import CLASSES, Shifted, target_accuracy, train
 
 
 class Norm(Penalty):
@@ -77,3 +80,84 @@ def test_a_negative_weight_is_refused() -> None:
 def test_a_penalty_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="each penalty once, found MinEnt, MinEnt"):
         train(SourceOnly, tmp_path, steps=1, penalties=[MinEnt(0.1), MinEnt(0.2)])
+
+
+FEW = {"shots": 3}
+
+
+def test_target_cross_entropy_is_that_of_the_method_s_own_network_on_the_few(tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+
+    class Remembered(TargetCrossEntropy):
+        def labelled_value(self, labelled: Encoding, y: Tensor) -> Tensor:
+            seen.extend([labelled.logits.detach(), y])
+            return super().labelled_value(labelled, y)
+
+    _, _, trainer = train(SourceOnly, tmp_path, steps=1, data=FEW, penalties=[Remembered(0.5)])
+    logits, y = seen
+    assert logits.shape == (3 * CLASSES, CLASSES) and y.bincount().tolist() == [3] * CLASSES
+    expected = 0.5 * -logits.log_softmax(1)[torch.arange(len(y)), y].mean()
+    torch.testing.assert_close(trainer.callback_metrics["train/penalty_remembered"], expected)
+
+
+def test_a_few_labels_make_a_method_better_and_their_permutation_makes_it_worse(tmp_path: Path) -> None:
+    options = {"data": {"shots": 10}, "penalties": [TargetCrossEntropy()], "steps": 150}
+    plain = target_accuracy(*train(SourceOnly, tmp_path / "a", steps=150))
+    few = target_accuracy(*train(SourceOnly, tmp_path / "b", **options))
+    shuffled = target_accuracy(*train(SourceOnly, tmp_path / "c", module=permuted(Shifted), **options))
+    assert few > plain + 0.05
+    assert shuffled < few - 0.05
+
+
+@pytest.mark.parametrize("method", [DANN, MCD, WDGRL, SelfEnsembling, OTMapping])
+def test_any_method_takes_the_few_labels_and_they_change_its_weights(method: type[Method], tmp_path: Path) -> None:
+    plain, _, _ = train(method, tmp_path / "a", steps=4)
+    options = {"data": FEW, "penalties": [TargetCrossEntropy(), MinEnt()]}
+    few, _, trainer = train(method, tmp_path / "b", steps=4, **options)
+    weightless, _, _ = train(method, tmp_path / "c", steps=4, data=FEW, penalties=[TargetCrossEntropy(0.0)])
+    pairs = list(zip(plain.parameters(), few.parameters(), weightless.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b, _ in pairs)
+    assert all(torch.equal(a, c) for a, _, c in pairs)
+    assert {"train/penalty_targetcrossentropy", "train/penalty_minent"} <= trainer.callback_metrics.keys()
+
+
+def test_an_encoder_that_starts_from_a_source_run_takes_them_too(tmp_path: Path) -> None:
+    _, _, trainer = train(SourceOnly, tmp_path / "source", steps=20)
+    trainer.save_checkpoint(tmp_path / "source.ckpt")
+    start = {"init_from": str(tmp_path / "source.ckpt"), "steps": 3}
+    plain, _, _ = train(ADDA, tmp_path / "a", **start)
+    few, _, _ = train(ADDA, tmp_path / "b", data=FEW, penalties=[TargetCrossEntropy()], **start)
+    assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), few.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("shots", [2, "all"])
+def test_labels_that_nothing_reads_are_refused_with_both_ways_out(shots: object, tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match=r"DANN reads no.*penalties\+=TargetCrossEntropy.*leave --data\.shots out"):
+        train(DANN, tmp_path, steps=1, data={"shots": shots}, penalties=[MinEnt()])
+    for method in (TargetOnly, FineTuning):
+        train(method, tmp_path / method.__name__, steps=1, data={"shots": shots})
+
+
+def test_a_penalty_of_labels_without_any_says_how_to_ask_for_them(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match=r"--data\.shots 5"):
+        train(DANN, tmp_path, steps=1, penalties=[TargetCrossEntropy()])
+
+
+def test_the_few_labels_are_chosen_on_the_command_line_and_named_in_the_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "fit",
+        "--config",
+        "configs/tasks/moons.yaml",
+        "--config",
+        "configs/methods/dann.yaml",
+        "--data.shots",
+        "2",
+    ]
+    words += ["--trainer.max_steps", "2", "--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    assert main([*words, "--run_dir", str(tmp_path / "a")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert main([*words, "--run_dir", str(tmp_path / "b"), "--model.penalties+=TargetCrossEntropy"]) == 0
+    config = yaml.safe_load((tmp_path / "b" / "config.yaml").read_text())
+    assert setting_of(config) == "few-shot (2 per class)"

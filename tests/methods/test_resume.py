@@ -73,6 +73,19 @@ def test_a_continued_run_equals_the_uninterrupted_one(name: str, interrupted: in
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
+@pytest.mark.parametrize(("limit", "interrupted"), [(5, 10), (5, 12), (0.5, 6)])
+def test_a_run_on_a_part_of_each_epoch_continues_with_the_next_one(
+    limit: int | float, interrupted: int, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"steps": 25, "trainer": {"limit_train_batches": limit}}
+    whole, _, _ = CASES["DANN"].train(tmp_path / "whole", **options)
+    stop = tmp_path / "stop.ckpt"
+    CASES["DANN"].train(tmp_path / "first", callbacks=[StopAt(interrupted, stop)], **options)
+    continued, _, _ = CASES["DANN"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
+    expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_loaded_checkpoint_predicts_what_the_trained_method_predicts(name: str, tmp_path: Path) -> None:
     trained, data, trainer = CASES[name].train(tmp_path, steps=5, **OPTIONS)

@@ -5,6 +5,7 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+import ot
 import pytest
 import torch
 from scipy.optimize import linprog
@@ -49,6 +50,26 @@ def test_the_loss_is_the_minimum_of_the_linear_programme(n: int, m: int) -> None
     marginals = np.concatenate([np.full(n, 1 / n), np.full(m, 1 / m)])
     expected = linprog(cost.ravel(), A_eq=np.concatenate([rows, columns]), b_eq=marginals).fun
     assert deepjdot(*samples(n, m), **WEIGHTS).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n", "m"), [(N, M), (40, 64), (64, 64)])
+def test_sinkhorns_cost_is_pots_and_nears_the_minimum_from_above(n: int, m: int) -> None:
+    cost = joint_cost(*samples(n, m), **WEIGHTS)
+    weights = [np.full(k, 1 / k) for k in (n, m)]
+    for entropy, tolerance in ((0.3, 1e-6), (0.05, 5e-3)):
+        plan = ot.sinkhorn(*weights, cost.numpy(), entropy * cost.mean().item(), numItermax=20_000, stopThr=1e-12)
+        found = deepjdot(*samples(n, m), **WEIGHTS, solver="sinkhorn", entropy=entropy)
+        assert found.item() == pytest.approx((plan * cost.numpy()).sum(), rel=tolerance)
+    exact = deepjdot(*samples(n, m), **WEIGHTS, solver="exact")
+    assert exact * 0.999 < deepjdot(*samples(n, m), **WEIGHTS, solver="sinkhorn") < 1.05 * exact
+
+
+def test_sinkhorn_of_a_cost_without_a_plan_is_not_finite_and_of_none_is_nothing() -> None:
+    source, target, y, logits = samples()
+    zero = {"alpha": 0.0, "label_weight": 0.0, "solver": "sinkhorn"}
+    assert deepjdot(source, target, y, logits, **zero) == 0
+    target[0, 0] = torch.nan
+    assert not torch.isfinite(deepjdot(source, target, y, logits, solver="sinkhorn"))
 
 
 def test_batches_of_one_size_are_assigned_one_to_one() -> None:

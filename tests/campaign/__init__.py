@@ -1,0 +1,1 @@
+"""The long campaign: `pytest -m campaign`, described in docs/campaign.md."""
