@@ -215,18 +215,18 @@ class DomainDataModule(LightningDataModule):
         """Splits of the target that hold every sample once; datasets whose splits overlap override this."""
         return ("train", "val", "test")
 
-    def names(self, name: str, split: Split) -> Sequence[str]:
+    def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """What each sample of a split is called in `predictions.csv`: here its row; datasets of files override this."""
-        return [str(row) for row in range(len(self.domain(name, split)))]  # type: ignore[arg-type]  # as above
+        return [str(row) for row in range(_size(self.domain(name, split)))]
 
     def predicted_names(self) -> tuple[list[str], int]:
         """Names of the samples that are predicted, in order, and how many samples the target has in all."""
         splits = self.predicted_splits()
-        rows = {split: self.names(self.target, split) for split in splits}
+        rows = {split: self.sample_names(self.target, split) for split in splits}
         # Rows of several splits share their numbers.
         numbered = len(splits) > 1 and any(row.isdecimal() for split in splits for row in rows[split])
         names = [f"{split} {row}" if numbered else row for split in splits for row in rows[split]]
-        return names, sum(len(self._evaluated(split)) for split in self.every_split())  # type: ignore[arg-type]
+        return names, sum(_size(self._evaluated(split)) for split in self.every_split())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Apply `transform` to each domain's inputs, a whole batch at once, on the device, in the network's type."""
@@ -386,3 +386,7 @@ class DomainDataModule(LightningDataModule):
             # Its own generator, as in training: evaluating more often must not change what is learned.
             generator=torch.Generator(),
         )
+
+
+def _size(dataset: Dataset[Any]) -> int:
+    return len(dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__

@@ -114,7 +114,7 @@ class Features(DomainDataModule):
         std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
         return TensorDomain((x - reference.mean(0)) / std, y)
 
-    def names(self, name: str, split: Split) -> Sequence[str]:
+    def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """The images' paths, as `<domain>/<class>/<image>`."""
         file = self._read(name)
         numbered = TensorDomain(torch.arange(len(file.labels)), torch.from_numpy(file.labels))

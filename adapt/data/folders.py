@@ -147,7 +147,7 @@ class ImageFolders(DomainDataModule):
         part = ImageDomain([files[i] for i in at.tolist()], targets[at], transform)
         return part if split == "test" else self.holdout(part, split)
 
-    def names(self, name: str, split: Split) -> Sequence[str]:
+    def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """The images' paths, as `<domain>/<class>/<image>`."""
         folder = self.root / self.dataset
         return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
