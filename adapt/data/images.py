@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -87,11 +87,11 @@ def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
     # A link back to a folder that this one lies in would bring in what belongs to other classes.
     seen = {_identity(part) for part in folder.resolve().parents}
     images, others = [], []
-    for entry in _entries(str(folder), seen):
+    for entry in _entries(folder, seen):
         path = Path(entry.path)
         if path.suffix.lower() not in readable_endings():
             others.append(path)
-        elif entry.is_file():
+        elif _holds(entry.is_file):
             images.append(path)
         elif not path.exists():
             raise AdaptError(f"Expected an image at {path}, found a link to nothing. Mend or remove it.")
@@ -108,21 +108,28 @@ def warn_of_skipped(files: list[Path], folder: Path) -> None:
         warnings.warn(f"Left out {len(files)} files of {folder} that are no images: {named}{more}.", stacklevel=2)
 
 
-def _entries(folder: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    identity = _identity(Path(folder))
-    if identity in seen:
-        return
-    seen.add(identity)
+def _entries(folder: Path, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    waiting = [str(folder)]
+    while waiting:
+        place = waiting.pop()
+        if (identity := _identity(Path(place))) in seen:
+            continue
+        seen.add(identity)
+        try:
+            with os.scandir(place) as found:
+                entries = sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
+        except OSError as error:
+            raise AdaptError(f"Expected a folder that can be read at {place}, found {error.strerror}.") from error
+        yield from (entry for entry in entries if not _holds(entry.is_dir))
+        waiting += [entry.path for entry in reversed(entries) if _holds(entry.is_dir)]
+
+
+def _holds(asked: Callable[[], bool]) -> bool:
+    # A link to itself is neither file nor folder, but an error.
     try:
-        with os.scandir(folder) as found:
-            entries = sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
-    except OSError as error:
-        raise AdaptError(f"Expected a folder that can be read at {folder}, found none ({error.strerror}).") from error
-    for entry in entries:
-        if entry.is_dir():
-            yield from _entries(entry.path, seen)
-        else:
-            yield entry
+        return asked()
+    except OSError:
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:
