@@ -180,7 +180,8 @@ def index() -> str:
     parts = [
         "# Methods",
         "Every method is a class in a file of its own. `--model NAME` or a file of `configs/methods/` chooses it. "
-        "Defaults follow the paper. Where a well-known implementation differs, an argument gives it, and the page says so.",
+        "Defaults follow the paper. Where a well-known implementation differs, an argument gives it, and the page says "
+        "so.",
     ]
     for family in overview.FAMILIES:
         members = [cls for cls in overview.methods() if cls.family == family]
@@ -200,7 +201,8 @@ def index() -> str:
         overview.penalties_table().rstrip(),
         "## Regularisers",
         "A regulariser holds `FineTuning` back, so that a few labels do not undo what the source taught: "
-        "`--model FineTuning --model.regulariser L2SP --model.regulariser.weight 0.01 --model.init_from RUN/checkpoints/last.ckpt`.",
+        "`--model FineTuning --model.regulariser L2SP --model.regulariser.weight 0.01 --model.init_from "
+        "RUN/checkpoints/last.ckpt`.",
         overview.regularisers_table().rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
