@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _write_anything()
     try:
         _find_own_modules()
-        return _dispatch(args)
+        code = _dispatch(args)
+        sys.stdout.flush()  # a reader that has gone is found out here, and not when Python ends
+        return code
     except BrokenPipeError:
         # Python flushes once more when it ends, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
