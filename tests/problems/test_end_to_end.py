@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from adapt.cli import main
 from adapt.data import DigitPairs, DomainDataModule, TensorDomain, TurnedDigits
 from adapt.errors import AdaptError
-from adapt.methods import CDAN, CORAL, DANN, SHOT, FineTuning, Method, SourceOnly
+from adapt.methods import CDAN, DANN, MMD, SHOT, FineTuning, Method, SourceOnly
 from adapt.penalties import MCC
 from adapt.problems import Classification, MultiLabel, Problem, Regression
 from adapt.regularisers import CoTuning
@@ -110,7 +110,8 @@ def test_aligning_features_lowers_the_error_of_a_regression(tmp_path: Path) -> N
         found = trainer.test(model, datamodule=data, verbose=False)
         return next(part["test/target_mae"] for part in found if "test/target_mae" in part)
 
-    assert error(CORAL, "coral") < 0.8 * error(SourceOnly, "source")
+    # By 39 in the labels' unit without adaptation, by 8 with it.
+    assert error(MMD, "mmd") < 0.5 * error(SourceOnly, "source")
 
 
 @pytest.mark.parametrize("problem", [Regression(2), MultiLabel(4)])
