@@ -142,7 +142,7 @@ def plan_of(folder: Path) -> list[str]:
     return ["--config", str(folder / "plan.yaml"), "--out", str(folder / "out")]
 
 
-@pytest.mark.parametrize("mode", ["offline", "dryrun", None])
+@pytest.mark.parametrize("mode", ["offline", None])
 def test_no_run_of_a_process_goes_online_by_itself(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
