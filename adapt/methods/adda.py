@@ -75,8 +75,8 @@ class ADDA(AlternatingMethod):
         """Encode each domain with its own encoder."""
         with torch.no_grad():
             features = self.source_encoder(batch.source.x)
-            source = self.of_all_processes(Encoding(features, self.classifier(features)))
-        self._encodings = Encodings(*source, self(batch.target.x))
+            (source,) = self.of_all_processes(Encoding(features, self.classifier(features)))
+        self._encodings = Encodings(source, self(batch.target.x))
         return self._encodings
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:

@@ -416,10 +416,16 @@ class Method(LightningModule):
             self._keep_share_of_epoch()
         self._random_state = None
 
+    @property
+    def _epoch_length(self) -> int:
+        """Batches per epoch; 0 where it is not known."""
+        number = float("inf") if self._trainer is None else self.trainer.num_training_batches
+        return 0 if number == float("inf") else int(number)
+
     def _keep_share_of_epoch(self) -> None:
         """Go on as far in the epoch as the run was, where other processes or batches make it longer or shorter."""
-        then, now = self._batches_per_epoch, int(self.trainer.num_training_batches)
-        if then and then != now:
+        then, now = self._batches_per_epoch, self._epoch_length
+        if then and now and then != now:
             current = self.trainer.fit_loop.epoch_loop.batch_progress.current
             for name in ("ready", "started", "processed", "completed"):
                 setattr(current, name, getattr(current, name) * now // then)
@@ -427,8 +433,10 @@ class Method(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""
         self._late.finish()
-        batches = 0 if self._trainer is None else int(self.trainer.num_training_batches)
-        checkpoint["adapt"] = describe(self) | {"random_state": random_state(), "batches_per_epoch": batches}
+        checkpoint["adapt"] = describe(self) | {
+            "random_state": random_state(),
+            "batches_per_epoch": self._epoch_length,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another method or class count."""

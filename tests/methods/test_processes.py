@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from adapt.data import DomainDataModule
 from adapt.methods import Method
+from adapt.selection import Scores
 from tests.zoo import CASES
 
 # Batch norm looks at its process's share unless it is told otherwise (`trainer.sync_batchnorm`, on GPUs), and random
@@ -106,12 +107,13 @@ class Seen(Callback):
 
 
 def test_each_sample_is_evaluated_once_trained_on_by_one_process_and_reshuffled(tmp_path: Path) -> None:
-    options = {"limit_val_batches": None, "num_sanity_val_steps": 0, "val_check_interval": 24}
+    options: dict[str, Any] = {"limit_val_batches": None, "num_sanity_val_steps": 0, "val_check_interval": 24}
+    options |= {"check_val_every_n_epoch": None}
     metrics = []
     for processes in (1, 2):
         folder = tmp_path / f"seen-{processes}"
         folder.mkdir()
-        _, data, trainer = steps_of("DANN", tmp_path / str(processes), processes, Seen(folder), 24, options)
+        _, data, trainer = steps_of("DANN", tmp_path / str(processes), processes, Seen(folder), 24, options, Scores())
         metrics.append({k: v for k, v in trainer.callback_metrics.items() if k.startswith(("val/", "oracle/"))})
         trained = [torch.load(folder / f"trained-{rank}") for rank in range(processes)]
         for shares in zip(*trained, strict=True):
@@ -130,7 +132,7 @@ def test_each_sample_is_evaluated_once_trained_on_by_one_process_and_reshuffled(
 
 
 def steps_of(
-    name: str, path: Path, processes: int, callback: Callback, number: int, options: dict[str, Any]
+    name: str, path: Path, processes: int, callback: Callback, number: int, options: dict[str, Any], *more: Callback
 ) -> tuple[Method, Any, Any]:
     trainer: dict[str, Any] = {"precision": "64-true"} | options
     trainer |= {"devices": processes, "strategy": "ddp_fork"} if processes > 1 else {}
@@ -140,7 +142,7 @@ def steps_of(
         steps=number,
         trainer=trainer,
         data=data,
-        callbacks=[callback],
+        callbacks=[callback, *more],
         optimizer=lambda p: torch.optim.SGD(p, lr=0.05),
     )
     return found
