@@ -1,7 +1,6 @@
 """A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,9 @@ from typing import Any, Literal, get_args
 from adapt.benchmark.checks import check_keys, hint
 from adapt.benchmark.merging import Config, config_hash, merge, read_yaml
 from adapt.benchmark.search_plan import Search, read_search
+from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED, slug
 from adapt.errors import AdaptError
 from adapt.tracking import WandbMode
-
-SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
-
-AVERAGE = "Average"
 
 Checkpoints = Literal["all", "last"]
 
@@ -168,12 +164,6 @@ def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
     portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
     checkpoint = str(start.directory / "checkpoints" / "last.ckpt")
     return merge(config, {"model": {"init_args": {"init_from": checkpoint}}}), config_hash(portable)
-
-
-def slug(name: str) -> str:
-    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`."""
-    text = re.sub(r"\s*(→|->)\s*", "-to-", name)
-    return re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
 
 
 def setting_of(config: Mapping[str, Any]) -> str:

@@ -1,0 +1,35 @@
+"""An analysis as pictures, one module per kind."""
+
+from pathlib import Path
+
+from adapt.benchmark.outputs.pictures.accuracy import draw_pictures
+from adapt.benchmark.outputs.pictures.picture import Picture
+from adapt.benchmark.outputs.pictures.ranks import KIND as OF_RANKS
+from adapt.benchmark.outputs.pictures.ranks import NEEDED, draw_diagram
+from adapt.benchmark.outputs.pictures.rules import GAP_KIND, SCATTER_KIND, draw_rules
+from adapt.benchmark.outputs.pictures.scores import draw_scores
+from adapt.benchmark.statistics.analysis import Analysis
+
+__all__ = ["MOST_TASKS", "OF_RANKS", "OF_RULES", "Picture", "draw"]
+
+MOST_TASKS = 6
+"""Tasks with pictures of their own."""
+
+OF_RULES = (SCATTER_KIND, GAP_KIND)
+
+
+def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
+    """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking."""
+    leading, results, remarks = analysis.leading, analysis.results, []
+    tasks = leading.tasks[:MOST_TASKS]
+    try:
+        diagram = draw_diagram(analysis.tested, folder)
+    except ImportError:
+        diagram, remarks = None, [NEEDED]
+    drawn = [
+        *([] if diagram is None else [diagram]),
+        *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
+        *draw_pictures(results, leading, tasks, folder),
+        *draw_scores(results, leading, tasks, folder),
+    ]
+    return drawn, remarks

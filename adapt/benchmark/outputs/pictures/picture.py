@@ -1,0 +1,43 @@
+"""What a picture of a report is, and what all of them share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapt.analysis.drawing import INK, class_colours
+from adapt.benchmark.statistics.estimates import Summary
+from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
+
+SOURCE_CURVE, TARGET_CURVE = "val/source_accuracy", "oracle/target_accuracy"
+
+_GREY = "#7f7f7f"
+# A few colours in several strokes are told apart where as many shades as a large grid has methods are not.
+_COLOURS = [colour for colour in class_colours(10) if colour != _GREY]
+_LINES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of a report.
+
+    Attributes:
+        path: Where it lies.
+        kind: `bars`, `curves`, `embedding` or `confusion`; other modules draw kinds of their own.
+        task: The task that it shows, or `Average`.
+        title: Heading in the page.
+        alt: What a person who cannot see it should know.
+    """
+
+    path: Path
+    kind: str
+    task: str
+    title: str
+    alt: str
+
+
+def method_styles(summary: Summary) -> dict[str, tuple[str, str]]:
+    """Colour and line style per method: references in greys, the rest in colours, the same in every picture."""
+    others = [m for m in summary.methods if summary.settings[m] not in (SOURCE_ONLY, TARGET_LABELS)]
+    count = len(_COLOURS)
+    styles = {m: (_COLOURS[k % count], _LINES[k // count % len(_LINES)]) for k, m in enumerate(others)}
+    reference = {SOURCE_ONLY: (_GREY, "--"), TARGET_LABELS: (INK, ":")}
+    return {method: styles.get(method) or reference[summary.settings[method]] for method in summary.methods}
