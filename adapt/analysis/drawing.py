@@ -31,6 +31,10 @@ def new_figure(width: float, height: float) -> Figure:
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
     raw = io.BytesIO()
+    # Saving would draw everything twice, the first time for the layout alone.
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     figure.savefig(raw, format="png", facecolor="white")
     raw.seek(0)
     small = io.BytesIO()

@@ -84,7 +84,7 @@ def report_command(argv: list[str]) -> int:
         argv: Arguments after `adapt report`.
 
     Returns:
-        0.
+        0, 130 when it was stopped.
 
     Raises:
         AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
@@ -97,7 +97,11 @@ def report_command(argv: list[str]) -> int:
     parser.add_argument("--entity", help="owner of that project (default: who is logged in)")
     arguments = parser.parse_args(argv)
     console = _console()
-    report = build_report(arguments.runs)
+    try:
+        report = build_report(arguments.runs)
+    except KeyboardInterrupt:
+        _say(console, f"Stopped: an earlier report in {arguments.runs} is as it was. The same command makes it anew.")
+        return _INTERRUPTED
     _show(report, console)
     if arguments.open and not webbrowser.open(report.page.resolve().as_uri()):
         _say(console, f"No browser was found to open {report.page}.")

@@ -2,18 +2,13 @@
 
 from collections.abc import Iterable
 
-from adapt.benchmark.outputs.table import accuracy
+from adapt.benchmark.outputs.table import accuracy, points
 from adapt.benchmark.outputs.words import rule_name
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Estimate, Summary, gains
 from adapt.benchmark.vocabulary import AVERAGE, TARGET_LABELS, UNSUPERVISED, count
 
 _MOST_NAMES = 5
-
-
-def cautions(analysis: Analysis) -> list[str]:
-    """What a reader has to know before any number."""
-    return []
 
 
 def answer(analysis: Analysis) -> list[str]:
@@ -69,10 +64,10 @@ def _negative(summary: Summary) -> list[str]:
         ]
         for kind in ("apart", "one seed")
     }
-    if below["apart"]:
-        return [f"Negative transfer, below source-only with the intervals apart: {_named(below['apart'])}."]
-    if below["one seed"]:
-        return [f"Below source-only by too few seeds to tell: {_named(below['one seed'])}."]
+    if apart := below.get("apart"):
+        return [f"Negative transfer, below source-only with the intervals apart: {_named(apart)}."]
+    if few := [*below.get("one seed", ()), *below.get("two seeds", ())]:
+        return [f"Below source-only, by too few seeds to call it negative transfer: {_named(few)}."]
     return (
         ["No method shows negative transfer (below source-only with the intervals apart)."] if summary.baseline else []
     )
@@ -94,8 +89,9 @@ def _cost(analysis: Analysis) -> list[str]:
     cost = analysis.selections[-1].means.get(analysis.leading.rule)
     if cost is None or cost.mean is None:
         return []
-    shown = accuracy(cost, 0, unit="points").number
-    return [f"Choosing checkpoints by the oracle instead would add {shown} points, mean of the methods that adapt."]
+    return [
+        f"Choosing checkpoints by the oracle instead would add {points(cost)} points, mean of the methods that adapt."
+    ]
 
 
 def _counted(number: int, of: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapt.benchmark.outputs import pictures
+from adapt.benchmark.outputs.cautions import cautions, missing
 from adapt.benchmark.outputs.page import build_page
 from adapt.benchmark.outputs.pictures import Picture
 from adapt.benchmark.outputs.render import to_csv, to_latex, to_markdown
@@ -73,20 +74,24 @@ def build_report(directory: Path) -> Output:
 
 
 def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict[str, str]:
-    others = [accuracy.accuracy_table(summary) for summary in analysis.other_summaries]
+    notes = cautions(analysis)
+    others = [accuracy.accuracy_table(summary, notes) for summary in analysis.other_summaries]
     first, printed = (accuracy.headline_table(analysis, average_first=first) for first in (True, False))
+    lead = [f"{sentence}\n" for sentence in missing(analysis)]
     found_by = [] if analysis.search is None else [search.search_sentence(analysis.search) + "\n"]
     # LaTeX has a table per task and no column to spare for rules that are no best, so it marks methods.
     ranked = [
         table
         for cost in reversed(analysis.selections)
-        for table in (selection.rules_table(cost, ranked=True), *selection.selection_tables(cost)[1:])
+        for table in (selection.rules_table(cost, notes, ranked=True), *selection.selection_tables(cost)[1:])
     ]
     texts = {
-        "table.md": "\n".join([*found_by, *map(to_markdown, [first, *others])]),
+        "table.md": "\n".join([*lead, *found_by, *map(to_markdown, [first, *others])]),
         "table.tex": "\n".join(map(to_latex, [printed, *others])),
         "selection.md": _markdown(
-            "What each selection rule would have picked", selection.selection_tables(analysis.selections[-1])
+            "What each selection rule would have picked",
+            selection.selection_tables(analysis.selections[-1], notes),
+            lead,
         ),
         "selection.tex": "\n".join(map(to_latex, ranked)),
         "rules.md": _rules(analysis, [p for p in drawn if p.kind in pictures.OF_RULES]),
@@ -121,7 +126,7 @@ def _rules(analysis: Analysis, drawn: list[Picture]) -> str:
     text = _markdown(
         "How well each rule ranks checkpoints",
         [rules.rule_table(analysis.rules)],
-        [rules.rule_sentence(analysis.rules) + "\n"],
+        [f"{sentence}\n" for sentence in (*missing(analysis), rules.rule_sentence(analysis.rules))],
     )
     return "\n".join([text, *map(_embedded, drawn)]).rstrip() + "\n"
 
@@ -136,7 +141,8 @@ def _significance(analysis: Analysis, drawn: list[Picture], remarks: list[str]) 
     shown = "\n".join([*map(_embedded, drawn), *remarks])
     if shown:
         parts[0] += f"\n{shown}\n"
-    return "\n".join(["# Which differences are more than chance\n", *parts])
+    lead = [f"{sentence}\n" for sentence in missing(analysis)]
+    return "\n".join(["# Which differences are more than chance\n", *lead, *parts])
 
 
 def _embedded(picture: Picture) -> str:

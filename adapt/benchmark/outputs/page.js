@@ -10,13 +10,13 @@ for (const table of document.querySelectorAll("table")) {
       const down = head.getAttribute("aria-sort") !== "descending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const value = (row) => row.cells[column].dataset.sort;
-      const text = (row) => row.cells[column].textContent;
+      const text = (row) => row.cells[column].textContent.trim();
+      const value = (row) => Number(/^[<+]? ?(-?\d[\d.]*)/.exec(text(row))?.[1] ?? NaN);
       const rows = [...body.rows].sort((a, b) => {
-        // What has no value stays at the end, whichever way the rest is sorted.
-        if (column && (value(a) === undefined) !== (value(b) === undefined)) return value(a) === undefined ? 1 : -1;
-        const order = column ? value(b) - value(a) : text(b).localeCompare(text(a));
-        return down ? order : -order;
+        const order = value(b) - value(a);
+        // What has no number stays at the end, whichever way the rest is sorted.
+        if (Number.isNaN(value(a)) !== Number.isNaN(value(b))) return Number.isNaN(value(a)) ? 1 : -1;
+        return (down ? 1 : -1) * (Number.isNaN(order) ? text(b).localeCompare(text(a)) : order);
       });
       body.append(...rows);
     };

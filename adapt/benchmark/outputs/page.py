@@ -9,8 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from adapt.benchmark.outputs.answer import answer, cautions
-from adapt.benchmark.outputs.pictures import MOST_TASKS, Picture
+from adapt.benchmark.outputs.answer import answer
+from adapt.benchmark.outputs.cautions import cautions
+from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, MOST_TASKS, Picture
 from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
 from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
@@ -30,7 +31,12 @@ _MOST_ERROR = 2000
 
 # Kind → heading, explanation, size, and whether it is folded.
 _KINDS = {
-    "curves": ("Learning curves", "Mean over seeds; the band is the 95% interval.", "full", False),
+    "curves": (
+        "Learning curves",
+        "Mean over seeds; the band is the 95% interval, of two seeds the range.",
+        "full",
+        False,
+    ),
     "embedding": (
         "Features before and after",
         "Test features in the plane (PCA, then t-SNE): filled circles are source, crosses target. "
@@ -102,6 +108,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
         "name": analysis.planned.benchmark,
         "counts": f"{count(len(leading.tasks), 'task')} × {count(len(leading.methods), 'method')} × "
         f"{count(len(leading.seeds), 'seed')}: {count(len(results), 'run')}"
+        + (f" of {len(results) + len(analysis.missing)}" if analysis.missing else "")
         + (f", {failed} without a result." if failed else "."),
         "cautions": cautions(analysis),
         "search_sentence": None if analysis.search is None else search.search_sentence(analysis.search),
@@ -128,7 +135,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
             "Significance": _significance(analysis, remarks, several),
         },
         "tasks": [
-            {"name": cost.task, "table": selection.rules_table(cost)}
+            {"name": cost.task, "table": selection.rules_table(cost, cautions(analysis))}
             for cost in analysis.selections
             # With one task the section on model selection has the table already.
             if several and cost.tasks == 1 < len(analysis.selections)
@@ -231,8 +238,9 @@ def _pictures(pictures: Sequence[Picture]) -> dict[str, Any]:
                 dropped += 1
                 continue
             budget -= len(data)
-            encoded = base64.b64encode(data).decode()
+            encoded = Markup(base64.b64encode(data).decode())
             figures.append({"alt": picture.alt, "title": picture.title, "data": encoded})
+        full = kind in ("embedding", "confusion") and len(figures) + dropped >= MOST_OF_METHODS
         if figures or dropped:
             groups[heading] = {
                 "explanation": explanation,
@@ -240,6 +248,7 @@ def _pictures(pictures: Sequence[Picture]) -> dict[str, Any]:
                 "folded": folded,
                 "figures": figures,
                 "dropped": dropped,
+                "full": full,
             }
     return groups
 

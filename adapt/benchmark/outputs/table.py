@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from adapt.benchmark.statistics.estimates import Estimate, NegativeTransfer
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, NegativeTransfer
 
 Value = str | float | int | None
 Rank = Literal["best", "second", ""]
@@ -12,7 +12,7 @@ Unit = Literal["text", "percent", "points", "signed points", "ratio", "signed ra
 
 MISSING = "–"
 
-_SYMBOLS: dict[str, str] = {"apart": "↓", "one seed": "↓?", "worse": "↓"}
+_SYMBOLS: dict[str, str] = {"apart": "↓", "one seed": "↓?", "two seeds": "↓?", "worse": "↓"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
         rank: Whether it is one of the best of its column.
         mark: Whether it is negative transfer, or worse by a test.
         n: Seeds that it is over, where those are fewer than all.
-        failed: Seeds that failed, and how many there are in all.
+        failed: Runs that failed, and how many there are in all.
         aside: What else has to be said beside it.
         record: The line of a CSV file that it stands for, if any.
     """
@@ -67,11 +67,6 @@ class Entry:
         """The ends of its interval; without one the value itself."""
         value = float(self.value or 0.0)
         return self.interval or (value - (self.ci or 0.0), value + (self.ci or 0.0))
-
-    @property
-    def sortable(self) -> str | float | None:
-        """What a column is sorted by; None where there is no value."""
-        return None if isinstance(self.value, str) else self.value
 
     @property
     def plain(self) -> str:
@@ -126,23 +121,62 @@ def accuracy(
         seeds: Seeds of the grid; an estimate of fewer says of how many.
         rank: Emphasis.
         record: The line of a CSV file that it stands for.
-        average: Whether it is over tasks, where the seeds in it say enough about failures.
+        average: Whether it is over tasks: then failures are of tasks, and the seeds in it say enough about them.
         unit: Percent, or points where it is a difference.
     """
     if estimate is None:
         return Entry()
     failed = None if average or not estimate.n_failed else (estimate.n_failed, seeds)
-    few = estimate.mean is not None and failed is None and estimate.n < seeds
+    few = estimate.mean is not None and estimate.n + (failed or (0, 0))[0] < seeds
     return Entry(
         value=estimate.mean,
         unit=unit,
-        ci=estimate.ci,
+        ci=estimate.ci if estimate.even else None,
+        interval=None if estimate.even else estimate.interval,
         rank=rank if estimate.mean is not None else "",
         mark=estimate.negative if estimate.mean is not None else None,
         n=estimate.n if few else None,
         failed=failed,
         record=record or {},
     )
+
+
+def bracket_notes(estimates: Iterable[Estimate], seeds: int = 0) -> list[str]:
+    """What brackets are, where the caption does not say so already.
+
+    Args:
+        estimates: What a table shows.
+        seeds: Seeds of the grid; of two of them the caption speaks.
+    """
+    kinds = {estimate.n for estimate in estimates if estimate.interval is not None and not estimate.even}
+    two, cut = 2 in kinds and seeds != FEWEST_SEEDS - 1, any(n >= FEWEST_SEEDS for n in kinds)
+    words = [*(["the range of two seeds"] if two else []), *(["a 95% interval cut where values end"] if cut else [])]
+    return [f"In brackets: {', or '.join(words)}."] if words else []
+
+
+def below_note(estimates: Iterable[Estimate], under: str = "") -> list[str]:
+    """What the arrows of negative transfer mean, where there are any."""
+    kinds = {estimate.negative for estimate in estimates}
+    few = {"one seed": "one seed", "two seeds": "the ranges of two seeds"}
+    found = [words for kind, words in few.items() if kind in kinds]
+    return [
+        *(
+            [f"↓ negative transfer: below source-only{under}, with the 95% intervals apart."]
+            if "apart" in kinds
+            else []
+        ),
+        *([f"↓? below source-only{under}, by {' or '.join(found)} alone."] if found else []),
+    ]
+
+
+def over(seeds: Sequence[int], named: bool = True) -> str:
+    """What stands beside a mean, and over how many seeds."""
+    count, names = len(seeds), f": {', '.join(map(str, seeds))}" if named else ""
+    if count == 1:
+        return f"one seed{f' ({seeds[0]})' if named else ''}, no interval"
+    if count < FEWEST_SEEDS:
+        return f"mean [range of {count} seeds{names}]"
+    return f"mean ± 95% interval (Student t over {count} seeds{names})"
 
 
 def lines(tables: Iterable[Table], columns: Sequence[str]) -> list[list[Value]]:
@@ -152,9 +186,9 @@ def lines(tables: Iterable[Table], columns: Sequence[str]) -> list[list[Value]]:
     ]
 
 
-def points(difference: float, ci: float | None = None) -> str:
+def points(difference: Estimate) -> str:
     """A difference of accuracies in points, with its interval."""
-    return Entry(difference, "points", ci).number
+    return accuracy(difference, 0, unit="points").number
 
 
 def p_value(p: float) -> str:

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from adapt.benchmark.outputs.answer import cautions
+from adapt.benchmark.outputs.cautions import cautions
 from adapt.benchmark.outputs.files import Output
 from adapt.benchmark.outputs.render import to_markdown
 from adapt.benchmark.outputs.tables.accuracy import headline_table, negative_transfers

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from adapt.benchmark.merging import read_yaml
 from adapt.benchmark.results import CellResult, read_results
 from adapt.benchmark.statistics.estimates import Summary, headline, rules_of, summarise
 from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
@@ -12,7 +14,8 @@ from adapt.benchmark.statistics.paired_tests import Comparison, against_source_o
 from adapt.benchmark.statistics.rule_ranks import RuleRanks, rank_rules, read_checkpoints
 from adapt.benchmark.statistics.selection_cost import SelectionCost, select
 from adapt.benchmark.statistics.trials import SearchReport, read_search_report
-from adapt.benchmark.vocabulary import ORACLE, PLAN_FILE
+from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, PLAN_FILE
+from adapt.errors import AdaptError
 from adapt.monitor import Warned, warnings_of
 
 
@@ -63,6 +66,8 @@ class Analysis:
         rules: The rules ranked, best first.
         tests: One per selection rule.
         tested: The headline's.
+        missing: Task, method and seed of the plan's cells that have no result, not even a failure.
+        transductive: Tasks whose test set was trained on.
         warnings: Of each result's run, while it trained.
         search: How the settings were found; None without a search.
     """
@@ -75,6 +80,8 @@ class Analysis:
     rules: RuleRanks
     tests: tuple[Significance, ...]
     tested: Significance
+    missing: tuple[tuple[str, str, int], ...]
+    transductive: tuple[str, ...]
     warnings: tuple[tuple[Warned, ...], ...]
     search: SearchReport | None = None
 
@@ -105,7 +112,7 @@ def analyse(
     """Summaries, costs of selection, ranks and tests; scores and warnings come from the folders of the results."""
     planned = planned or Planned()
     rules = rules_of(results)
-    summaries = tuple(summarise(results, rule, planned.tasks, planned.methods) for rule in rules)
+    summaries = tuple(summarise(results, rule, planned.tasks, planned.methods, planned.seeds) for rule in rules)
     leading = rules.index(headline(results))
     selections = tuple(select(summaries))
     tests = tuple(examine(summary) for summary in summaries)
@@ -118,6 +125,8 @@ def analyse(
         rules=rank_rules(read_checkpoints(results), selections[-1]),
         tests=tests,
         tested=tests[leading],
+        missing=_missing(results, planned),
+        transductive=tuple(task for task in summaries[0].tasks if _transductive(results, task)),
         warnings=tuple(warnings_of(result.directory) for result in results),
         search=search,
     )
@@ -141,3 +150,21 @@ def read_planned(directory: Path) -> Planned:
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return Planned(directory.resolve().name)
+
+
+def _missing(results: Sequence[CellResult], planned: Planned) -> tuple[tuple[str, str, int], ...]:
+    there = {(result.task, result.method, result.seed) for result in results}
+    return tuple(cell for cell in product(planned.tasks, planned.methods, planned.seeds) if cell not in there)
+
+
+def _transductive(results: Sequence[CellResult], task: str) -> bool:
+    # Cells of one task share their data: the first configuration that can be read says it.
+    for result in results:
+        path = result.directory / CELL_FILE
+        if result.task == task and path.is_file():
+            try:
+                config = read_yaml(path)
+                return bool(config["data"]["init_args"].get("transductive", False))
+            except (AdaptError, KeyError, TypeError, AttributeError):
+                continue
+    return False

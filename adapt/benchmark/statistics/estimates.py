@@ -11,7 +11,10 @@ from scipy import stats
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
 
-NegativeTransfer = Literal["apart", "one seed"]
+NegativeTransfer = Literal["apart", "one seed", "two seeds"]
+
+FEWEST_SEEDS = 3
+"""Seeds from which on a mean has a t interval; of two there is the range."""
 
 
 HEADLINE_RULES = (DEFAULT_RULE, "source_accuracy", "last")
@@ -24,10 +27,13 @@ class Estimate:
 
     Attributes:
         mean: Mean accuracy in [0, 1]; None without a finished run.
-        ci: Half-width of the 95% interval; None with fewer than two seeds.
+        ci: Half-width of the 95% t interval, as CSV files have it; None with fewer than two seeds.
         n: Seeds that the mean is over.
         n_failed: Seeds that failed or diverged.
-        negative: Whether the mean lies below source-only's: with the intervals `apart`, or by `one seed` alone.
+        negative: Whether the mean lies below source-only's: with the intervals `apart`, or by `one seed` or `two seeds`
+            alone.
+        spread: Lowest and highest value.
+        floor: The lowest that can be: 0 of an accuracy, −1 of a difference.
     """
 
     mean: float | None
@@ -35,11 +41,28 @@ class Estimate:
     n: int
     n_failed: int
     negative: NegativeTransfer | None = None
+    spread: tuple[float, float] | None = None
+    floor: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the mean may lie."""
-        return None if self.mean is None or self.ci is None else (self.mean - self.ci, self.mean + self.ci)
+        """The 95% interval as far as it is possible, of two seeds their range; None with fewer."""
+        if self.mean is None or self.ci is None or self.n < FEWEST_SEEDS:
+            return self.spread if self.n > 1 else None
+        return max(self.floor, self.mean - self.ci), min(1.0, self.mean + self.ci)
+
+    @property
+    def even(self) -> bool:
+        """Whether the interval is as wide on both sides, so that its half-width says it."""
+        return (
+            self.mean is not None
+            and self.ci is not None
+            and self.interval
+            == (
+                self.mean - self.ci,
+                self.mean + self.ci,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,11 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def summarise(
-    results: Sequence[CellResult], rule: str, tasks: Sequence[str] = (), methods: Sequence[str] = ()
+    results: Sequence[CellResult],
+    rule: str,
+    tasks: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    seeds: Sequence[int] = (),
 ) -> Summary:
     """Mean and interval over seeds, per method and task and over tasks.
 
@@ -105,6 +132,7 @@ def summarise(
         rule: Selection rule whose accuracies count.
         tasks: Order of the tasks; those not named follow as first seen.
         methods: Order of the methods, likewise; source-only still comes first and train-on-target last.
+        seeds: Seeds of the grid, beside those with a result: an estimate of fewer is over a part of what was planned.
     """
     task_order = _order([result.task for result in results], tasks)
     settings = {result.method: result.setting for result in results}
@@ -128,7 +156,7 @@ def summarise(
         tasks=tuple(task_order),
         methods=tuple(method_order),
         settings=settings,
-        seeds=tuple(sorted({result.seed for result in results})),
+        seeds=tuple(sorted({*seeds, *(result.seed for result in results)})),
         cells={
             (method, task): _flag(estimate, settings[method], _baseline(cells, settings, task))
             for (method, task), estimate in cells.items()
@@ -162,7 +190,7 @@ def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
                 continue
             differences = [own[seed] - by_seed[baseline][seed] for seed in own if seed in by_seed[baseline]]
             if differences:
-                estimate = over_seeds(differences)
+                estimate = over_seeds(differences, floor=-1.0)
                 found[method, column] = replace(estimate, negative=estimates[method].negative)
     return found
 
@@ -170,13 +198,16 @@ def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
 def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:
     """Whether a method is worse than not adapting at all.
 
-    `apart` when its mean is below source-only's and the 95% intervals do not touch; `one seed` when it is below and one
-    of the two has no interval; otherwise None.
+    `apart` when its mean is below source-only's and the 95% intervals do not touch. With fewer seeds there is no such
+    interval: then `two seeds` when their ranges do not touch, and `one seed` whenever the one lies below.
     """
     if estimate.mean is None or source_only.mean is None or estimate.mean >= source_only.mean:
         return None
-    if estimate.ci is None or source_only.ci is None:
+    ours, theirs = estimate.interval, source_only.interval
+    if ours is None or theirs is None or estimate.ci is None or source_only.ci is None:
         return "one seed"
+    if min(estimate.n, source_only.n) < FEWEST_SEEDS:
+        return "two seeds" if ours[1] < theirs[0] else None
     return "apart" if estimate.mean + estimate.ci < source_only.mean - source_only.ci else None
 
 
@@ -198,9 +229,16 @@ def headline(results: Sequence[CellResult]) -> str:
     return next(iter([*by_all, *label_free]), ORACLE)
 
 
-def over_seeds(values: Sequence[float], failed: int = 0) -> Estimate:
-    """Mean and interval of one value per seed."""
-    return Estimate(float(np.mean(values)) if values else None, half_width(values), len(values), failed)
+def over_seeds(values: Sequence[float], failed: int = 0, floor: float = 0.0) -> Estimate:
+    """Mean and interval of one value per seed; `floor` is the lowest that a value can be."""
+    return Estimate(
+        mean=float(np.mean(values)) if values else None,
+        ci=half_width(values),
+        n=len(values),
+        n_failed=failed,
+        spread=(min(values), max(values)) if values else None,
+        floor=floor,
+    )
 
 
 def _order(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -225,4 +263,4 @@ def _flag(estimate: Estimate, setting: str, source_only: Estimate | None) -> Est
     if source_only is None or setting in (SOURCE_ONLY, TARGET_LABELS):
         return estimate
     negative = negative_transfer(estimate, source_only)
-    return Estimate(estimate.mean, estimate.ci, estimate.n, estimate.n_failed, negative)
+    return replace(estimate, negative=negative)

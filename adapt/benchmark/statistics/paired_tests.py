@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from adapt.benchmark.results import CellResult
-from adapt.benchmark.statistics.estimates import Summary, half_width
+from adapt.benchmark.statistics.estimates import Estimate, Summary, over_seeds
 from adapt.benchmark.vocabulary import TARGET_LABELS
 
 ALPHA = 0.05
@@ -30,8 +30,8 @@ class Comparison:
         better: Pairs with a positive difference.
         worse: Pairs with a negative difference.
         mean: Mean difference; None without pairs.
-        ci: Half-width of its 95% interval over seeds, of differences averaged over tasks; None with fewer than two
-            seeds, or where the seeds do not cover the same tasks.
+        by_seed: Estimate over seeds of the differences averaged over tasks, which has its interval; None where the
+            seeds do not cover the same tasks.
         median: Median difference.
         p: Two-sided p of the Wilcoxon signed-rank test; None with too few pairs to reach 0.05.
         p_holm: The same, Holm-corrected over the methods beside it.
@@ -43,11 +43,16 @@ class Comparison:
     better: int
     worse: int
     mean: float | None
-    ci: float | None
+    by_seed: Estimate | None
     median: float | None
     p: float | None
     p_holm: float | None
     effect: float | None
+
+    @property
+    def ci(self) -> float | None:
+        """Half-width of the mean's 95% interval over seeds; None with fewer than two."""
+        return None if self.by_seed is None else self.by_seed.ci
 
     @property
     def verdict(self) -> str:
@@ -144,7 +149,7 @@ def _comparison(method: str, differences: Mapping[Pair, float]) -> Comparison:
         better=int((nonzero > 0).sum()),
         worse=int((nonzero < 0).sum()),
         mean=float(np.mean(values)) if values else None,
-        ci=_interval(differences),
+        by_seed=_over_seeds(differences),
         median=float(np.median(values)) if values else None,
         p=wilcoxon(values),
         p_holm=None,
@@ -152,14 +157,14 @@ def _comparison(method: str, differences: Mapping[Pair, float]) -> Comparison:
     )
 
 
-def _interval(differences: Mapping[Pair, float]) -> float | None:
+def _over_seeds(differences: Mapping[Pair, float]) -> Estimate | None:
     by_seed: dict[int, dict[str, float]] = {}
     for (task, seed), value in differences.items():
         by_seed.setdefault(seed, {})[task] = value
     # Averages over different tasks differ because the tasks do.
     if len({frozenset(of_tasks) for of_tasks in by_seed.values()}) != 1:
         return None
-    return half_width([float(np.mean(list(of_tasks.values()))) for of_tasks in by_seed.values()])
+    return over_seeds([float(np.mean(list(of_tasks.values()))) for of_tasks in by_seed.values()], floor=-1.0)
 
 
 def _nonzero(differences: Sequence[float]) -> npt.NDArray[np.float64]:

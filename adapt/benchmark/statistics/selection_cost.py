@@ -68,7 +68,7 @@ def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> Se
     averaged = [m for m in adapting if all((m, rule) in gaps for rule in chosen)] if chosen else []
     common = sorted(set.intersection(*(set(gaps[m, rule]) for m in averaged for rule in chosen))) if averaged else []
     means = {
-        rule: over_seeds([float(np.mean([gaps[m, rule][seed] for m in averaged])) for seed in common])
+        rule: over_seeds([float(np.mean([gaps[m, rule][seed] for m in averaged])) for seed in common], floor=-1.0)
         for rule in chosen
     }
     return SelectionCost(
@@ -79,7 +79,7 @@ def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> Se
         settings=leading.settings,
         seeds=leading.seeds,
         accuracies=accuracies,
-        gaps={key: over_seeds(list(gap.values())) for key, gap in gaps.items()},
+        gaps={key: over_seeds(list(gap.values()), floor=-1.0) for key, gap in gaps.items()},
         means=means if common else {},
         averaged=tuple(averaged) if common else (),
     )

@@ -10,10 +10,13 @@ from adapt.benchmark.outputs.pictures.rules import GAP_KIND, SCATTER_KIND, draw_
 from adapt.benchmark.outputs.pictures.scores import draw_scores
 from adapt.benchmark.statistics.analysis import Analysis
 
-__all__ = ["MOST_TASKS", "OF_RANKS", "OF_RULES", "Picture", "draw"]
+__all__ = ["MOST_OF_METHODS", "MOST_TASKS", "OF_RANKS", "OF_RULES", "Picture", "draw"]
 
 MOST_TASKS = 6
 """Tasks with pictures of their own."""
+
+MOST_OF_METHODS = 24
+"""Embeddings, and confusion matrices: a picture per task and method, which a large grid has hundreds of."""
 
 OF_RULES = (SCATTER_KIND, GAP_KIND)
 
@@ -29,7 +32,7 @@ def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
     drawn = [
         *([] if diagram is None else [diagram]),
         *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
-        *draw_pictures(results, leading, tasks, folder),
+        *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS),
         *draw_scores(results, leading, tasks, folder),
     ]
     return drawn, remarks

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from adapt.analysis.drawing import FAINT, INK, new_figure, save_png
-from adapt.benchmark.outputs.pictures.picture import Picture, method_styles
+from adapt.analysis.drawing import FAINT, INK, new_figure
+from adapt.benchmark.outputs.pictures.picture import Picture, label, method_styles, saved
 from adapt.benchmark.outputs.table import points
-from adapt.benchmark.statistics.estimates import Summary
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Summary
 from adapt.benchmark.statistics.rule_ranks import Checkpoint, Quality, RuleRanks
 from adapt.benchmark.statistics.selection_cost import SelectionCost
-from adapt.benchmark.vocabulary import AVERAGE, ORACLE, count, slug
+from adapt.benchmark.vocabulary import AVERAGE, ORACLE, count
 
 SCATTER_KIND, GAP_KIND = "rule-scatter", "selection-gap"
 
@@ -57,7 +57,7 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
         "target validation accuracy" + (", points from its task's mean" if several else " in %"), fontsize=8
     )
     handles = [
-        Line2D([], [], linestyle="", marker=marker, markersize=4, color=colour, label=method)
+        Line2D([], [], linestyle="", marker=marker, markersize=4, color=colour, label=label(method))
         for method, (colour, marker) in styles.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(7, len(handles)), fontsize=6.5, frameon=False)
@@ -65,14 +65,13 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
     where = f"{len(ranking.tasks)} tasks" if several else task
     counted = f"{where}: {len(ranking.checkpoints)} checkpoints"
     figure.suptitle(
-        f"{counted}; ρ: weighted Spearman correlation\n"
+        f"{label(where, 40)}: {len(ranking.checkpoints)} checkpoints; ρ: weighted Spearman correlation\n"
         "across: rank of the score within its task in %, the rule prefers what is on the right",
         fontsize=8.5,
     )
     spoken = "; ".join(f"{q.rule} {q.weighted:.2f}" for q in qualities)
     alt = f"Score against target accuracy, a panel per rule, {counted}; weighted correlation: {spoken}."
-    path = save_png(figure, folder / f"{SCATTER_KIND}.png")
-    return Picture(path, SCATTER_KIND, task, f"Score against target accuracy: {where}", alt)
+    return saved(figure, folder, SCATTER_KIND, task, "", f"Score against target accuracy: {where}", alt)
 
 
 def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
@@ -85,20 +84,21 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     axes = figure.subplots()
     spoken, beyond = [], False
     dots = {rule: {m: 100 * (selection.gaps[m, rule].mean or 0.0) for m in selection.averaged} for rule in order}
-    most = max(abs(100 * (means[r].mean or 0.0)) + 100 * (means[r].ci or 0.0) for r in order)
+    most = max(100 * abs(end) for r in order for end in means[r].interval or (means[r].mean or 0.0,))
     farthest = max(abs(gap) for own in dots.values() for gap in own.values())
     # One method that a rule ruins would press all bars against the axis.
     reach = max(1.15 * most, 0.5, min(_SEEN_GAP, farthest))
     for position, rule in enumerate(order):
-        mean, ci = 100 * (means[rule].mean or 0.0), means[rule].ci
+        mean, interval = 100 * (means[rule].mean or 0.0), means[rule].interval
         axes.barh(position, mean, height=0.7, color="#8fb3d1", zorder=1.5)
         for k, gap in enumerate(dots[rule].values()):
             beyond |= abs(gap) > reach
             shift = 0.5 * ((k + 0.5) / len(dots[rule]) - 0.5)
             axes.plot(np.clip(gap, -reach, reach), position + shift, ".", ms=3.5, color=INK, alpha=0.5)
-        if ci is not None:
-            axes.errorbar(mean, position, xerr=100 * ci, color=INK, capsize=3, linewidth=1.3, zorder=3)
-        number = points(mean / 100, ci)
+        if interval is not None:
+            ends = [[mean - 100 * interval[0]], [100 * interval[1] - mean]]
+            axes.errorbar(mean, position, xerr=ends, color=INK, capsize=3, linewidth=1.3, zorder=3)
+        number = points(means[rule])
         axes.text(1.02, position, number, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
         spoken.append(f"{rule} {number}")
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -108,20 +108,21 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     axes.set_xlim(max(-reach, low) * 1.06 - 0.02 * reach, reach * 1.06)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    interval = "" if all(means[rule].ci is None for rule in order) else ", lines: 95% interval over seeds"
+    known = [means[rule] for rule in order if means[rule].interval is not None]
+    kind = "95% interval over seeds" if any(e.n >= FEWEST_SEEDS for e in known) else "range of two seeds"
+    lines = f", lines: {kind}" if known else ""
     edge = "; dots at the edge lie beyond it" if beyond else ""
     axes.set_xlabel(
         "target test accuracy lost to the oracle, in points\n"
-        f"bars: mean of {count(len(selection.averaged), 'method')}{interval}; dots: methods{edge}",
+        f"bars: mean of {count(len(selection.averaged), 'method')}{lines}; dots: methods{edge}",
         fontsize=8,
     )
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="x", labelsize=8)
     where = f"average over {selection.tasks} tasks" if selection.tasks > 1 else selection.task
-    axes.set_title(f"Gap to the {ORACLE}: {where}", fontsize=10)
+    axes.set_title(f"Gap to the {ORACLE}: {label(where, 50)}", fontsize=10)
     alt = f"Bar chart of the target accuracy that each rule loses to the oracle, points, {where}: {'; '.join(spoken)}."
-    path = save_png(figure, folder / f"{GAP_KIND}-{slug(selection.task)}.png")
-    return Picture(path, GAP_KIND, selection.task, f"Gap to the oracle: {where}", alt)
+    return saved(figure, folder, GAP_KIND, selection.task, selection.task, f"Gap to the oracle: {where}", alt)
 
 
 def _draw_panel(

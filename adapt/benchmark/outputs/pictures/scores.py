@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from adapt.analysis.drawing import FAINT, new_figure, save_png
+from adapt.analysis.drawing import FAINT, new_figure
 from adapt.benchmark.csv_files import metrics_file, read_metrics
-from adapt.benchmark.outputs.pictures.picture import SOURCE_CURVE, TARGET_CURVE, Picture, method_styles
+from adapt.benchmark.outputs.pictures.picture import SOURCE_CURVE, TARGET_CURVE, Picture, label, method_styles, saved
 from adapt.benchmark.results import CellResult
 from adapt.benchmark.statistics.estimates import Summary
-from adapt.benchmark.vocabulary import slug
 
 KIND = "scores"
 _ACROSS = 3
@@ -73,7 +72,7 @@ def _draw(
                 marker = "o" if len(steps) == 1 else ""
                 colour, style = styles[method]
                 drawn += values
-                axes.plot(steps, values, style, color=colour, label=method, linewidth=1.2, marker=marker)
+                axes.plot(steps, values, style, color=colour, label=label(method), linewidth=1.2, marker=marker)
         cut = _cut(axes, drawn)
         axes.set_title(name.replace("_", " ") + (" (outliers cut)" if cut else ""), fontsize=9)
         axes.grid(color=FAINT, linewidth=0.6)
@@ -81,24 +80,23 @@ def _draw(
         axes.tick_params(labelsize=7, labelbottom=True)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    handles = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(
-        [handles[m] for m in methods if m in handles],
-        [m for m in methods if m in handles],
+        [handles[label(m)] for m in methods if label(m) in handles],
+        [label(m) for m in methods if label(m) in handles],
         loc="outside lower center",
         ncols=min(5, len(handles)),
         fontsize=8,
         frameon=False,
     )
     figure.supxlabel("training step", fontsize=8)
-    figure.suptitle(task, fontsize=10)
+    figure.suptitle(label(task, 60), fontsize=10)
     seeds = len({seed for _, seed in curves})
     alt = (
         f"Selection scores over training steps on {task}, a panel each for {', '.join(names)}; a line per method, "
         f"mean over {seeds} {'seed' if seeds == 1 else 'seeds'}."
     )
-    path = save_png(figure, folder / f"{KIND}-{slug(task)}.png")
-    return Picture(path, KIND, task, f"Scores: {task}", alt)
+    return saved(figure, folder, KIND, task, task, f"Scores: {task}", alt)
 
 
 def _cut(axes: Axes, values: Sequence[float]) -> bool:

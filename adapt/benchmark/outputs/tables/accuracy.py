@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Rank, Row, Table, Value, accuracy
+from adapt.benchmark.outputs.cautions import cautions
+from adapt.benchmark.outputs.table import (
+    Entry,
+    Rank,
+    Row,
+    Table,
+    Value,
+    accuracy,
+    below_note,
+    bracket_notes,
+    over,
+)
 from adapt.benchmark.outputs.words import labels_used, rule_name
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Estimate, Summary, gains
@@ -25,7 +36,7 @@ def headline_table(analysis: Analysis, summary: Summary | None = None, *, averag
             enough for all.
     """
     summary = summary or analysis.leading
-    table = accuracy_table(summary)
+    table = accuracy_table(summary, cautions(analysis))
     table = replace(table, notes=(*table.notes, *negative_transfers([summary])))
     if analysis.oracle is not None and summary.rule != ORACLE:
         table = _beside_oracle(table, summary, analysis)
@@ -39,8 +50,8 @@ def headline_table(analysis: Analysis, summary: Summary | None = None, *, averag
     )
 
 
-def accuracy_table(summary: Summary) -> Table:
-    """A row per method, a column per task, and with several tasks one for their average."""
+def accuracy_table(summary: Summary, cautions: Sequence[str] = ()) -> Table:
+    """A row per method, a column per task, and with several tasks one for their average; cautions end its notes."""
     columns = summary.columns
     places = {name: ranks(estimates, summary.settings) for name, estimates in columns.items()}
     rows = tuple(
@@ -60,7 +71,7 @@ def accuracy_table(summary: Summary) -> Table:
         )
         for method in summary.methods
     )
-    return Table(caption(summary), tuple(columns), rows, tuple(_notes(summary, rows)))
+    return Table(caption(summary), tuple(columns), rows, (*_notes(summary, rows), *cautions))
 
 
 def gain_table(analysis: Analysis) -> Table:
@@ -85,19 +96,13 @@ def gain_table(analysis: Analysis) -> Table:
         f"Gain over {summary.baseline or 'source-only'} in points of target test accuracy, paired by seed. "
         f"Model selection: {rule_name(summary.rule)}."
     )
-    return Table(caption, columns, rows)
+    notes = (*below_note(found.values()), *bracket_notes(found.values()), *cautions(analysis))
+    return Table(f"{caption} {over(summary.seeds).capitalize()}.", columns, rows, notes)
 
 
 def caption(summary: Summary) -> str:
     """What the numbers are: unit, interval, seeds, selection rule."""
-    seeds = ", ".join(map(str, summary.seeds))
-    count = len(summary.seeds)
-    over = (
-        f"mean ± 95% interval (Student t over {count} seeds: {seeds})"
-        if count > 1
-        else f"one seed ({seeds}), no interval"
-    )
-    return f"Target test accuracy in %, {over}. Model selection: {rule_name(summary.rule)}."
+    return f"Target test accuracy in %, {over(summary.seeds)}. Model selection: {rule_name(summary.rule)}."
 
 
 def negative_transfers(summaries: Sequence[Summary]) -> list[str]:
@@ -175,10 +180,7 @@ def _notes(summary: Summary, rows: Sequence[Row]) -> list[str]:
     estimates = [*summary.cells.values(), *summary.averages.values()]
     if any(ranks(column, summary.settings) for column in summary.columns.values()):
         sentences.append(ranked_note())
-    if any(estimate.negative == "apart" for estimate in estimates):
-        sentences.append("↓ negative transfer: below source-only, with the 95% intervals apart.")
-    if any(estimate.negative == "one seed" for estimate in estimates):
-        sentences.append("↓? below source-only, by one seed alone.")
+    sentences += [*below_note(estimates), *bracket_notes(estimates, len(summary.seeds))]
     if any(entry.n is not None for _, _, entries in rows for entry in entries):
         sentences.append("n: seeds in the mean, where fewer than all.")
     if any(average.n < len(summary.seeds) for average in summary.averages.values()):
@@ -194,8 +196,7 @@ def _beside_oracle(table: Table, summary: Summary, analysis: Analysis) -> Table:
         best, gap = selection.accuracies.get((method, ORACLE)), selection.gaps.get((method, summary.rule))
         # The arrow of negative transfer compares within one rule: beside another one it would be misread.
         unmarked = None if best is None else replace(best, negative=None)
-        few = None if gap is None else replace(gap, n=count)
-        return accuracy(unmarked, count, average=True), accuracy(few, count, average=True, unit="points")
+        return accuracy(unmarked, count, average=True), accuracy(gap, count, unit="points")
 
     named = "" if selection.tasks == 1 else f" ({selection.task})"
     note = f"{ORACLE}{named}: {rule_name(ORACLE).removeprefix('oracle: ')}; gap: {ORACLE} − this rule, in points."

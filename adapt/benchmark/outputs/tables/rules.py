@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, points
+from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, points
 from adapt.benchmark.outputs.tables.accuracy import best_two
 from adapt.benchmark.outputs.words import looks_at, short_name
 from adapt.benchmark.statistics.estimates import Estimate
@@ -61,7 +61,7 @@ def rule_sentence(ranking: RuleRanks) -> str:
     gap = best.gap
     lost = ""
     if gap is not None and gap.mean is not None:
-        lost = f"; it chooses {points(gap.mean, gap.ci)} points of accuracy below the oracle"
+        lost = f"; it chooses {points(gap)} points of accuracy below the oracle"
     return (
         f"The label-free rule that ranked best here: {best.rule}, weighted ρ {best.weighted:.2f}{interval} over "
         f"{count(best.checkpoints, 'checkpoint')}{lost}."
@@ -110,9 +110,7 @@ def _entries(q: Quality, marks: list[Rank]) -> tuple[Entry, ...]:
         Entry(value, "ratio", interval=interval, rank=rank)
         for value, interval, rank in zip((q.weighted, q.plain, q.within), (q.interval, None, None), marks, strict=False)
     )
-    gap = Entry()
-    if q.gap is not None and q.gap.mean is not None:
-        gap = Entry(q.gap.mean, "points", q.gap.ci, rank=marks[3])
+    gap = accuracy(q.gap, 0, marks[3], unit="points")
     return (
         Entry(aside="constant") if constant else weighted,
         plain,
@@ -135,9 +133,11 @@ def _notes(ranking: RuleRanks) -> list[str]:
     elif ranking.checkpoints:
         notes.append(f"No interval: it needs {FEWEST_PAIRS} pairs of task and seed, found {ranking.pairs}.")
     if any(q.gap and q.gap.mean is not None for q in qualities):
+        gaps = [q.gap for q in qualities if q.gap is not None and q.gap.interval is not None]
+        beside = " ± 95% interval over seeds" if any(gap.even for gap in gaps) else ""
         notes.append(
             "Gap to the oracle: target test accuracy lost, in points, mean of the methods that adapt and have a result "
-            "under every rule" + (" ± 95% interval over seeds." if any(q.gap and q.gap.ci for q in qualities) else ".")
+            f"under every rule{beside or (' [range of two seeds]' if gaps else '')}."
         )
     if any(q.weighted is not None for q in qualities):
         notes.append("Bold: best, underlined: second best of a column.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy
+from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, below_note, bracket_notes, over
 from adapt.benchmark.outputs.tables.accuracy import ranked_note, ranks
 from adapt.benchmark.outputs.words import has_words, labels_used, rule_name
 from adapt.benchmark.statistics.estimates import Estimate
@@ -41,11 +41,8 @@ def rules_table(cost: SelectionCost, cautions: Sequence[str] = (), *, ranked: bo
     notes = [_explained(cost.rules)]
     if any(places.values()):
         notes.append(ranked_note(" under a rule"))
-    estimates = cost.accuracies.values()
-    if any(e.negative == "apart" for e in estimates):
-        notes.append("↓ negative transfer: below source-only under the same rule, with the 95% intervals apart.")
-    if any(e.negative == "one seed" for e in estimates):
-        notes.append("↓? below source-only under the same rule, by one seed alone.")
+    notes += below_note(cost.accuracies.values(), " under the same rule")
+    notes += bracket_notes(cost.accuracies.values(), len(cost.seeds))
     if any(entry.n is not None for _, _, entries in rows for entry in entries):
         notes.append("n: seeds in the mean, where fewer than all.")
     return Table(f"Target test accuracy in %, {_over(cost)}.", cost.rules, rows, (*notes, *cautions))
@@ -65,6 +62,7 @@ def gap_table(cost: SelectionCost) -> Table:
         without = [m for m in cost.methods if m not in cost.averaged and not _reference(cost, m)]
         left_out = f", so without {', '.join(without)}" if without else ""
         notes.append(f"Mean of methods: of those that adapt and have a result under every rule{left_out}.")
+    notes += bracket_notes([*cost.gaps.values(), *cost.means.values()], seeds)
     if any(e.mean is not None and e.mean < 0 for e in cost.gaps.values()):
         notes.append("Below zero: the oracle chooses on the target's validation set, the table shows the test set.")
     caption = f"Gap to the oracle in points of target test accuracy (oracle − rule), {_over(cost)}."
@@ -110,10 +108,7 @@ def _explained(rules: Sequence[str]) -> str:
 
 def _over(cost: SelectionCost) -> str:
     where = f"averaged over {cost.tasks} tasks" if cost.tasks > 1 else cost.task
-    count = len(cost.seeds)
-    return f"{where}; " + (
-        f"mean ± 95% interval (Student t over {count} seeds)" if count > 1 else "one seed, no interval"
-    )
+    return f"{where}; {over(cost.seeds, named=False)}"
 
 
 def _reference(cost: SelectionCost, method: str) -> bool:

@@ -1,10 +1,12 @@
 """Which differences are more than chance: tests against source-only, and ranks over tasks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Table, Value, p_value
+from adapt.benchmark.outputs.table import Entry, Table, Value, accuracy, bracket_notes, p_value
 from adapt.benchmark.outputs.words import labels_used, rule_name
 from adapt.benchmark.statistics.analysis import Significance
+from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.method_ranks import FEWEST_TASKS
 from adapt.benchmark.statistics.paired_tests import ALPHA, Comparison, fewest_pairs, smallest_p
 from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
@@ -70,10 +72,9 @@ def comparison_entries(c: Comparison, about: Mapping[str, Value] | None = None) 
     return (
         pairs,
         Entry(f"{c.better} / {c.worse} / {c.n - c.better - c.worse}"),
-        Entry(
-            c.mean,
-            "signed points",
-            c.ci,
+        replace(
+            accuracy(c.by_seed or Estimate(c.mean, None, 0, 0), 0, unit="signed points"),
+            value=c.mean,
             rank="best" if c.verdict == "better" else "",
             mark="worse" if c.verdict == "worse" else None,
         ),
@@ -91,7 +92,9 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         "tasks. p: Wilcoxon signed-rank test, two-sided, Holm-corrected over the methods tested. r: matched-pairs "
         "rank-biserial correlation, from −1 (always worse) to 1 (always better)."
     ]
-    if any(c.mean is not None and c.ci is None for c in comparisons):
+    estimates = [c.by_seed for c in comparisons if c.by_seed is not None]
+    sentences += bracket_notes(estimates)
+    if any(c.mean is not None and (c.by_seed is None or c.by_seed.interval is None) for c in comparisons):
         sentences.append("Without ±: one seed alone, or seeds that lack different tasks.")
     if any(c.p is None and c.n for c in comparisons):
         most = max(c.n for c in comparisons if c.p is None)
