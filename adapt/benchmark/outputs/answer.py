@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from adapt.benchmark.outputs.table import accuracy, points
-from adapt.benchmark.outputs.words import rule_name
+from adapt.benchmark.outputs.words import short_name
 from adapt.benchmark.statistics.analysis import Analysis
-from adapt.benchmark.statistics.estimates import Estimate, Summary, gains
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, gains
 from adapt.benchmark.vocabulary import AVERAGE, TARGET_LABELS, UNSUPERVISED, count
 
 _MOST_NAMES = 5
@@ -19,7 +19,7 @@ def answer(analysis: Analysis) -> list[str]:
     free = {m: gain for m, gain in found.items() if summary.settings[m] == UNSUPERVISED}
     some = {m: gain for m, gain in found.items() if summary.settings[m] != UNSUPERVISED}
     over = f"averaged over {count(len(summary.tasks), 'task')}" if column == AVERAGE else f"on {column}"
-    under = f"under the rule {summary.rule} ({rule_name(summary.rule)})"
+    under = f"under the rule {summary.rule} ({short_name(summary.rule)})"
     if not found:
         why = "no method beside it" if summary.baseline else "no source-only to compare with"
         return [f"No gain can be said {over}: {why} has a result with the same seed.", *_negative(summary)]
@@ -29,10 +29,11 @@ def answer(analysis: Analysis) -> list[str]:
         sentences.append(f"Without target labels {_gained(best, summary, column, found)} {over}, {under}.")
         if len(free) > 1:
             above = [m for m in free if (free[m].mean or 0.0) > 0]
-            sure = [m for m in above if (free[m].interval or (0.0,))[0] > 0]
+            told = [free[m].interval for m in above if free[m].n >= FEWEST_SEEDS]
+            sure = sum(interval is not None and interval[0] > 0 for interval in told)
             sentences.append(
                 f"{len(above)} of {count(len(free), 'method')} without target labels lie above {summary.baseline}"
-                + (f", {_counted(len(sure), len(above))} with an interval above zero." if above else ".")
+                + (f", {_counted(sure, len(above))} with a 95% interval above zero." if told else ".")
             )
     if some:
         best = max(some, key=lambda m: some[m].mean or 0.0)

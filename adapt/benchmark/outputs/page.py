@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from adapt.benchmark.outputs.answer import answer
 from adapt.benchmark.outputs.cautions import cautions
-from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, MOST_TASKS, Picture
+from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, Picture, pictured_tasks
 from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
 from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
@@ -84,7 +84,7 @@ def build_page(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequenc
     page["headings"] = [heading for heading in _headings(page) if _shown(heading, page)]
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     # Neither holds anything but this project's own text.
-    return template("page.html.j2").render(page=page, style=Markup(style), script=Markup(script))
+    return template("page.html.j2").render(page=page, style=Markup(style), script=Markup(script)).lstrip()
 
 
 def without_paths(text: str) -> str:
@@ -141,7 +141,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
             if several and cost.tasks == 1 < len(analysis.selections)
         ],
         "pictures": _pictures(pictures),
-        "left_out": ", ".join(leading.tasks[MOST_TASKS:]),
+        "left_out": ", ".join(task for task in leading.tasks if task not in pictured_tasks(leading)),
         "warnings": _warnings(analysis),
         "failures": [
             (r.name, r.status, without_paths((r.error or "no reason known")[:_MOST_ERROR]))
@@ -182,6 +182,7 @@ def _forest(gains: Table) -> dict[str, Any] | None:
     found = [(method, labels, entries[-1]) for method, labels, entries in gains.rows if entries[-1].value is not None]
     if not found:
         return None
+    found.sort(key=lambda row: float(row[2].value or 0.0), reverse=True)
     ends = [0.0, *(end for _, _, entry in found for end in entry.bounds)]
     low, high = min(ends), max(ends)
     width = (high - low) or 1.0

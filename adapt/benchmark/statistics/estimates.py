@@ -54,15 +54,9 @@ class Estimate:
     @property
     def even(self) -> bool:
         """Whether the interval is as wide on both sides, so that its half-width says it."""
-        return (
-            self.mean is not None
-            and self.ci is not None
-            and self.interval
-            == (
-                self.mean - self.ci,
-                self.mean + self.ci,
-            )
-        )
+        if self.mean is None or self.ci is None or self.n < FEWEST_SEEDS:
+            return False
+        return self.interval == (self.mean - self.ci, self.mean + self.ci)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,10 @@ def test_the_oracle_stands_beside_it_in_its_own_style() -> None:
     assert screen.columns == ("Average", "oracle", "gap", *"abcdefg")
     text = to_markdown(screen)
     assert "Model selection: best source validation accuracy (no target label)." in text
-    assert "| SourceOnly | none | **64.0 [59.0, 69.0]** | *66.0 [61.0, 71.0]* | 2.0 [2.0, 2.0] | **64.0 [59.0, 69.0]** |" in text
+    assert (
+        "| SourceOnly | none | **64.0 [59.0, 69.0]** | *66.0 [61.0, 71.0]* | 2.0 [2.0, 2.0] | **64.0 [59.0, 69.0]** |"
+        in text
+    )
     assert "| Average | *oracle* | gap |" in text
     printed = headline_table(analysis, average_first=False)
     assert printed.columns == (*"abcdefg", "Average", "oracle", "gap")

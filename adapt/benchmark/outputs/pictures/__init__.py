@@ -9,8 +9,9 @@ from adapt.benchmark.outputs.pictures.ranks import NEEDED, draw_diagram
 from adapt.benchmark.outputs.pictures.rules import GAP_KIND, SCATTER_KIND, draw_rules
 from adapt.benchmark.outputs.pictures.scores import draw_scores
 from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import Summary
 
-__all__ = ["MOST_OF_METHODS", "MOST_TASKS", "OF_RANKS", "OF_RULES", "Picture", "draw"]
+__all__ = ["MOST_OF_METHODS", "OF_RANKS", "OF_RULES", "Picture", "draw", "pictured_tasks"]
 
 MOST_TASKS = 6
 """Tasks with pictures of their own."""
@@ -24,7 +25,7 @@ OF_RULES = (SCATTER_KIND, GAP_KIND)
 def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
     """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking."""
     leading, results, remarks = analysis.leading, analysis.results, []
-    tasks = leading.tasks[:MOST_TASKS]
+    tasks = pictured_tasks(leading)
     try:
         diagram = draw_diagram(analysis.tested, folder)
     except ImportError:
@@ -36,3 +37,8 @@ def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
         *draw_scores(results, leading, tasks, folder),
     ]
     return drawn, remarks
+
+
+def pictured_tasks(summary: Summary) -> tuple[str, ...]:
+    """The tasks with pictures of their own."""
+    return summary.tasks[:MOST_TASKS]

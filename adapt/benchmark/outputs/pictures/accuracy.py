@@ -141,7 +141,7 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
     names = ("xy_2d", "y", "domain")
     arrays = {(r.method, r.seed): read_arrays(r.directory / "embedding.npz", names) for r in results}
     source_only = next((m for m in summary.methods if summary.settings[m] == SOURCE_ONLY), None)
-    pictures = []
+    pictures: list[Picture] = []
     for method in summary.methods:
         seeds = sorted(seed for (m, seed), found in arrays.items() if m == method and found is not None)
         if method == source_only or not seeds or len(pictures) >= most:
@@ -175,7 +175,7 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
 
 
 def _confusions(summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int) -> list[Picture]:
-    pictures = []
+    pictures: list[Picture] = []
     for method in summary.methods:
         for result in sorted((r for r in results if r.method == method), key=lambda r: r.seed):
             arrays = read_arrays(result.directory / "confusion.npz", ("matrix", "class_names"))

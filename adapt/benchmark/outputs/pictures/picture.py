@@ -1,6 +1,7 @@
 """What a picture of a report is, and what all of them share."""
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def method_styles(summary: Summary) -> dict[str, tuple[str, str]]:
 
 def label(name: str, most: int = 28) -> str:
     """A name in a picture: short enough to leave it room, and not read as a formula or as hidden from legends."""
-    text = " ".join(name.split())
+    text = "".join(c for c in " ".join(name.split()) if unicodedata.category(c) not in ("Cc", "Cf"))
     if len(text) > most:
         text = f"{text[: most - 9]}…{text[-8:]}"
     return text.replace("$", r"\$").replace("_", " _", 1) if text.startswith("_") else text.replace("$", r"\$")

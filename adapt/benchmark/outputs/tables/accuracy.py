@@ -97,7 +97,7 @@ def gain_table(analysis: Analysis) -> Table:
         f"Model selection: {rule_name(summary.rule)}."
     )
     notes = (*below_note(found.values()), *bracket_notes(found.values()), *cautions(analysis))
-    return Table(f"{caption} {over(summary.seeds).capitalize()}.", columns, rows, notes)
+    return Table(f"{caption} Shown: {over(summary.seeds)}.", columns, rows, notes)
 
 
 def caption(summary: Summary) -> str:
