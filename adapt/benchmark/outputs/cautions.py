@@ -3,6 +3,7 @@
 from collections import Counter
 
 from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.vocabulary import count
 
 _MOST_NAMES = 6
 
@@ -23,7 +24,7 @@ def missing(analysis: Analysis) -> list[str]:
     more = len(by_method) - len(named)
     return [
         f"{len(analysis.missing)} of {total} cells missing, so this grid is unfinished: {', '.join(named)}"
-        + (f", and of {more} more methods." if more else ".")
+        + (f", and of {count(more, 'more method')}." if more else ".")
     ]
 
 
