@@ -1,6 +1,7 @@
 """What every picture shares: colours that colour-blind readers can tell apart, and how a figure becomes a file."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,14 @@ def new_figure(width: float, height: float) -> Figure:
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
     raw = io.BytesIO()
-    figure.savefig(raw, format="png", facecolor="white")
+    # Saving would draw everything twice, the first time for the layout alone.
+    with warnings.catch_warnings():
+        # A name may be in letters that the font does not have; it stands in the tables.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        figure.savefig(raw, format="png", facecolor="white")
     raw.seek(0)
     small = io.BytesIO()
     with Image.open(raw) as image:

@@ -9,19 +9,19 @@ from typing import Any
 
 from rich.console import Console
 
-from adapt.benchmark.changes import changes_sentences, changes_sheet, compare_grids
-from adapt.benchmark.comparison import log_comparison
 from adapt.benchmark.grid import run_grid, stopping_by_signal
+from adapt.benchmark.outputs.files import Output, build_report
+from adapt.benchmark.outputs.render import to_terminal
+from adapt.benchmark.outputs.tables.changes import changes_sentences, changes_table
+from adapt.benchmark.outputs.terminal import say as _say
+from adapt.benchmark.outputs.terminal import show as _show
+from adapt.benchmark.outputs.wandb_report import intention, publish
+from adapt.benchmark.outputs.wandb_runs import log_comparison
 from adapt.benchmark.plan import read_plan
 from adapt.benchmark.progress import duration
-from adapt.benchmark.report import Report, build_report
-from adapt.benchmark.rule_table import rule_sentence, rule_sheet
-from adapt.benchmark.search import SEARCH_FILE, rule_folder, run_search
-from adapt.benchmark.search_table import search_sheets
-from adapt.benchmark.selection_table import negative_transfers, selection_sheets
-from adapt.benchmark.sheet import to_terminal
-from adapt.benchmark.significance_table import ranking_sentences, significance_sheet
-from adapt.benchmark.wandb_report import intention, publish
+from adapt.benchmark.search import rule_folder, run_search
+from adapt.benchmark.statistics.changes import compare_grids
+from adapt.benchmark.vocabulary import SEARCH_FILE
 from adapt.commands.options import benchmark_options, compare_options, report_options
 from adapt.errors import AdaptError
 from adapt.tracking import WandbMode, settled_mode
@@ -102,14 +102,18 @@ def report_command(argv: list[str]) -> int:
         argv: Arguments after `adapt report`.
 
     Returns:
-        0.
+        0, 130 when it was stopped.
 
     Raises:
         AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
     """
     arguments = report_options().parse_args(argv)
     console = _console()
-    report = build_report(arguments.runs)
+    try:
+        report = build_report(arguments.runs)
+    except KeyboardInterrupt:
+        _say(console, f"Stopped: an earlier report in {arguments.runs} is as it was. The same command makes it anew.")
+        return _INTERRUPTED
     _show(report, console)
     if arguments.open and not webbrowser.open(report.page.resolve().as_uri()):
         _say(console, f"No browser was found to open {report.page}.")
@@ -134,58 +138,28 @@ def compare_command(argv: list[str]) -> int:
     changes = compare_grids(arguments.first, arguments.second, arguments.rule)
     console = _console()
     _say(console, f"A: {arguments.first}\nB: {arguments.second}")
-    console.print(to_terminal(changes_sheet(changes)))
+    console.print(to_terminal(changes_table(changes)))
     for sentence in changes_sentences(changes):
         _say(console, sentence)
     return 0
 
 
-def _log(out: Path, group: str, mode: WandbMode, project: str, report: Report, console: Console) -> None:
+def _log(out: Path, group: str, mode: WandbMode, project: str, report: Output, console: Console) -> None:
     settled = settled_mode(mode)
     if settled == "disabled":
         return
     try:
-        log_comparison(out, project, group, settled == "offline", out, report)
+        log_comparison(report, project, group, settled == "offline")
     except Exception as error:
         # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
 
 
-def _publish(report: Report, project: str, entity: str | None, console: Console) -> None:
+def _publish(report: Output, project: str, entity: str | None, console: Console) -> None:
     if settled_mode() != "online":
         _say(console, intention(report, project))
     else:
         _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")
-
-
-def _show(report: Report, console: Console) -> None:
-    # The headline comes last, where a terminal stands when the command has ended.
-    several = len(report.summaries) > 1
-    sheets = [*search_sheets(report.search)] if report.search is not None else []
-    if several:
-        sheets += [*selection_sheets(report.selections[-1]), rule_sheet(report.ranking)]
-    tested = significance_sheet(report.tested)
-    for sheet in [*sheets, *([tested] if tested.rows else [])]:
-        console.print(to_terminal(sheet))
-    for sentence in ranking_sentences(report.tested):
-        console.print(sentence, style="dim", markup=False, highlight=False)
-    if report.search is not None:
-        _say(console, report.search.sentence)
-    console.print(to_terminal(report.headline))
-    for sentence in [*negative_transfers(report.other_summaries), *filter(None, [report.warned])]:
-        console.print(sentence, style="yellow", markup=False, highlight=False)
-    if several:
-        console.print(rule_sentence(report.ranking), markup=False, highlight=False)
-    for sentence in report.remarks:
-        console.print(sentence, style="dim", markup=False, highlight=False)
-    tables = (report.markdown, report.latex, report.table, report.selection, report.rules, report.significance)
-    searched = () if report.search is None else (report.page.with_name("search.md"),)
-    files = (report.page, *tables, *searched, report.results)
-    _say(console, "Written: " + ", ".join(map(str, files)))
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _console() -> Console:

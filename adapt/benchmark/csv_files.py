@@ -11,6 +11,8 @@ from typing import Any
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], number: str = "") -> str:
     """A header and lines, with nothing between the commas where a value is None.
 
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, which shows it as it is.
+
     Args:
         columns: The header.
         rows: The lines' values.
@@ -20,8 +22,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], number: str 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([format(value, number) if number and isinstance(value, float) else value for value in row])
+        writer.writerow([_field(value, number) for value in row])
     return text.getvalue()
+
+
+def _field(value: Any, number: str) -> Any:
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return format(value, number) if number and isinstance(value, float) else value
 
 
 def metrics_file(directory: Path) -> Path:

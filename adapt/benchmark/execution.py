@@ -27,10 +27,10 @@ from adapt.benchmark.results import (
     device_name,
     git_commit,
     versions,
-    write_atomically,
     write_result,
 )
 from adapt.errors import AdaptError, DivergedError
+from adapt.files import write_atomically
 
 RunCell = Callable[[Cell], list[Row]]
 

@@ -21,12 +21,11 @@ from adapt.benchmark.lock import locked
 from adapt.benchmark.merging import differences, merge
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.progress import GridProgress
-from adapt.benchmark.results import RESULT_FILE, CellResult, read_result, write_atomically, write_result
+from adapt.benchmark.results import RESULT_FILE, CellResult, read_result, write_result
+from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
 from adapt.errors import AdaptError
+from adapt.files import write_atomically
 from adapt.yaml_files import read_yaml, to_yaml
-
-CELL_FILE = "cell.yaml"
-PLAN_FILE = "plan.json"
 
 _SHOWN_DIFFERENCES = 3
 

@@ -11,14 +11,11 @@ from adapt.benchmark.checks import check_keys, hint
 from adapt.benchmark.classes import default_of, resolve
 from adapt.benchmark.merging import Config, config_hash, merge
 from adapt.benchmark.search_plan import Search, read_search
+from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
 from adapt.tracking import WandbMode
 from adapt.yaml_files import read_yaml
-
-SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
-
-AVERAGE = "Average"
 
 Checkpoints = Literal["all", "last"]
 

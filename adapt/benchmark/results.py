@@ -1,13 +1,10 @@
 """One JSON file per cell, and the table of all of them."""
 
-import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -17,6 +14,7 @@ from typing import Any, Literal, TypedDict, get_args
 import adapt
 from adapt.benchmark.csv_files import csv_text
 from adapt.errors import AdaptError
+from adapt.files import write_atomically
 
 Status = Literal["ok", "diverged", "failed"]
 
@@ -90,24 +88,6 @@ class CellResult:
     def accuracy(self, rule: str) -> float | None:
         """Target accuracy under a selection rule, if the run recorded one."""
         return next((row["target_accuracy"] for row in self.rows if row["rule"] == rule), None)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file such that a reader, after whatever crash, finds the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner reads, which results are not.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
 
 
 def write_result(result: CellResult) -> None:

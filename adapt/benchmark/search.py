@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.execution import RunCell
-from adapt.benchmark.grid import CELL_FILE, GridOutcome, run_grid
+from adapt.benchmark.grid import GridOutcome, run_grid
 from adapt.benchmark.lock import locked
 from adapt.benchmark.merging import merge
 from adapt.benchmark.plan import Cell, Plan, setting_of, start_from
-from adapt.benchmark.results import RESULT_FILE, CellResult, read_result, write_atomically
+from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.sampling import Settings, check_optuna, draw
 from adapt.benchmark.search_plan import Search, setting
+from adapt.benchmark.statistics.trials import best_of, trial_scores
+from adapt.benchmark.vocabulary import CELL_FILE, SEARCH_FILE
 from adapt.errors import AdaptError
+from adapt.files import write_atomically
 from adapt.selection import RULES
 
-SEARCH_FILE, TRIALS_FOLDER = "search.json", "search"
+TRIALS_FOLDER = "search"
 
 Study = tuple[str, str]
 
@@ -92,23 +94,6 @@ def rule_folder(out: Path, search: Search, rule: str) -> Path:
 def pick(trials: Sequence[Trial], rule: str) -> int | None:
     """Position of the trial with the highest score, the earlier one of equals; None if none has a score."""
     return best_of([trial_scores(trial.cell.directory).get(rule) for trial in trials])
-
-
-def best_of(scores: Sequence[float | None]) -> int | None:
-    """Position of the highest score, the first of equals; None if there is none."""
-    found = [(score, -number) for number, score in enumerate(scores) if score is not None]
-    return -max(found)[1] if found else None
-
-
-def trial_scores(directory: Path) -> dict[str, float]:
-    """By rule, the highest value that a finished trial logged of its score, which is its checkpoint's."""
-    try:
-        if read_result(directory / RESULT_FILE).status != "ok":
-            return {}
-    except AdaptError:
-        return {}
-    metrics = read_metrics(metrics_file(directory))
-    return {rule: max(metrics[metric].values()) for rule, metric in RULES.items() if metric in metrics}
 
 
 def _run_trials(

@@ -10,13 +10,13 @@ from typing import Any, Literal, get_args
 from adapt.benchmark.checks import check_keys, hint, listed
 from adapt.benchmark.classes import resolve
 from adapt.benchmark.merging import Config
+from adapt.benchmark.vocabulary import DEFAULT_RULE
 from adapt.errors import AdaptError
 from adapt.explain import arguments
 from adapt.selection import RULES
 
 Sampler = Literal["random", "tpe"]
 
-DEFAULT_RULE = "information_maximisation"
 DEFAULT_SEED = 1000
 
 _KEYS = ("trials", "seed", "rule", "sampler", "space")

@@ -59,15 +59,17 @@ class Samples:
 
 
 class Score(NamedTuple):
-    """How a score is computed; higher is better.
+    """What a score is and how it is computed; higher is better.
 
     Attributes:
+        words: What picking the highest value picks, for tables.
         compute: Its value for samples of both domains.
         needs_source: Whether it looks at source samples, which a source-free run has not.
         default: Whether a run computes it unless told otherwise.
         needs_classes: Whether it reads class probabilities, which only classification has.
     """
 
+    words: str
     compute: Callable[[Samples], Tensor]
     needs_source: bool = False
     default: bool = True
@@ -75,19 +77,65 @@ class Score(NamedTuple):
 
 
 SCORES: dict[str, Score] = {
-    "entropy": Score(lambda s: scores.entropy(s.target.logits)),
-    "information_maximisation": Score(lambda s: scores.information_maximisation(s.target.logits)),
-    "bnm": Score(lambda s: scores.bnm(s.target.logits)),
-    "softmax_correlation": Score(lambda s: scores.softmax_correlation(s.target.logits), default=False),
-    "snd": Score(lambda s: scores.snd(s.target.logits)),
-    "silhouette": Score(lambda s: scores.silhouette(s.target.features, s.target.logits)),
-    "class_ami": Score(lambda s: scores.class_ami(s.target.features, s.target.logits), default=False),
-    "iwcv": Score(lambda s: scores.iwcv(s.source.logits, s.source_y, s.weights), True, default=False),
-    "dev": Score(lambda s: scores.dev(s.source.logits, s.source_y, s.weights), True),
-    "mmd": Score(lambda s: scores.mmd(s.source.features, s.target.features), True, needs_classes=False),
-    "coral": Score(lambda s: scores.coral(s.source.features, s.target.features), True, needs_classes=False),
-    "a_distance": Score(lambda s: scores.a_distance(*s.log_odds), True, needs_classes=False),
+    "entropy": Score(
+        "lowest entropy of the target's predictions",
+        lambda s: scores.entropy(s.target.logits),
+    ),
+    "information_maximisation": Score(
+        "most certain and diverse target predictions, information maximisation",
+        lambda s: scores.information_maximisation(s.target.logits),
+    ),
+    "bnm": Score(
+        "largest nuclear norm of the target's predictions",
+        lambda s: scores.bnm(s.target.logits),
+    ),
+    "softmax_correlation": Score(
+        "target predictions closest to certain and balanced, SoftmaxCorr",
+        lambda s: scores.softmax_correlation(s.target.logits),
+        default=False,
+    ),
+    "snd": Score(
+        "highest soft neighbourhood density, SND",
+        lambda s: scores.snd(s.target.logits),
+    ),
+    "silhouette": Score(
+        "best silhouette of the predicted target classes",
+        lambda s: scores.silhouette(s.target.features, s.target.logits),
+    ),
+    "class_ami": Score(
+        "best agreement of predicted target classes and clusters, ClassAMI",
+        lambda s: scores.class_ami(s.target.features, s.target.logits),
+        default=False,
+    ),
+    "iwcv": Score(
+        "lowest importance-weighted source risk, IWCV",
+        lambda s: scores.iwcv(s.source.logits, s.source_y, s.weights),
+        True,
+        default=False,
+    ),
+    "dev": Score(
+        "lowest deep embedded validation risk, DEV", lambda s: scores.dev(s.source.logits, s.source_y, s.weights), True
+    ),
+    "mmd": Score(
+        "smallest MMD of the features",
+        lambda s: scores.mmd(s.source.features, s.target.features),
+        True,
+        needs_classes=False,
+    ),
+    "coral": Score(
+        "smallest CORAL distance of the features",
+        lambda s: scores.coral(s.source.features, s.target.features),
+        True,
+        needs_classes=False,
+    ),
+    "a_distance": Score(
+        "smallest proxy A-distance of the features",
+        lambda s: scores.a_distance(*s.log_odds),
+        True,
+        needs_classes=False,
+    ),
     "reverse_validation": Score(
+        "best reverse validation",
         lambda s: scores.reverse_validation(s.source.features, s.source_y, s.target.features, s.target.logits),
         True,
         default=False,

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from adapt.benchmark.plan import SOURCE_ONLY, TARGET_LABELS, read_plan
+from adapt.benchmark.outputs.table import Entry
+from adapt.benchmark.plan import read_plan
 from adapt.benchmark.results import CellResult, Row
 from adapt.benchmark.statistics import Summary, summarise
-from adapt.benchmark.tables import points
+from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.overview import FAMILIES, fill
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,9 +93,10 @@ def entry(summary: Summary, families: Mapping[str, str], family: str) -> str:
     (worst, least), (best, most) = found[0], found[-1]
     cells = [e for (method, _), e in summary.cells.items() if method in dict(found)]
     hurt = sum(e.negative == "apart" for e in cells)
-    span = f"{points(most, sign='+')} ({best})"
+    lowest, highest = (Entry(gain, "signed points").number for gain in (least, most))
+    span = f"{highest} ({best})"
     if len(found) > 1:
-        span = f"{points(least, sign='+')} ({worst}) … {span}"
+        span = f"{lowest} ({worst}) … {span}"
     return f"{span}, ↓ {hurt} of {len(cells)}" if hurt else span
 
 

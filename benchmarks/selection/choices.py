@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import fmean
 
-from adapt.benchmark.plan import TARGET_LABELS
 from adapt.benchmark.results import read_results
-from adapt.benchmark.rule_quality import Checkpoint, read_checkpoints
+from adapt.benchmark.statistics.rule_ranks import Checkpoint, read_checkpoints
+from adapt.benchmark.vocabulary import TARGET_LABELS
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapt.analysis.drawing import FAINT, class_colours, new_figure, save_png
-from adapt.benchmark.plan import SOURCE_ONLY
 from adapt.benchmark.statistics import half_width
+from adapt.benchmark.vocabulary import SOURCE_ONLY
 from adapt.errors import AdaptError
 
 Accuracies = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]

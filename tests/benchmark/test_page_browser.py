@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adapt.benchmark.report import build_report
+from adapt.benchmark.outputs.files import build_report
 from tests.benchmark.synthetic import write_benchmark
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (dev)")

@@ -51,7 +51,9 @@ def test_a_task_that_is_no_classification_from_the_command_line(
 
 
 def test_the_rule_of_an_error_keeps_the_lowest(tmp_path: Path) -> None:
-    _, _, trainer = train(DANN, tmp_path, steps=60, module=Numbers, trainer={"val_check_interval": 20, "check_val_every_n_epoch": None})
+    _, _, trainer = train(
+        DANN, tmp_path, steps=60, module=Numbers, trainer={"val_check_interval": 20, "check_val_every_n_epoch": None}
+    )
     kept = torch.load(tmp_path / "checkpoints/source_mae.ckpt", weights_only=True)
     state = next(v for k, v in kept["callbacks"].items() if "source_mae" in k)
     assert float(state["best_model_score"]) <= float(trainer.callback_metrics["val/source_mae"])

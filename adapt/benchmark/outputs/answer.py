@@ -1,0 +1,99 @@
+"""What a benchmark's results say, in sentences: who gained what, who lost, and what is missing."""
+
+from collections.abc import Iterable
+
+from adapt.benchmark.outputs.table import accuracy, points
+from adapt.benchmark.outputs.words import short_name
+from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, gains
+from adapt.benchmark.vocabulary import AVERAGE, TARGET_LABELS, UNSUPERVISED, count
+
+_MOST_NAMES = 5
+
+
+def answer(analysis: Analysis) -> list[str]:
+    """The result under the headline's rule, a sentence per thing that can be said of it."""
+    summary = analysis.leading
+    column = list(summary.columns)[-1]
+    found = {method: gain for (method, where), gain in gains(summary).items() if where == column}
+    free = {m: gain for m, gain in found.items() if summary.settings[m] == UNSUPERVISED}
+    some = {m: gain for m, gain in found.items() if summary.settings[m] != UNSUPERVISED}
+    over = f"averaged over {count(len(summary.tasks), 'task')}" if column == AVERAGE else f"on {column}"
+    under = f"under the rule {summary.rule} ({short_name(summary.rule)})"
+    if not found:
+        why = "no method beside it" if summary.baseline else "no source-only to compare with"
+        return [f"No gain can be said {over}: {why} has a result with the same seed.", *_negative(summary)]
+    sentences = []
+    if free:
+        best = max(free, key=lambda m: free[m].mean or 0.0)
+        sentences.append(f"Without target labels {_gained(best, summary, column, found)} {over}, {under}.")
+        if len(free) > 1:
+            above = [m for m in free if (free[m].mean or 0.0) > 0]
+            told = [free[m].interval for m in above if free[m].n >= FEWEST_SEEDS]
+            sure = sum(interval is not None and interval[0] > 0 for interval in told)
+            sentences.append(
+                f"{len(above)} of {count(len(free), 'method')} without target labels lie above {summary.baseline}"
+                + (f", {_counted(sure, len(above))} with a 95% interval above zero." if told else ".")
+            )
+    if some:
+        best = max(some, key=lambda m: some[m].mean or 0.0)
+        sentences.append(
+            f"With target labels ({summary.settings[best]}) {_gained(best, summary, column, found)} {over}."
+        )
+    top = [m for m in summary.methods if summary.settings[m] == TARGET_LABELS]
+    for method in top:
+        if (e := summary.columns[column].get(method)) is not None and e.mean is not None:
+            sentences.append(f"Trained on all target labels, {method} reaches {accuracy(e, 0).number} %.")
+    return [*sentences, *_negative(summary), *_cost(analysis)]
+
+
+def _gained(method: str, summary: Summary, column: str, found: dict[str, Estimate]) -> str:
+    gain, columns = found[method], summary.columns[column]
+    before, after = (100 * (columns[m].mean or 0.0) for m in (str(summary.baseline), method))
+    verb = "gained most" if (gain.mean or 0.0) > 0 else "came closest"
+    shown = accuracy(gain, 0, unit="signed points").number
+    return (
+        f"{method} {verb}: {shown} points over {summary.baseline} "
+        f"({before:.1f} % → {after:.1f} %; {count(gain.n, 'seed')})"
+    )
+
+
+def _negative(summary: Summary) -> list[str]:
+    below = {
+        kind: [
+            (m, c) for c, of in summary.columns.items() for m in summary.methods if m in of and kind == of[m].negative
+        ]
+        for kind in ("apart", "one seed")
+    }
+    if apart := below.get("apart"):
+        return [f"Negative transfer, below source-only with the intervals apart: {_named(apart)}."]
+    if few := [*below.get("one seed", ()), *below.get("two seeds", ())]:
+        return [f"Below source-only, by too few seeds to call it negative transfer: {_named(few)}."]
+    return (
+        ["No method shows negative transfer (below source-only with the intervals apart)."] if summary.baseline else []
+    )
+
+
+def _named(found: Iterable[tuple[str, str]]) -> str:
+    by_method: dict[str, list[str]] = {}
+    for method, column in found:
+        by_method.setdefault(method, []).append(column)
+    shown = [
+        f"{method} ({', '.join(columns) if len(columns) <= _MOST_NAMES else f'{len(columns)} columns'})"
+        for method, columns in list(by_method.items())[:_MOST_NAMES]
+    ]
+    more = len(by_method) - len(shown)
+    return "; ".join(shown) + (f"; and {count(more, 'method')} more" if more else "")
+
+
+def _cost(analysis: Analysis) -> list[str]:
+    cost = analysis.selections[-1].means.get(analysis.leading.rule)
+    if cost is None or cost.mean is None:
+        return []
+    return [
+        f"Choosing checkpoints by the oracle instead would add {points(cost)} points, mean of the methods that adapt."
+    ]
+
+
+def _counted(number: int, of: int) -> str:
+    return "all" if number == of else "none" if number == 0 else str(number)

@@ -1,0 +1,39 @@
+"""What a reader has to know before any number of a benchmark."""
+
+from collections import Counter
+
+from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.vocabulary import count
+
+_MOST_NAMES = 6
+
+
+def cautions(analysis: Analysis) -> list[str]:
+    """A sentence on what is missing, and one on a test set that was trained on."""
+    return [*missing(analysis), *_transductive(analysis)]
+
+
+def missing(analysis: Analysis) -> list[str]:
+    """How many cells of the plan have no result, not even a failure, and of which methods."""
+    if not analysis.missing:
+        return []
+    total = len(analysis.results) + len(analysis.missing)
+    by_method = Counter(method for _, method, _ in analysis.missing)
+    cells = Counter(result.method for result in analysis.results) + by_method
+    named = [f"{method} {n} of {cells[method]}" for method, n in by_method.most_common(_MOST_NAMES)]
+    more = len(by_method) - len(named)
+    return [
+        f"{len(analysis.missing)} of {total} cells missing, so this grid is unfinished: {', '.join(named)}"
+        + (f", and of {count(more, 'more method')}." if more else ".")
+    ]
+
+
+def _transductive(analysis: Analysis) -> list[str]:
+    tasks = analysis.transductive
+    if not tasks:
+        return []
+    where = "" if len(tasks) == len(analysis.leading.tasks) else f" ({', '.join(tasks)})"
+    return [
+        f"Transductive{where}: the test set was trained on (without its labels, but by train-on-target), and the "
+        "oracle's validation set is the test set."
+    ]

@@ -1,0 +1,45 @@
+"""An analysis as pictures, one module per kind."""
+
+from pathlib import Path
+
+from adapt.benchmark.outputs.pictures.accuracy import draw_pictures
+from adapt.benchmark.outputs.pictures.picture import Picture
+from adapt.benchmark.outputs.pictures.ranks import KIND as OF_RANKS
+from adapt.benchmark.outputs.pictures.ranks import draw_diagram
+from adapt.benchmark.outputs.pictures.rules import GAP_KIND, SCATTER_KIND, draw_rules
+from adapt.benchmark.outputs.pictures.scores import draw_scores
+from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import Summary
+from adapt.errors import AdaptError
+
+__all__ = ["MOST_OF_METHODS", "OF_RANKS", "OF_RULES", "Picture", "draw", "pictured_tasks"]
+
+MOST_TASKS = 6
+"""Tasks with pictures of their own."""
+
+MOST_OF_METHODS = 24
+"""Embeddings, and confusion matrices: a picture per task and method, which a large grid has hundreds of."""
+
+OF_RULES = (SCATTER_KIND, GAP_KIND)
+
+
+def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
+    """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking."""
+    leading, results, remarks = analysis.leading, analysis.results, []
+    tasks = pictured_tasks(leading)
+    try:
+        diagram = draw_diagram(analysis.tested, folder)
+    except AdaptError as error:
+        diagram, remarks = None, [str(error)]
+    drawn = [
+        *([] if diagram is None else [diagram]),
+        *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
+        *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS),
+        *draw_scores(results, leading, tasks, folder),
+    ]
+    return drawn, remarks
+
+
+def pictured_tasks(summary: Summary) -> tuple[str, ...]:
+    """The tasks with pictures of their own."""
+    return summary.tasks[:MOST_TASKS]

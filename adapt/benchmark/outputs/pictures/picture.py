@@ -1,0 +1,67 @@
+"""What a picture of a report is, and what all of them share."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from adapt.analysis.drawing import INK, class_colours, save_png
+from adapt.benchmark.statistics.estimates import Summary
+from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
+from adapt.names import slug
+
+SOURCE_CURVE, TARGET_CURVE = "val/source_accuracy", "oracle/target_accuracy"
+
+_GREY = "#7f7f7f"
+# A few colours in several strokes are told apart where as many shades as a large grid has methods are not.
+_COLOURS = [colour for colour in class_colours(10) if colour != _GREY]
+_MOST_STEM = 200
+_LINES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of a report.
+
+    Attributes:
+        path: Where it lies.
+        kind: `bars`, `curves`, `embedding` or `confusion`; other modules draw kinds of their own.
+        task: The task that it shows, or `Average`.
+        title: Heading in the page.
+        alt: What a person who cannot see it should know.
+    """
+
+    path: Path
+    kind: str
+    task: str
+    title: str
+    alt: str
+
+
+def method_styles(summary: Summary) -> dict[str, tuple[str, str]]:
+    """Colour and line style per method: references in greys, the rest in colours, the same in every picture."""
+    others = [m for m in summary.methods if summary.settings[m] not in (SOURCE_ONLY, TARGET_LABELS)]
+    count = len(_COLOURS)
+    styles = {m: (_COLOURS[k % count], _LINES[k // count % len(_LINES)]) for k, m in enumerate(others)}
+    reference = {SOURCE_ONLY: (_GREY, "--"), TARGET_LABELS: (INK, ":")}
+    return {method: styles.get(method) or reference[summary.settings[method]] for method in summary.methods}
+
+
+def label(name: str, most: int = 28) -> str:
+    """A name in a picture: short enough to leave it room, and not read as a formula or as hidden from legends."""
+    text = "".join(c for c in " ".join(name.split()) if unicodedata.category(c) not in ("Cc", "Cf"))
+    if len(text) > most:
+        text = f"{text[: most - 9]}…{text[-8:]}"
+    return text.replace("$", r"\$").replace("_", " _", 1) if text.startswith("_") else text.replace("$", r"\$")
+
+
+def saved(figure: Figure, folder: Path, kind: str, task: str, name: str, title: str, alt: str) -> Picture:
+    """Write a figure as the picture of that kind and name."""
+    stem = f"{kind}-{slug(name)}" if name else kind
+    path = folder / f"{stem}.png"
+    # A file system takes 255 bytes, and two pairs of task and method may make one name.
+    if len(stem.encode()) > _MOST_STEM or path.exists():
+        path = folder / f"{stem:.{_MOST_STEM // 4}}-{hashlib.sha256(f'{task} {title}'.encode()).hexdigest()[:8]}.png"
+    return Picture(save_png(figure, path), kind, task, title, alt)

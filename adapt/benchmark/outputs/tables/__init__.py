@@ -1,0 +1,1 @@
+"""An analysis as tables, one module per kind."""

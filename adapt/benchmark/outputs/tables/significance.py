@@ -1,0 +1,154 @@
+"""Which differences are more than chance: tests against source-only, and ranks over tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from adapt.benchmark.outputs.table import Entry, Table, Value, accuracy, bracket_notes, p_value
+from adapt.benchmark.outputs.words import labels_used, rule_name
+from adapt.benchmark.statistics.analysis import Significance
+from adapt.benchmark.statistics.estimates import Estimate
+from adapt.benchmark.statistics.method_ranks import FEWEST_TASKS
+from adapt.benchmark.statistics.paired_tests import ALPHA, Comparison, fewest_pairs, smallest_p
+from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
+
+COLUMNS = (
+    *("rule", "method", "setting", "pairs", "better", "worse", "mean_difference", "ci95", "median_difference"),
+    *("wilcoxon_p", "holm_p", "rank_biserial", "average_rank"),
+)
+"""Of `significance.csv`: differences in accuracy, not in points."""
+
+COMPARISON_COLUMNS = ("Pairs", "+ / − / =", "Mean difference", "Median", "p", "p (Holm)", "Effect r")
+
+# Demšar (2006): from here on the χ² approximation is good.
+_MANY_TASKS = 10
+
+
+def significance_table(found: Significance) -> Table:
+    """Each method's paired difference to source-only, and its average rank where there are ranks."""
+    summary, ranks, baseline = found.summary, found.ranking.ranks, found.summary.baseline
+    compared = {c.method: c for c in found.comparisons}
+    rows = []
+    for method in summary.methods:
+        # Source-only has a row beside the methods that are compared with it, and none alone.
+        if method not in compared and method not in ranks and not (compared and method == baseline):
+            continue
+        record: dict[str, Value] = {"rule": summary.rule, "method": method, "setting": summary.settings[method]}
+        if method in ranks:
+            record["average_rank"] = ranks[method]
+        c = compared.get(method)
+        if c is not None:
+            entries = comparison_entries(c, record)
+        else:
+            first = Entry(record=record if method in ranks else {})
+            entries = (first, *[Entry()] * (len(COMPARISON_COLUMNS) - 1))
+        rank = [Entry(ranks.get(method), "ratio")] if ranks else []
+        rows.append((method, labels_used(summary.settings[method]), (*entries, *rank)))
+    caption = (
+        f"Difference to {baseline or 'source-only'} in points of target test accuracy, paired by task and seed. "
+        f"Model selection: {rule_name(summary.rule)}."
+    )
+    columns = (*COMPARISON_COLUMNS, *(["Average rank"] if ranks else []))
+    notes = comparison_notes(found.comparisons) if compared else ["No source-only with a method beside it to compare."]
+    return Table(caption, columns, tuple(rows), tuple(notes))
+
+
+def comparison_entries(c: Comparison, about: Mapping[str, Value] | None = None) -> tuple[Entry, ...]:
+    """One method's entries under `COMPARISON_COLUMNS`; with what they are about they are a line of the CSV file."""
+    record: dict[str, Value] = {
+        **(about or {}),
+        "pairs": c.n,
+        "better": c.better,
+        "worse": c.worse,
+        "mean_difference": c.mean,
+        "ci95": c.ci,
+        "median_difference": c.median,
+        "wilcoxon_p": c.p,
+        "holm_p": c.p_holm,
+        "rank_biserial": c.effect,
+    }
+    pairs = Entry(c.n, record=record if about else {})
+    if c.mean is None:
+        return (pairs, *[Entry()] * (len(COMPARISON_COLUMNS) - 1))
+    return (
+        pairs,
+        Entry(f"{c.better} / {c.worse} / {c.n - c.better - c.worse}"),
+        replace(
+            accuracy(c.by_seed or Estimate(c.mean, None, 0, 0), 0, unit="signed points"),
+            value=c.mean,
+            rank="best" if c.verdict == "better" else "",
+            mark="worse" if c.verdict == "worse" else None,
+        ),
+        Entry(c.median, "signed points"),
+        *(Entry("too few pairs") if p is None else Entry(p, "p") for p in (c.p, c.p_holm)),
+        Entry(c.effect, "signed ratio"),
+    )
+
+
+def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
+    """What the columns are, and what the numbers cannot say."""
+    tested = [c for c in comparisons if c.p is not None]
+    sentences = [
+        "+ / − / =: pairs above, below and equal. ± 95% interval: Student t over seeds, of differences averaged over "
+        "tasks. p: Wilcoxon signed-rank test, two-sided, Holm-corrected over the methods tested. r: matched-pairs "
+        "rank-biserial correlation, from −1 (always worse) to 1 (always better)."
+    ]
+    estimates = [c.by_seed for c in comparisons if c.by_seed is not None]
+    sentences += bracket_notes(estimates)
+    if any(c.mean is not None and (c.by_seed is None or c.by_seed.interval is None) for c in comparisons):
+        sentences.append("Without ±: one seed alone, or seeds that lack different tasks.")
+    if any(c.p is None and c.n for c in comparisons):
+        most = max(c.n for c in comparisons if c.p is None)
+        sentences.append(
+            f"Too few pairs: {most} cannot reach a two-sided p below {p_value(smallest_p(most))}; "
+            f"{ALPHA} needs {fewest_pairs(1)}."
+        )
+    if any(len(tested) * smallest_p(c.n) > ALPHA for c in tested):
+        sentences.append(
+            f"With {len(tested)} methods a Holm-corrected p surely gets below {ALPHA} only from "
+            f"{fewest_pairs(len(tested))} pairs on: a larger one is no sign of equality."
+        )
+    if any(c.verdict == "better" for c in comparisons):
+        sentences.append(f"Bold: better with a Holm-corrected p below {ALPHA}.")
+    if any(c.verdict == "worse" for c in comparisons):
+        sentences.append(f"↓ worse with a Holm-corrected p below {ALPHA}.")
+    if tested:
+        sentences.append(
+            "Seeds of one task are not independent of each other: p speaks of runs on these tasks, not of new tasks."
+        )
+    return sentences
+
+
+def ranking_sentences(found: Significance) -> list[str]:
+    """Friedman's test over tasks in words, or why there is none."""
+    ranking, k = found.ranking, len(found.ranking.ranks)
+    sentences = []
+    if ranking.why_not:
+        sentences.append(f"No Friedman test over tasks: {ranking.why_not}.")
+    elif ranking.statistic is not None and ranking.p is not None:
+        sentences.append(
+            f"Friedman test over {ranking.tasks} tasks and {k} methods, seeds averaged: χ²({k - 1}) = "
+            f"{ranking.statistic:.2f}, p {_relation(ranking.p)}. Nemenyi critical difference at {ALPHA}: "
+            f"{ranking.critical_difference:.2f} ranks."
+        )
+        if ranking.p >= ALPHA:
+            sentences.append("No difference between the methods was found over tasks.")
+        else:
+            alike = "; ".join(", ".join(group) for group in ranking.alike())
+            sentences.append(f"Ranks not told apart: {alike}." if alike else "All ranks are told apart.")
+        if ranking.tasks < _MANY_TASKS:
+            sentences.append(f"The χ² approximation is rough below {_MANY_TASKS} tasks.")
+        sentences.append("Tasks that share a domain are not independent, which makes p smaller than it should be.")
+    if ranking.ranks:
+        others = [m for m in found.summary.methods if found.summary.settings[m] not in (SOURCE_ONLY, UNSUPERVISED)]
+        unranked = [*ranking.left_out, *others]
+        sentences.append(
+            "Rank 1 is the best; ranked are the methods without target labels that have a result on every task"
+            + (f", so not {', '.join(unranked)}." if unranked else ".")
+        )
+    elif ranking.tasks >= FEWEST_TASKS and ranking.left_out:
+        sentences.append(f"Without a result on some task: {', '.join(ranking.left_out)}.")
+    return sentences
+
+
+def _relation(p: float) -> str:
+    return p_value(p) if p < 0.0001 else f"= {p_value(p)}"

@@ -1,0 +1,61 @@
+"""A benchmark's comparison as one run in Weights & Biases, made from what was written."""
+
+from typing import Any
+
+import wandb
+
+from adapt.benchmark.outputs.files import Output, csv_tables
+from adapt.benchmark.outputs.table import lines
+from adapt.benchmark.outputs.tables.accuracy import negative_transfers
+from adapt.benchmark.outputs.words import rule_name
+from adapt.benchmark.results import CSV_COLUMNS, csv_rows
+
+JOB_TYPE = "comparison"
+
+TABLES = {"summary": "table", "selection": "selection", "significance": "significance", "results": "results"}
+"""Name in Weights & Biases → the CSV file that has the same lines."""
+
+
+def log_comparison(output: Output, project: str, group: str, offline: bool) -> None:
+    """Log result rows, summary, selection, tests, bar charts and pictures as one run of job type `comparison`.
+
+    Args:
+        output: What was written of the benchmark.
+        project: Project in Weights & Biases.
+        group: Name of the benchmark, which its cells' runs share.
+        offline: Write the run to disk instead of sending it; `wandb sync` sends it later.
+    """
+    analysis = output.analysis
+    run = wandb.init(
+        project=project,
+        group=group,
+        job_type=JOB_TYPE,
+        name=f"{group} comparison",
+        # W&B's service would resolve a relative path in the folder that it was started in.
+        dir=str(output.folder.resolve()),
+        mode="offline" if offline else "online",
+        config={"benchmark": group, "rules": {s.rule: rule_name(s.rule) for s in analysis.summaries}},
+        # A run that some earlier code left open must not receive this table.
+        reinit="create_new",
+        settings=wandb.Settings(console="off", silent=True),
+    )
+    try:
+        found = {name: (columns, lines(tables, columns)) for name, (tables, columns, _) in csv_tables(analysis).items()}
+        found["results"] = CSV_COLUMNS, csv_rows(analysis.results)
+        content: dict[str, Any] = {
+            name: wandb.Table(columns=list(found[file][0]), data=found[file][1]) for name, file in TABLES.items()
+        }
+        for name, estimates in analysis.leading.columns.items():
+            bars = [[method, 100 * e.mean] for method, e in estimates.items() if e.mean is not None]
+            if bars:
+                table = wandb.Table(columns=["method", "target accuracy in %"], data=bars)
+                content[f"bars/{name}"] = wandb.plot.bar(table, "method", "target accuracy in %", title=name)
+        for picture in output.pictures:
+            image = wandb.Image(str(picture.path), caption=picture.title)
+            content.setdefault(f"pictures/{picture.kind}", []).append(image)
+        run.summary["negative_transfer"] = " ".join(negative_transfers(analysis.summaries)) or "none"
+        run.log(content)
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()

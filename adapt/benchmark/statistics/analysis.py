@@ -1,0 +1,170 @@
+"""All that a benchmark's results say, computed once; outputs only write it down."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from adapt.benchmark.results import CellResult, read_results
+from adapt.benchmark.statistics.estimates import Summary, headline, rules_of, summarise
+from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
+from adapt.benchmark.statistics.paired_tests import Comparison, against_source_only
+from adapt.benchmark.statistics.rule_ranks import RuleRanks, rank_rules, read_checkpoints
+from adapt.benchmark.statistics.selection_cost import SelectionCost, select
+from adapt.benchmark.statistics.trials import SearchReport, read_search_report
+from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, PLAN_FILE
+from adapt.errors import AdaptError
+from adapt.monitor import Warned, warnings_of
+from adapt.yaml_files import read_yaml
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a grid set out to do, as its folder remembers it; empty where it does not.
+
+    Attributes:
+        benchmark: Its name.
+        command: What a person typed.
+        tasks: In the order of the plan, like the two after it.
+        methods: All methods.
+        seeds: All seeds.
+    """
+
+    benchmark: str = ""
+    command: str = ""
+    tasks: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Everything that was tested under one selection rule.
+
+    Attributes:
+        summary: The results that it is about; its baseline is what the others are compared with.
+        comparisons: The others.
+        ranking: Average ranks over tasks, and their test.
+    """
+
+    summary: Summary
+    comparisons: tuple[Comparison, ...]
+    ranking: MethodRanks
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A benchmark's results and what follows from them.
+
+    Attributes:
+        planned: What the grid set out to do.
+        results: What became of its cells.
+        summaries: One per selection rule.
+        leading: The headline's.
+        selections: One per task, and with several of them their average last.
+        rules: The rules ranked, best first.
+        tests: One per selection rule.
+        tested: The headline's.
+        missing: Task, method and seed of the plan's cells that have no result, not even a failure.
+        transductive: Tasks whose test set was trained on.
+        warnings: Of each result's run, while it trained.
+        search: How the settings were found; None without a search.
+    """
+
+    planned: Planned
+    results: tuple[CellResult, ...]
+    summaries: tuple[Summary, ...]
+    leading: Summary
+    selections: tuple[SelectionCost, ...]
+    rules: RuleRanks
+    tests: tuple[Significance, ...]
+    tested: Significance
+    missing: tuple[tuple[str, str, int], ...]
+    transductive: tuple[str, ...]
+    warnings: tuple[tuple[Warned, ...], ...]
+    search: SearchReport | None = None
+
+    @property
+    def oracle(self) -> Summary | None:
+        """The summary under the oracle, where it was recorded."""
+        return next((summary for summary in self.summaries if summary.rule == ORACLE), None)
+
+    @property
+    def other_summaries(self) -> list[Summary]:
+        """Those that the headline does not show."""
+        return [summary for summary in self.summaries if summary is not self.leading]
+
+
+def read_analysis(directory: Path) -> Analysis:
+    """Analyse the benchmark in a folder.
+
+    Raises:
+        AdaptError: When there is no result, or one that cannot be read.
+    """
+    results = read_results(directory)
+    return analyse(results, read_planned(directory), read_search_report(directory))
+
+
+def analyse(
+    results: Sequence[CellResult], planned: Planned | None = None, search: SearchReport | None = None
+) -> Analysis:
+    """Summaries, costs of selection, ranks and tests; scores and warnings come from the folders of the results."""
+    planned = planned or Planned()
+    rules = rules_of(results)
+    summaries = tuple(summarise(results, rule, planned.tasks, planned.methods, planned.seeds) for rule in rules)
+    leading = rules.index(headline(results))
+    selections = tuple(select(summaries))
+    tests = tuple(examine(summary) for summary in summaries)
+    return Analysis(
+        planned=planned,
+        results=tuple(results),
+        summaries=summaries,
+        leading=summaries[leading],
+        selections=selections,
+        rules=rank_rules(read_checkpoints(results), selections[-1]),
+        tests=tests,
+        tested=tests[leading],
+        missing=_missing(results, planned),
+        transductive=tuple(task for task in summaries[0].tasks if _transductive(results, task)),
+        warnings=tuple(warnings_of(result.directory) for result in results),
+        search=search,
+    )
+
+
+def examine(summary: Summary) -> Significance:
+    """Test all methods of a grid under the summary's rule."""
+    return Significance(summary, against_source_only(summary), rank_methods(summary))
+
+
+def read_planned(directory: Path) -> Planned:
+    """What a folder remembers of its plan: without the file a report is less tidy, not less true."""
+    try:
+        content = json.loads((directory / PLAN_FILE).read_text(encoding="utf-8"))
+        return Planned(
+            benchmark=str(content.get("benchmark") or directory.resolve().name),
+            command=str(content.get("command") or ""),
+            tasks=tuple(map(str, content.get("tasks", ()))),
+            methods=tuple(map(str, content.get("methods", ()))),
+            seeds=tuple(map(int, content.get("seeds", ()))),
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Planned(directory.resolve().name)
+
+
+def _missing(results: Sequence[CellResult], planned: Planned) -> tuple[tuple[str, str, int], ...]:
+    there = {(result.task, result.method, result.seed) for result in results}
+    return tuple(cell for cell in product(planned.tasks, planned.methods, planned.seeds) if cell not in there)
+
+
+def _transductive(results: Sequence[CellResult], task: str) -> bool:
+    # Cells of one task share their data: the first configuration that can be read says it.
+    for result in results:
+        path = result.directory / CELL_FILE
+        if result.task == task and path.is_file():
+            try:
+                config = read_yaml(path)
+                return bool(config["data"]["init_args"].get("transductive", False))
+            except (AdaptError, KeyError, TypeError, AttributeError):
+                continue
+    return False

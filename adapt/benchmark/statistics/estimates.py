@@ -1,0 +1,260 @@
+"""Means, intervals over seeds, and which differences count."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from adapt.benchmark.results import CellResult
+from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
+
+NegativeTransfer = Literal["apart", "one seed", "two seeds"]
+
+FEWEST_SEEDS = 3
+"""Seeds from which on a mean has a t interval; of two there is the range."""
+
+
+HEADLINE_RULES = (DEFAULT_RULE, "source_accuracy", "last")
+"""The first of these that a whole grid recorded is its headline. None of them reads a target label."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Attributes:
+        mean: Mean accuracy in [0, 1]; None without a finished run.
+        ci: Half-width of the 95% t interval, as CSV files have it; None with fewer than two seeds.
+        n: Seeds that the mean is over.
+        n_failed: Seeds that failed or diverged.
+        negative: Whether the mean lies below source-only's: with the intervals `apart`, or by `one seed` or `two seeds`
+            alone.
+        spread: Lowest and highest value.
+        floor: The lowest that can be: 0 of an accuracy, −1 of a difference.
+    """
+
+    mean: float | None
+    ci: float | None
+    n: int
+    n_failed: int
+    negative: NegativeTransfer | None = None
+    spread: tuple[float, float] | None = None
+    floor: float = 0.0
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95% interval as far as it is possible, of two seeds their range; None with fewer."""
+        if self.mean is None or self.ci is None or self.n < FEWEST_SEEDS:
+            return self.spread if self.n > 1 else None
+        return max(self.floor, self.mean - self.ci), min(1.0, self.mean + self.ci)
+
+    @property
+    def even(self) -> bool:
+        """Whether the interval is as wide on both sides, so that its half-width says it."""
+        if self.mean is None or self.ci is None or self.n < FEWEST_SEEDS:
+            return False
+        return self.interval == (self.mean - self.ci, self.mean + self.ci)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a table shows under one selection rule.
+
+    Attributes:
+        rule: The selection rule.
+        tasks: Column order.
+        methods: Row order: source-only first, train-on-target last.
+        settings: Which target labels each method trains on.
+        seeds: All seeds of the grid.
+        cells: Estimate per method and task; missing where nothing ran.
+        averages: Estimate per method over all tasks; empty with one task.
+        accuracies: Accuracy by seed, per method and task.
+    """
+
+    rule: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    settings: Mapping[str, str]
+    seeds: tuple[int, ...]
+    cells: Mapping[tuple[str, str], Estimate]
+    averages: Mapping[str, Estimate]
+    accuracies: Mapping[tuple[str, str], Mapping[int, float]]
+
+    @property
+    def columns(self) -> dict[str, Mapping[str, Estimate]]:
+        """Column → method → estimate: the tasks, and with several of them their average."""
+        columns: dict[str, Mapping[str, Estimate]] = {
+            task: {method: self.cells[method, task] for method in self.methods if (method, task) in self.cells}
+            for task in self.tasks
+        }
+        if self.averages:
+            columns[AVERAGE] = self.averages
+        return columns
+
+    @property
+    def baseline(self) -> str | None:
+        """The method that all others are compared with: the first that does not adapt."""
+        return next((method for method in self.methods if self.settings[method] == SOURCE_ONLY), None)
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half-width of the 95% confidence interval of a mean, t₀.₉₇₅,ₙ₋₁ · s / √n; None with fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    return float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
+def summarise(
+    results: Sequence[CellResult],
+    rule: str,
+    tasks: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> Summary:
+    """Mean and interval over seeds, per method and task and over tasks.
+
+    The average is taken per seed first, over all tasks, and then over seeds: its interval is that of the average, not
+    of the tasks. A seed counts only when the method has finished every task of the grid with it, so that averages of
+    different tasks are never compared; `n` says how many did.
+
+    Args:
+        results: Results of a grid.
+        rule: Selection rule whose accuracies count.
+        tasks: Order of the tasks; those not named follow as first seen.
+        methods: Order of the methods, likewise; source-only still comes first and train-on-target last.
+        seeds: Seeds of the grid, beside those with a result: an estimate of fewer is over a part of what was planned.
+    """
+    task_order = _order([result.task for result in results], tasks)
+    settings = {result.method: result.setting for result in results}
+    method_order = sorted(_order([result.method for result in results], methods), key=lambda m: place(settings[m]))
+    accuracies: dict[tuple[str, str], dict[int, float]] = {}
+    failed: dict[tuple[str, str], int] = {}
+    for result in results:
+        key = result.method, result.task
+        by_seed = accuracies.setdefault(key, {})
+        if (accuracy := result.accuracy(rule)) is not None:
+            by_seed[result.seed] = accuracy
+        failed[key] = failed.get(key, 0) + (result.status != "ok")
+    cells = {key: over_seeds(list(by_seed.values()), failed[key]) for key, by_seed in accuracies.items()}
+    averages: dict[str, Estimate] = {}
+    if len(task_order) > 1:
+        for method in method_order:
+            means = list(seed_means({task: accuracies.get((method, task), {}) for task in task_order}).values())
+            averages[method] = over_seeds(means, sum(failed.get((method, task), 0) for task in task_order))
+    return Summary(
+        rule=rule,
+        tasks=tuple(task_order),
+        methods=tuple(method_order),
+        settings=settings,
+        seeds=tuple(sorted({*seeds, *(result.seed for result in results)})),
+        cells={
+            (method, task): _flag(estimate, settings[method], _baseline(cells, settings, task))
+            for (method, task), estimate in cells.items()
+        },
+        averages={
+            method: _flag(estimate, settings[method], _average_baseline(averages, settings))
+            for method, estimate in averages.items()
+        },
+        accuracies=accuracies,
+    )
+
+
+def seed_means(by_task: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
+    """Mean over tasks per seed, of the seeds that have a value on every task."""
+    whole = sorted(set.intersection(*map(set, by_task.values()))) if by_task else []
+    return {seed: float(np.mean([by_seed[seed] for by_seed in by_task.values()])) for seed in whole}
+
+
+def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
+    """Accuracy minus source-only's per method and column, paired by seed; empty without source-only.
+
+    Train-on-target is left out, and a pair of which one seed alone has finished both is an estimate of one.
+    """
+    baseline = summary.baseline
+    found: dict[tuple[str, str], Estimate] = {}
+    for column, estimates in summary.columns.items():
+        tasks = summary.tasks if column == AVERAGE else (column,)
+        by_seed = {m: seed_means({t: summary.accuracies.get((m, t), {}) for t in tasks}) for m in summary.methods}
+        for method, own in by_seed.items():
+            if baseline is None or method == baseline or summary.settings[method] == TARGET_LABELS:
+                continue
+            differences = [own[seed] - by_seed[baseline][seed] for seed in own if seed in by_seed[baseline]]
+            if differences:
+                estimate = over_seeds(differences, floor=-1.0)
+                found[method, column] = replace(estimate, negative=estimates[method].negative)
+    return found
+
+
+def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:
+    """Whether a method is worse than not adapting at all.
+
+    `apart` when its mean is below source-only's and the 95% intervals do not touch. With fewer seeds there is no such
+    interval: then `two seeds` when their ranges do not touch, and `one seed` whenever the one lies below.
+    """
+    if estimate.mean is None or source_only.mean is None or estimate.mean >= source_only.mean:
+        return None
+    ours, theirs = estimate.interval, source_only.interval
+    if ours is None or theirs is None or estimate.ci is None or source_only.ci is None:
+        return "one seed"
+    if min(estimate.n, source_only.n) < FEWEST_SEEDS:
+        return "two seeds" if ours[1] < theirs[0] else None
+    return "apart" if estimate.mean + estimate.ci < source_only.mean - source_only.ci else None
+
+
+def rules_of(results: Sequence[CellResult]) -> list[str]:
+    """Selection rules that were recorded: the last step first, the oracle last."""
+    found = dict.fromkeys(row["rule"] for result in results for row in result.rows)
+    return sorted(found or ["last"], key=lambda rule: {"last": 0, "oracle": 2}.get(rule, 1))
+
+
+def headline(results: Sequence[CellResult]) -> str:
+    """The rule of the headline: label-free, and one that every finished run recorded, if there is one.
+
+    A table without some of the methods would mislead; the oracle comes only where there is nothing else.
+    """
+    recorded = rules_of(results)
+    label_free = [*(rule for rule in HEADLINE_RULES if rule in recorded), *(r for r in recorded if r != ORACLE)]
+    finished = [{row["rule"] for row in result.rows} for result in results if result.rows]
+    by_all = [rule for rule in label_free if all(rule in rules for rules in finished)]
+    return next(iter([*by_all, *label_free]), ORACLE)
+
+
+def over_seeds(values: Sequence[float], failed: int = 0, floor: float = 0.0) -> Estimate:
+    """Mean and interval of one value per seed; `floor` is the lowest that a value can be."""
+    return Estimate(
+        mean=float(np.mean(values)) if values else None,
+        ci=half_width(values),
+        n=len(values),
+        n_failed=failed,
+        spread=(min(values), max(values)) if values else None,
+        floor=floor,
+    )
+
+
+def _order(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    present = dict.fromkeys(found)
+    return [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
+
+
+def place(setting: str) -> int:
+    """Where a method stands in a table: source-only first, train-on-target last."""
+    return {SOURCE_ONLY: 0, TARGET_LABELS: 2}.get(setting, 1)
+
+
+def _baseline(cells: Mapping[tuple[str, str], Estimate], settings: Mapping[str, str], task: str) -> Estimate | None:
+    return next((cells[m, t] for m, t in cells if t == task and settings[m] == SOURCE_ONLY), None)
+
+
+def _average_baseline(averages: Mapping[str, Estimate], settings: Mapping[str, str]) -> Estimate | None:
+    return next((averages[method] for method in averages if settings[method] == SOURCE_ONLY), None)
+
+
+def _flag(estimate: Estimate, setting: str, source_only: Estimate | None) -> Estimate:
+    if source_only is None or setting in (SOURCE_ONLY, TARGET_LABELS):
+        return estimate
+    negative = negative_transfer(estimate, source_only)
+    return replace(estimate, negative=negative)

@@ -1,0 +1,191 @@
+"""Which rule ranks checkpoints best: every validation of a grid, score beside target accuracy."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adapt.benchmark.csv_files import metrics_file, read_metrics
+from adapt.benchmark.results import CellResult
+from adapt.benchmark.statistics.estimates import Estimate
+from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
+from adapt.benchmark.statistics.selection_cost import SelectionCost
+from adapt.benchmark.vocabulary import ORACLE, TARGET_LABELS
+from adapt.selection.rules import RULES
+
+FEWEST_PAIRS = 6
+"""Pairs of task and seed below which there is no interval."""
+
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One validation of one run: its accuracy on the target's validation set, and by rule the scores that it has."""
+
+    task: str
+    method: str
+    seed: int
+    step: int
+    accuracy: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well one rule ranks.
+
+    Attributes:
+        rule: The rule.
+        weighted: Weighted Spearman correlation over all methods and checkpoints of a task, averaged over tasks; None
+            where no task has one.
+        plain: The same without weights.
+        interval: 95% bootstrap interval of `weighted`; None with too few tasks and seeds.
+        within: Weighted correlation over the checkpoints of one method on one task, averaged over both.
+        gap: Oracle minus rule in test accuracy, mean of methods; None where it was not recorded.
+        tasks: Correlation per task.
+        methods: Correlation per task and method.
+        checkpoints: Checkpoints with a score.
+        left_out: Checkpoints without one.
+    """
+
+    rule: str
+    weighted: float | None
+    plain: float | None
+    interval: tuple[float, float] | None
+    within: float | None
+    gap: Estimate | None
+    tasks: Mapping[str, Correlation]
+    methods: Mapping[tuple[str, str], Correlation]
+    checkpoints: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class RuleRanks:
+    """The rules of a grid, best first, and what they were ranked on.
+
+    Attributes:
+        qualities: By weighted correlation, those without one last; never the oracle.
+        checkpoints: All that have a target accuracy.
+        pairs: Pairs of task and seed among them.
+    """
+
+    qualities: tuple[Quality, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    pairs: int
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks with checkpoints."""
+        return tuple(dict.fromkeys(c.task for c in self.checkpoints))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods with checkpoints."""
+        return tuple(dict.fromkeys(c.method for c in self.checkpoints))
+
+    @property
+    def best(self) -> Quality | None:
+        """The rule that ranks best, if any has a correlation."""
+        return next((q for q in self.qualities if q.weighted is not None), None)
+
+
+def read_checkpoints(results: Sequence[CellResult]) -> list[Checkpoint]:
+    """Every validation of every finished run, out of `metrics.csv`; a run whose file is missing or broken has none.
+
+    Runs that train on all target labels are left out: nobody without labels chooses among them.
+    """
+    return [
+        Checkpoint(result.task, result.method, result.seed, step, accuracy, scores)
+        for result in results
+        if result.status == "ok" and result.setting != TARGET_LABELS
+        for step, accuracy, scores in _validations(metrics_file(result.directory))
+    ]
+
+
+def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost) -> RuleRanks:
+    """Rank the rules of a selection, and those that have scores alone, by weighted Spearman correlation.
+
+    The interval is a percentile bootstrap with 1000 seeded draws: tasks are drawn with replacement, then the seeds of
+    each, and the correlations computed anew.
+
+    Args:
+        checkpoints: What the scores are compared on.
+        selection: The gaps; of several tasks the average.
+    """
+    scored = dict.fromkeys(rule for c in checkpoints for rule in c.scores)
+    rules = dict.fromkeys(rule for rule in [*selection.rules, *scored] if rule != ORACLE)
+    qualities = [_quality(rule, checkpoints, selection.means.get(rule)) for rule in rules]
+    worst = -math.inf
+    qualities.sort(key=lambda q: worst if q.weighted is None else q.weighted, reverse=True)
+    return RuleRanks(tuple(qualities), tuple(checkpoints), len({(c.task, c.seed) for c in checkpoints}))
+
+
+def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None) -> Quality:
+    by_task: dict[str, dict[int, list[Checkpoint]]] = {}
+    by_method: dict[tuple[str, str], list[Checkpoint]] = {}
+    for c in checkpoints:
+        by_task.setdefault(c.task, {}).setdefault(c.seed, []).append(c)
+        by_method.setdefault((c.task, c.method), []).append(c)
+    scored = RULES.get(rule, "") is not None
+    tasks = {t: _correlation(rule, [c for own in seeds.values() for c in own]) for t, seeds in by_task.items()}
+    methods = {key: _correlation(rule, own) for key, own in by_method.items()}
+    weighted = _mean(found.weighted for found in tasks.values())
+    return Quality(
+        rule=rule,
+        weighted=weighted,
+        plain=_mean(found.plain for found in tasks.values()),
+        interval=None if weighted is None else _interval(rule, by_task),
+        within=_mean(found.weighted for found in methods.values()),
+        gap=gap,
+        tasks=tasks if scored else {},
+        methods=methods if scored else {},
+        checkpoints=sum(found.n for found in tasks.values()),
+        left_out=sum(found.left_out for found in tasks.values()) if scored else 0,
+    )
+
+
+def _correlation(rule: str, checkpoints: Sequence[Checkpoint]) -> Correlation:
+    scores = [c.scores.get(rule, math.nan) for c in checkpoints]
+    return correlate(scores, [c.accuracy for c in checkpoints])
+
+
+def _interval(rule: str, by_task: Mapping[str, Mapping[int, Sequence[Checkpoint]]]) -> tuple[float, float] | None:
+    groups = [list(seeds.values()) for seeds in by_task.values()]
+    if sum(map(len, groups)) < FEWEST_PAIRS:
+        return None
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(groups), size=(_DRAWS, len(groups)))
+    uniform = rng.random((_DRAWS, len(groups), max(map(len, groups))))
+    # Three seeds make but ten samples with replacement: each is computed once.
+    known: dict[tuple[int, tuple[int, ...]], float | None] = {}
+    means = []
+    for tasks, shares in zip(drawn.tolist(), uniform, strict=True):
+        values = []
+        for task, share in zip(tasks, shares, strict=True):
+            seeds = groups[task]
+            chosen = tuple(sorted((share[: len(seeds)] * len(seeds)).astype(int).tolist()))
+            if (task, chosen) not in known:
+                known[task, chosen] = _correlation(rule, [c for k in chosen for c in seeds[k]]).weighted
+            values.append(known[task, chosen])
+        if (mean := _mean(values)) is not None:
+            means.append(mean)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _validations(path: Path) -> list[tuple[int, float, dict[str, float]]]:
+    metrics = read_metrics(path)
+    curves = {rule: metrics[metric] for rule, metric in RULES.items() if metric in metrics and rule != ORACLE}
+    return [
+        (step, accuracy, {rule: curve[step] for rule, curve in curves.items() if step in curve})
+        for step, accuracy in sorted(metrics.get(str(RULES[ORACLE]), {}).items())
+    ]

@@ -1,0 +1,136 @@
+"""What a hyperparameter search tried, and what every rule would have picked of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapt.benchmark.csv_files import metrics_file, read_metrics
+from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
+from adapt.benchmark.vocabulary import SEARCH_FILE
+from adapt.errors import AdaptError
+from adapt.selection import RULES
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial: what it tried, and what came of it.
+
+    Attributes:
+        settings: Values by dotted key.
+        result: None where it has not run.
+        scores: Highest value at validation per rule, by which the rule compares trials.
+    """
+
+    settings: Mapping[str, Any]
+    result: CellResult | None
+    scores: Mapping[str, float | None]
+
+    @property
+    def status(self) -> str:
+        """What became of it."""
+        return "not run" if self.result is None else self.result.status
+
+
+@dataclass(frozen=True)
+class SearchedStudy:
+    """All trials of one method on one task.
+
+    Attributes:
+        setting: Which target labels the method trains on.
+        picks: Number of the trial that each rule picks; None without a score.
+    """
+
+    task: str
+    method: str
+    setting: str
+    trials: tuple[TrialRow, ...]
+    picks: Mapping[str, int | None]
+
+    def accuracy(self, rule: str) -> float | None:
+        """Target test accuracy of the trial that a rule picks, at the checkpoint that it picks."""
+        number = self.picks.get(rule)
+        result = None if number is None else self.trials[number].result
+        return None if result is None else result.accuracy(rule)
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """A search, as the files of a benchmark's folder tell it.
+
+    Attributes:
+        trials: Trials per method and task.
+        sampler: What drew their settings.
+        seed: Their seed.
+        rule: The rule that picked what was run again.
+        seeds: Seeds of the reruns.
+        rules: Rules that some trial has a score of, the oracle last.
+    """
+
+    trials: int
+    sampler: str
+    seed: int
+    rule: str
+    seeds: tuple[int, ...]
+    rules: tuple[str, ...]
+    studies: tuple[SearchedStudy, ...]
+
+
+def read_search_report(directory: Path) -> SearchReport | None:
+    """What was searched for the benchmark in a folder; None where nothing was.
+
+    Raises:
+        AdaptError: When the search's file cannot be read.
+    """
+    path = directory / SEARCH_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        studies = [_study(entry, directory / content["folder"]) for entry in content["studies"]]
+        trials, seed, seeds = int(content["trials"]), int(content["seed"]), tuple(map(int, content["seeds"]))
+        sampler, rule = str(content["sampler"]), str(content["rule"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdaptError(
+            f"{path} is truncated or not a search ({type(error).__name__}: {error}). The same benchmark, run again, "
+            "writes it anew and repeats no run."
+        ) from error
+    found = {rule for study in studies for rule, number in study.picks.items() if number is not None}
+    rules = tuple(name for name in RULES if name in found)
+    return SearchReport(trials, sampler, seed, rule, seeds, rules, tuple(studies))
+
+
+def best_of(scores: Sequence[float | None]) -> int | None:
+    """Position of the highest score, the first of equals; None if there is none."""
+    found = [(score, -number) for number, score in enumerate(scores) if score is not None]
+    return -max(found)[1] if found else None
+
+
+def trial_scores(directory: Path) -> dict[str, float]:
+    """By rule, the highest value that a finished trial logged of its score, which is its checkpoint's."""
+    try:
+        if read_result(directory / RESULT_FILE).status != "ok":
+            return {}
+    except AdaptError:
+        return {}
+    metrics = read_metrics(metrics_file(directory))
+    return {rule: max(metrics[metric].values()) for rule, metric in RULES.items() if metric in metrics}
+
+
+def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
+    trials = []
+    for trial in entry["trials"]:
+        directory = folder / trial["folder"]
+        try:
+            result = read_result(directory / RESULT_FILE)
+        except AdaptError:
+            result = None
+        found = trial_scores(directory)
+        scores = {rule: found.get(rule) for rule, metric in RULES.items() if metric is not None}
+        trials.append(TrialRow(dict(trial["settings"]), result, scores))
+    picks = {
+        rule: best_of([trial.scores[rule] for trial in trials]) for rule, metric in RULES.items() if metric is not None
+    }
+    setting = str(entry["trials"][0]["setting"]) if entry["trials"] else ""
+    return SearchedStudy(str(entry["task"]), str(entry["method"]), setting, tuple(trials), picks)

@@ -1,0 +1,19 @@
+"""Names that every part of a benchmark shares; imports nothing."""
+
+SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED = "source-only", "target labels", "unsupervised"
+
+AVERAGE = "Average"
+"""The column over all tasks; no task may have its name."""
+
+ORACLE = "oracle"
+"""The rule that reads target labels; it stands apart from those that anyone could use."""
+
+DEFAULT_RULE = "information_maximisation"
+"""Picks where nobody named a rule."""
+
+CELL_FILE, PLAN_FILE, SEARCH_FILE = "cell.yaml", "plan.json", "search.json"
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
