@@ -1,8 +1,7 @@
-"""The tables of methods, penalties and regularisers, made from the classes: `python -m adapt.overview README.md`."""
+"""The methods, penalties and regularisers with their papers, as the documentation lists them."""
 
 import inspect
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -29,19 +28,7 @@ FAMILIES = (
     "mapping",
     "relation",
 )
-_LABELS = {"none": "", "few": "a few target labels (`--data.shots 5`)", "all": "all target labels"}
 _REFERENCE = re.compile(r"(.+?) ?\((https?://[^)]+)\)")
-
-
-def methods_table() -> str:
-    """Markdown rows of family, class, papers, whether it is source-free, and what it needs."""
-    rows = ["| family | class | papers | source-free | needs |", "|---|---|---|---|---|"]
-    for method in methods():
-        start = "a source run (`init_from`)" if method.starts_from_source else ""
-        needs = "; ".join(filter(None, (_LABELS[method.target_labels], start, method.needs)))
-        free = "yes" if method.source_free else "no"
-        rows.append(f"| {method.family} | `{method.__name__}` | {papers(method)} | {free} | {needs} |")
-    return "\n".join(rows) + "\n"
 
 
 def penalties_table() -> str:
@@ -93,16 +80,6 @@ def papers(cls: type) -> str:
     return "; ".join(f"[{text}]({link})" for text, link in found)
 
 
-def write(path: Path) -> None:
-    """Put the tables of methods, penalties and regularisers into a Markdown file.
-
-    Raises:
-        AdaptError: A marker is missing.
-    """
-    tables = {"methods": methods_table(), "penalties": penalties_table(), "regularisers": regularisers_table()}
-    fill(path, tables, "python -m adapt.overview README.md")
-
-
 def fill(path: Path, tables: Mapping[str, str], command: str) -> None:
     """Put tables between their markers in a Markdown file.
 
@@ -136,6 +113,3 @@ def _classes(module: ModuleType, base: type[T], without: tuple[type, ...]) -> li
     named = (getattr(module, name) for name in module.__all__)
     return [c for c in named if inspect.isclass(c) and issubclass(c, base) and c not in without]
 
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

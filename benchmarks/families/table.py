@@ -1,4 +1,4 @@
-"""Where each family helps and where it hurts: python benchmarks/families/table.py README.md
+"""Where each family helps and where it hurts: python benchmarks/families/table.py docs/results.md
 
 Out of the committed results: each entry is the range, over a family's methods, of the gain over source-only in points
 of target test accuracy, averaged over a benchmark's tasks and seeds, at the last training step; ↓ counts the pairs of
@@ -105,7 +105,7 @@ def table(grids: Sequence[str]) -> str:
     summaries = {grid: summarise(read_rows(ROOT / "benchmarks" / grid / "results.csv"), "last") for grid in grids}
     known = {grid: families_of(grid) for grid in grids}
     lines = [
-        f"| family | {' | '.join(f'[{GRIDS[grid]}](benchmarks/{grid})' for grid in grids)} |",
+        f"| family | {' | '.join(f'[{GRIDS[grid]}](../benchmarks/{grid}/README.md)' for grid in grids)} |",
         "|---|" + "---|" * len(grids),
     ]
     for family in FAMILIES:
@@ -122,7 +122,7 @@ def committed() -> list[str]:
 
 def write(path: Path) -> None:
     """Put the table between its markers in a Markdown file."""
-    fill(path, {"families": table(committed())}, "python benchmarks/families/table.py README.md")
+    fill(path, {"families": table(committed())}, "python benchmarks/families/table.py docs/results.md")
 
 
 if __name__ == "__main__":

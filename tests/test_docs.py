@@ -1,6 +1,7 @@
-"""The README's files work exactly as printed, and its paths exist."""
+"""What README and documentation print works exactly as printed, their paths exist, and the made pages are up to date."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,20 @@ from tests.zoo import CASES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+METHOD, DATA, PYTHON = (PAGES[name] for name in ("own-method", "own-data", "python"))
+MAKE = runpy.run_path(str(ROOT / "docs/make.py"))
 QUIET = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 
 
 def printed(name: str) -> str:
-    return next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if block.startswith(f"# {name}\n"))
+    blocks = re.findall(r"```python\n(.*?)```", METHOD + DATA + PYTHON, re.S)
+    return next(block for block in blocks if block.startswith(f"# {name}\n"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("my_method.py", "my_data.py"):
+    for name in ("my_method.py", "my_data.py", "my_penalty.py", "my_backbone.py"):
         (tmp_path / name).write_text(printed(name))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -33,12 +38,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_own_method_runs_from_the_command_line_as_printed(folder: Path) -> None:
-    command = re.search(r"`adapt (fit [^`]*my_method\.MeanAlignment)`", README)
+    command = re.search(r"`adapt (fit [^`]*my_method\.MeanAlignment)`", METHOD)
     assert command is not None
     args = command[1].replace("configs/", f"{ROOT}/configs/").split()
     assert main([*args, *QUIET, "--trainer.max_steps", "5", "--run_dir", "run"]) == 0
     assert (folder / "run" / "checkpoints" / "last.ckpt").exists()
     assert len(printed("my_method.py").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("own", ["my_penalty", "my_backbone"])
+def test_the_own_penalty_and_backbone_run_as_printed(own: str, folder: Path) -> None:
+    command = re.search(rf"`adapt (fit [^`]*{own}\.[^`]*)`", METHOD)
+    assert command is not None
+    args = command[1].replace("configs/", f"{ROOT}/configs/").split()
+    assert main([*args, *QUIET, "--trainer.max_steps", "5", "--run_dir", "run"]) == 0
+
+
+def test_the_script_runs_as_printed(folder: Path) -> None:
+    script = printed("train.py").replace("max_steps=300", "max_steps=4").replace("logger=False", "logger=False, enable_progress_bar=False")
+    (folder / "train.py").write_text(script)
+    runpy.run_path(str(folder / "train.py"))
 
 
 def test_the_own_method_learns(folder: Path) -> None:
@@ -52,24 +71,27 @@ def test_the_own_method_learns(folder: Path) -> None:
 
 
 def test_the_own_dataset_runs_as_printed(folder: Path) -> None:
-    command = re.search(r"`adapt (fit --data my_data\.Rings[^`]*)`", README)
+    command = re.search(r"`adapt (fit --data my_data\.Rings[^`]*)`", DATA)
     assert command is not None
     assert main([*command[1].split(), *QUIET, "--trainer.max_epochs", "2", "--run_dir", "run"]) == 0
     saved = torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert len(saved["adapt"]["problem"]["names"]) == 2
 
 
-def test_the_paths_in_the_readme_exist() -> None:
-    named = set(re.findall(r"(?:configs|benchmarks)/[\w./-]*\w", README))
+def test_the_paths_in_readme_and_documentation_exist() -> None:
+    named = set(re.findall(r"(?:configs|benchmarks)/[\w./-]*\w", README + "".join(PAGES.values())))
     assert len(named) > 5
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
-def test_the_tables_of_methods_penalties_and_regularisers_are_what_the_classes_say(tmp_path: Path) -> None:
-    copy = tmp_path / "README.md"
-    copy.write_text(README.replace("| `DANN` |", "| `NADD` |").replace("| `L2SP` |", "| `PS2L` |"))
-    overview.write(copy)
-    assert copy.read_text() == README, "run `python -m adapt.overview README.md`"
+def test_the_methods_pages_are_what_the_classes_say() -> None:
+    made = MAKE["pages"]()
+    there = {path: path.read_text() for path in (ROOT / "docs/methods").glob("*.md")}
+    assert made == there, "run `python docs/make.py`"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 110
 
 
 def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
