@@ -114,13 +114,12 @@ class DomainLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Batches of this epoch that were handed out, and their number in it."""
-        return {"batches": self.yielded % self.order.num_batches, "of": self.order.num_batches}
+        """Batches of this epoch that were handed out."""
+        return {"batches": self.yielded % self.order.num_batches}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue the next epoch after the given number of batches, or as far in it with other batches."""
-        own, then = self.order.num_batches, state.get("of", self.order.num_batches)
-        self.order.first_batch = state["batches"] * own // then
+        """Continue the next epoch after the given number of batches."""
+        self.order.first_batch = state["batches"]
 
 
 def whole_batch(batch: Any) -> Any:
