@@ -39,7 +39,7 @@ def test_a_benchmark_ends_with_table_page_and_logged_comparison(plan: Path, caps
     page = Path("runs/small/report.html")
     page.unlink()
     assert report_command(["runs/small"]) == 0
-    assert f"adapt benchmark --config {plan}" in page.read_text()
+    assert f"adapt benchmark --config {plan.name} " in page.read_text()
     assert len(trace(Path("runs/small"))) == 4
 
 
