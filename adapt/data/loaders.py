@@ -134,13 +134,12 @@ class DomainLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Batches of this epoch that were handed out, and their number in it."""
-        return {"batches": self.yielded % self.per_epoch, "of": self.per_epoch}
+        """Batches of this epoch that were handed out."""
+        return {"batches": self.yielded % self.per_epoch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue the next epoch after the given number of batches, or as far in it with other batches."""
-        own, then = self.per_epoch, state.get("of", self.per_epoch)
-        self.order.first_batch = state["batches"] * own // then
+        """Continue the next epoch after the given number of batches."""
+        self.order.first_batch = state["batches"]
 
 
 def whole_batch(batch: Any) -> Any:

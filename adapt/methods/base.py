@@ -429,6 +429,9 @@ class Method(LightningModule):
             current = self.trainer.fit_loop.epoch_loop.batch_progress.current
             for name in ("ready", "started", "processed", "completed"):
                 setattr(current, name, getattr(current, name) * now // then)
+            combined: Any = self.trainer.fit_loop._combined_loader
+            for order in (loader.order for loader in combined.flattened if hasattr(loader, "order")):
+                order.first_batch = order.first_batch * now // then
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""

@@ -127,8 +127,9 @@ def test_each_sample_is_evaluated_once_trained_on_by_one_process_and_reshuffled(
             assert found == list(range(len(loader.dataset)))
     assert metrics[0].keys() == metrics[1].keys()
     assert len(metrics[0]) > 5
-    for name, value in metrics[0].items():
-        torch.testing.assert_close(metrics[1][name].cpu(), value, rtol=1e-5, atol=1e-6)
+    # Two scores fit a classifier of the domains on parts that the samples' order makes, which is another one here.
+    for name in metrics[0].keys() - {"val/dev", "val/a_distance"}:
+        assert metrics[1][name].item() == pytest.approx(metrics[0][name].item(), rel=1e-5, abs=1e-6), name
 
 
 def steps_of(
