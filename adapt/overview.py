@@ -112,4 +112,3 @@ def _terms_table(kind: str, classes: Sequence[type]) -> str:
 def _classes(module: ModuleType, base: type[T], without: tuple[type, ...]) -> list[type[T]]:
     named = (getattr(module, name) for name in module.__all__)
     return [c for c in named if inspect.isclass(c) and issubclass(c, base) and c not in without]
-
