@@ -36,7 +36,8 @@ CSV_COLUMNS = (*_FIRST, *(f"{domain}_accuracy" for domain in _DOMAINS), *_LAST)
 Row = dict[str, Any]
 """What one selection rule would have picked in one run: `rule`, `step`, and every metric on both test sets.
 
-Metrics are named `source_<metric>`, None of a run without a source, and `target_<metric>`. `CellResult.value` reads them.
+Metrics are named `source_<metric>`, None of a run without a source, and `target_<metric>`; `CellResult.value` reads
+them.
 """
 
 # Metrics are computed in single precision.
