@@ -23,6 +23,7 @@ from adapt.benchmark.results import (
     CellResult,
     Row,
     Status,
+    Tested,
     check_rows,
     device_name,
     git_commit,
@@ -32,7 +33,8 @@ from adapt.benchmark.results import (
 from adapt.errors import AdaptError, DivergedError
 from adapt.files import write_atomically
 
-RunCell = Callable[[Cell], list[Row]]
+RunCell = Callable[[Cell], Tested | list[Row]]
+"""Trains and tests a cell; rows alone hold accuracy."""
 
 ERROR_FILE = "error.txt"
 LOG_FILE = "log.txt"
@@ -58,12 +60,14 @@ def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
 
 def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
     started, clock = utc_now(), time.perf_counter()
-    rows: tuple[Row, ...] = ()
+    tested = Tested(())
     status: Status = "ok"
     error: str | None = None
     trace = ""
     try:
-        rows = tuple(check_rows(run_cell(cell)))
+        found = run_cell(cell)
+        found = found if isinstance(found, Tested) else Tested(found)
+        tested = Tested(tuple(check_rows(found.rows, found.measures)), found.measures)
     except DivergedError as exception:
         status, error, trace = "diverged", str(exception), traceback.format_exc()
     except Exception as exception:
@@ -79,7 +83,7 @@ def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
         error = "The command line refused this configuration; it printed why."
     if status != "ok":
         write_atomically(cell.directory / ERROR_FILE, trace)
-    result = result_of(cell, status, error, rows, time.perf_counter() - clock, command, started)
+    result = result_of(cell, status, error, tested, time.perf_counter() - clock, command, started)
     write_result(result)
     _clean_up()
     return result
@@ -89,7 +93,7 @@ def result_of(
     cell: Cell,
     status: Status,
     error: str | None,
-    rows: tuple[Row, ...],
+    tested: Tested,
     wall_seconds: float,
     command: str,
     started: str,
@@ -102,7 +106,7 @@ def result_of(
         seed=cell.seed,
         status=status,
         error=error,
-        rows=rows,
+        rows=tuple(tested.rows),
         wall_seconds=round(wall_seconds, 3),
         config_hash=cell.config_hash,
         commit=git_commit(),
@@ -111,6 +115,7 @@ def result_of(
         threads=torch.get_num_threads(),
         command=command,
         started=started,
+        measures=tested.measures,
         directory=cell.directory,
     )
 
@@ -158,7 +163,7 @@ class Worker:
             error = f"The worker process died ({_describe_exit(self.process.exitcode)})."
             write_atomically(cell.directory / ERROR_FILE, f"{error} Its output is in {LOG_FILE}.\n")
             seconds = time.perf_counter() - self.clock
-            dead = result_of(cell, "failed", error, (), seconds, command, self.started)
+            dead = result_of(cell, "failed", error, Tested(()), seconds, command, self.started)
             write_result(dead)
             return dead
         if isinstance(result, DiskFullError):

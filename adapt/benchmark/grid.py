@@ -21,7 +21,7 @@ from adapt.benchmark.lock import locked
 from adapt.benchmark.merging import differences, merge
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.progress import GridProgress
-from adapt.benchmark.results import RESULT_FILE, CellResult, read_result, write_result
+from adapt.benchmark.results import RESULT_FILE, CellResult, Tested, read_result, write_result
 from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -174,6 +174,7 @@ def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
         "tasks": list(dict.fromkeys(cell.task for cell in cells)),
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
         "seeds": sorted({cell.seed for cell in cells}),
+        "metric": cells[0].metric,
         "command": command,
     }
     write_atomically(out / PLAN_FILE, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
@@ -212,7 +213,7 @@ def _without_start(cell: Cell, start: CellResult, command: str) -> CellResult:
     error = f"It starts from {start.method} of the same task and seed, which {_PAST[start.status]}."
     _prepare(cell)
     write_atomically(cell.directory / ERROR_FILE, error + "\n")
-    result = result_of(cell, "failed", error, (), 0.0, command, utc_now())
+    result = result_of(cell, "failed", error, Tested(()), 0.0, command, utc_now())
     write_result(result)
     return result
 

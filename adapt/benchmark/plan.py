@@ -20,7 +20,7 @@ from adapt.yaml_files import read_yaml
 Checkpoints = Literal["all", "last"]
 
 
-_PLAN_KEYS = ("name", "seeds", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
+_PLAN_KEYS = ("name", "seeds", "metric", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
 _METHOD_KEYS = ("config", "init_from", "setting", "search")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
@@ -47,6 +47,7 @@ class Cell:
             `embeddings: false` in its file, for none.
         checkpoints: Which checkpoints the cell keeps once they are tested: `all`, one per selection rule, or, with
             `checkpoints: last` in a benchmark's file, the last step's alone, from which other methods may start.
+        metric: The metric of the tables, the benchmark's `metric`; None for the headline of the problem.
     """
 
     task: str
@@ -63,6 +64,7 @@ class Cell:
     project: str = "adapt"
     embedding: bool = True
     checkpoints: Checkpoints = "all"
+    metric: str | None = None
 
     @property
     def name(self) -> str:
@@ -119,6 +121,9 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     if checkpoints not in get_args(Checkpoints):
         known = " or ".join(get_args(Checkpoints))
         raise AdaptError(f"{path}, checkpoints: expected {known}, found {checkpoints!r}.")
+    metric = content.get("metric")
+    if metric is not None and not isinstance(metric, str):
+        raise AdaptError(f"{path}, metric: expected the name of a metric such as macro_f1, found {metric!r}.")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks = {
         str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
@@ -155,8 +160,13 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     project=project,
                     embedding=embeddings and seed == seeds[0],
                     checkpoints=checkpoints,
+                    metric=metric,
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
+    for task in tasks if metric is not None else ():
+        known = metrics_of(cells[task, next(iter(methods)), seeds[0]].config)
+        if known and metric not in known:
+            raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(known)}.")
     spaces = {method: spec.search for method, spec in methods.items()}
     search = read_search(content.get("search"), spaces, configs, seeds, str(path))
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
@@ -172,6 +182,18 @@ def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
     portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
     checkpoint = str(start.directory / "checkpoints" / "last.ckpt")
     return merge(config, {"model": {"init_args": {"init_from": checkpoint}}}), config_hash(portable)
+
+
+def metrics_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics of the problem that a configuration's data poses, the headline first.
+
+    Empty where the data cannot be built from these values alone: then its run says why, or the report does.
+    """
+    data, options = _chosen(config, "data")
+    try:
+        return tuple(measure.name for measure in data(**options).problem.measures()) if data is not None else ()
+    except Exception:
+        return ()
 
 
 def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:

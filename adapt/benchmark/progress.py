@@ -12,6 +12,7 @@ from rich.text import Text
 
 from adapt.benchmark.plan import Cell
 from adapt.benchmark.results import CellResult
+from adapt.measures import ACCURACY
 
 
 class GridProgress:
@@ -110,10 +111,11 @@ def describe(result: CellResult) -> str:
     if result.status != "ok":
         reason = (result.error or "").strip().splitlines() or ["no reason known"]
         return f"{result.status} {result.name}: {reason[0]:.400}"
-    accuracy = result.accuracy("last")
-    if accuracy is None:
-        accuracy = result.rows[0]["target_accuracy"]
-    return f"ok {result.name}: target {accuracy:.3f} ({duration(result.wall_seconds)})"
+    value = result.value("last")
+    if value is None:
+        value = result.value(result.rows[0]["rule"])
+    metric = "" if result.measures[0] == ACCURACY else f" {result.measures[0].words}"
+    return f"ok {result.name}: target{metric} {value:.3f} ({duration(result.wall_seconds)})"
 
 
 def duration(seconds: float) -> str:

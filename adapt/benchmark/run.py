@@ -11,22 +11,22 @@ import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
-from adapt.analysis import Pictures
+from adapt.analysis import Pictures, class_accuracies
 from adapt.benchmark.plan import Cell
-from adapt.benchmark.results import Row
+from adapt.benchmark.results import Row, Tested
 from adapt.methods.checkpoints import read_checkpoint
-from adapt.selection import RULES, checkpoint_path
+from adapt.selection import checkpoint_path, rules_of
 from adapt.tracking import is_disabled, wandb_logger
 
 
-def run_cell(cell: Cell) -> list[Row]:
+def run_cell(cell: Cell) -> Tested:
     """Train one cell, and test the checkpoint that each selection rule picked.
 
     Args:
         cell: What to run, and where.
 
     Returns:
-        One row per selection rule.
+        One row per selection rule, with every metric of both domains.
 
     Raises:
         AdaptError: The configuration does not fit.
@@ -42,14 +42,14 @@ def run_cell(cell: Cell) -> list[Row]:
         cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
         loggers = cli.trainer.loggers
         rows = _test(cli, cell)
-        _summarise(loggers, rows)
+        _summarise(loggers, rows, class_accuracies(cell.directory))
         if cell.checkpoints == "last":
             _keep_last(cell)
     except BaseException:
         wandb.finish(exit_code=1)
         raise
     wandb.finish()
-    return rows
+    return Tested(rows, cli.model.problem.measures())
 
 
 def _logger(cell: Cell) -> list[str]:
@@ -66,7 +66,7 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
         pictures.embedding = cell.embedding
     rows: list[Row] = []
     tested: dict[str, Row] = {}
-    for rule in RULES:
+    for rule in rules_of(cli.model.problem):
         path = checkpoint_path(cell.directory, rule)
         if not path.exists():
             continue
@@ -75,13 +75,8 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
         if weights not in tested:
             results = trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=str(path), verbose=False)
             found = {name: float(value) for result in results for name, value in result.items()}
-            tested[weights] = Row(
-                rule=rule,
-                source_accuracy=found.get("test/source_accuracy"),
-                target_accuracy=found["test/target_accuracy"],
-                step=step,
-            )
-        rows.append(Row(**{**tested[weights], "rule": rule, "step": step}))
+            tested[weights] = {name.removeprefix("test/"): found[name] for name in found if name.startswith("test/")}
+        rows.append(tested[weights] | {"rule": rule, "step": step})
         # `last` comes first: the logs and the pictures are of its weights alone.
         trainer.loggers = []
         trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Pictures)]
@@ -103,7 +98,11 @@ def _keep_last(cell: Cell) -> None:
             path.unlink()
 
 
-def _summarise(loggers: list[Logger], rows: list[Row]) -> None:
+def _summarise(loggers: list[Logger], rows: list[Row], classes: Mapping[str, float | None] | None) -> None:
+    values = {
+        f"{row['rule']}/{name}": value for row in rows for name, value in row.items() if name not in ("rule", "step")
+    }
+    values |= {f"last/target_accuracy_of/{name}": share for name, share in (classes or {}).items()}
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update({f"{row['rule']}/target_accuracy": row["target_accuracy"] for row in rows})
+            logger.experiment.summary.update(values)

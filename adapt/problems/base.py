@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from adapt.errors import AdaptError, SampleError
+from adapt.measures import Measure
 
 Reduction = Literal["mean", "none"]
 
@@ -88,6 +89,19 @@ class Problem(ABC):
     def headline(self) -> str:
         """Name of the first metric."""
         return next(iter(self.metrics()))
+
+    def measures(self) -> tuple[Measure, ...]:
+        """What tables have to know of each metric, the headline first.
+
+        A metric whose bounds torchmetrics gives as 0 and 1 is a share; any other one is a number without a unit or an
+        end. A problem that knows more overrides this.
+        """
+        return tuple(
+            Measure(name, bool(metric.higher_is_better))
+            if (metric.plot_lower_bound, metric.plot_upper_bound) == (0.0, 1.0)
+            else Measure(name, bool(metric.higher_is_better), unit="", low=None, high=None)
+            for name, metric in self.metrics().items()
+        )
 
     def collection(self, prefix: str) -> MetricCollection:
         """All metrics, named `<prefix><metric>`; those that share their counts compute them once."""

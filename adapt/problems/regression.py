@@ -9,6 +9,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
 
 from adapt.errors import AdaptError, SampleError
+from adapt.measures import Measure
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 
 
@@ -84,6 +85,12 @@ class Regression(Problem):
             "rmse": MeanSquaredError(squared=False),
             "r2": R2Score() if count == 1 else R2Score(multioutput="uniform_average"),
         }
+
+    def measures(self) -> tuple[Measure, ...]:
+        """The errors in the labels' unit, which the names of the quantities stand for; R² ends at 1 alone."""
+        unit = ", ".join(self.names)
+        errors = [Measure(name, higher=False, unit=unit, low=0.0, high=None) for name in ("mae", "rmse")]
+        return (*errors, Measure("r2", unit="", low=None, high=1.0))
 
     def collection(self, prefix: str) -> MetricCollection:
         """All metrics; their sums differ in kind, so none is shared."""

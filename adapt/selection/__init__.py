@@ -2,7 +2,15 @@
 
 from adapt.selection.callback import Scores
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, evaluate
-from adapt.selection.rules import ORACLE_RULES, RULES, BestCheckpoint, checkpoint_path, rules_of, selection_callbacks
+from adapt.selection.rules import (
+    ORACLE_RULES,
+    RULES,
+    BestCheckpoint,
+    checkpoint_path,
+    rules_by,
+    rules_of,
+    selection_callbacks,
+)
 
 __all__ = [
     "DEFAULT_SCORES",
@@ -14,6 +22,7 @@ __all__ = [
     "Scores",
     "checkpoint_path",
     "evaluate",
+    "rules_by",
     "rules_of",
     "selection_callbacks",
 ]

@@ -1,5 +1,6 @@
 """One training run keeps the checkpoint that every rule would have picked."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from weakref import proxy
@@ -9,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from adapt.measures import Measure
 from adapt.problems import Classification, Problem
 from adapt.selection.callback import Scores
 from adapt.selection.checkpoint_files import WholeFiles, share_file
@@ -50,13 +52,22 @@ def rules_of(problem: Problem) -> dict[str, Monitored | None]:
     Args:
         problem: What is predicted; its headline names the rule on the source, such as `source_accuracy`.
     """
-    headline = problem.headline
-    mode: Literal["max", "min"] = "max" if problem.metrics()[headline].higher_is_better else "min"
+    return rules_by(problem.measures()[0], scores_of(problem))
+
+
+def rules_by(headline: Measure, scores: Iterable[str] = SCORES) -> dict[str, Monitored | None]:
+    """Rule by name for whatever problem has this headline.
+
+    Args:
+        headline: The metric that validation logs on both domains.
+        scores: The scores that there may be.
+    """
+    mode: Literal["max", "min"] = "max" if headline.higher else "min"
     return {
         "last": None,
-        f"source_{headline}": Monitored(f"val/source_{headline}", mode),
-        **{name: Monitored(f"val/{name}", "max") for name in scores_of(problem)},
-        "oracle": Monitored(f"oracle/target_{headline}", mode),
+        f"source_{headline.name}": Monitored(f"val/source_{headline.name}", mode),
+        **{name: Monitored(f"val/{name}", "max") for name in scores},
+        "oracle": Monitored(f"oracle/target_{headline.name}", mode),
     }
 
 

@@ -1,0 +1,54 @@
+"""What the numbers of a metric are: their unit, where they end, and which way is better. Imports nothing."""
+
+import math
+from dataclasses import dataclass
+
+SHARE = "%"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric, as a table has to know it.
+
+    Attributes:
+        name: The metric's name in results, such as `accuracy`.
+        higher: Whether a higher value is better.
+        unit: `%` of a share in [0, 1], which tables show in percent; else the labels' unit, empty for a number without.
+        low: The lowest value that is possible; None where there is none.
+        high: The highest one, likewise.
+    """
+
+    name: str
+    higher: bool = True
+    unit: str = SHARE
+    low: float | None = 0.0
+    high: float | None = 1.0
+
+    @property
+    def words(self) -> str:
+        """The name as a person reads it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def share(self) -> bool:
+        """Whether values lie in [0, 1] and are shown in percent."""
+        return self.unit == SHARE
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lowest and highest possible value."""
+        return (-math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
+
+    @property
+    def difference_ends(self) -> tuple[float, float]:
+        """Lowest and highest possible difference of two values."""
+        low, high = self.ends
+        return low - high, high - low
+
+    def better(self, first: float, second: float) -> float:
+        """By how much the first value is better than the second one; negative where it is worse."""
+        return first - second if self.higher else second - first
+
+
+ACCURACY = Measure("accuracy")
+"""The metric of results that do not say which one they hold."""
