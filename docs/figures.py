@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from adapt import overview
-from adapt.cli import AdaptCLI
 from adapt.methods import Method
+from adapt.training.cli import AdaptCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "methods" / "figures"

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from adapt import overview
-from adapt.cli import main
 from adapt.errors import AdaptError
 from adapt.methods import MMD, Method
+from adapt.training.cli import main
 from tests.toy import CLASSES, target_accuracy, train
 from tests.zoo import CASES
 
@@ -94,6 +94,12 @@ def test_the_own_dataset_runs_as_printed(folder: Path) -> None:
 def test_the_paths_in_readme_and_documentation_exist() -> None:
     named = set(re.findall(r"(?:configs|benchmarks)/[\w./-]*\w", README + "".join(PAGES.values())))
     assert len(named) > 5
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_the_tests_that_the_table_of_checks_names_exist() -> None:
+    named = set(re.findall(r"tests/[\w/]+\.py", PAGES["checked"]))
+    assert len(named) > 20
     assert not [path for path in named if not (ROOT / path).exists()]
 
 

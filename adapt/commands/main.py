@@ -13,8 +13,8 @@ from typing import Any
 
 from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
-from adapt.complaints import complaint
 from adapt.errors import AdaptError, DivergedError, chain
+from adapt.training.complaints import complaint
 
 USAGE = """usage: adapt COMMAND [options]
 
@@ -154,14 +154,14 @@ def _dispatch(args: list[str]) -> int:
         }
         return int(own[command](args[1:]))
     if command == "features":
-        from adapt.features import features_command
+        from adapt.commands.features import features_command
 
         return features_command(args[1:])
     if command == "style":
-        from adapt.style import style_command
+        from adapt.commands.style import style_command
 
         return style_command(args[1:])
-    from adapt.cli import AdaptCLI
+    from adapt.training.cli import AdaptCLI
 
     AdaptCLI(args)
     return 0

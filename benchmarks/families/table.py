@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 
 from adapt.benchmark.outputs.table import Entry
-from adapt.benchmark.plan import read_plan
-from adapt.benchmark.results import CellResult, Row
+from adapt.benchmark.plan.plan import read_plan
+from adapt.benchmark.results.results import CellResult, Row
 from adapt.benchmark.statistics import Summary, summarise
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.overview import FAMILIES, fill

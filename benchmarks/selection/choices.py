@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import fmean
 
-from adapt.benchmark.results import read_results
+from adapt.benchmark.results.results import read_results
 from adapt.benchmark.statistics.rule_ranks import Checkpoint, read_checkpoints
 from adapt.benchmark.vocabulary import TARGET_LABELS
 

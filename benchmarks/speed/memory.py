@@ -13,10 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
-from adapt.benchmark.grid import run_grid
-from adapt.benchmark.plan import Cell
-from adapt.benchmark.results import Row
-from adapt.benchmark.run import run_cell
+from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.results.results import Row
+from adapt.benchmark.run.grid import run_grid
+from adapt.benchmark.run.train_and_test import run_cell
 
 MIB = 2**20
 CONFIG = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adapt.benchmark.plan import Cell
-from adapt.benchmark.results import CellResult, Row, write_result
+from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.results.results import CellResult, Row, write_result
 from adapt.errors import DivergedError
 
 SETTINGS = {"SourceOnly": "source-only", "TargetOnly": "target labels", "FineTuning": "few-shot (5 per class)"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.plan import SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
-from adapt.benchmark.results import CSV_COLUMNS
+from adapt.benchmark.plan.plan import SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
+from adapt.benchmark.results.results import CSV_COLUMNS
 from adapt.benchmark.statistics import summarise
 from adapt.errors import AdaptError
 from adapt.overview import FAMILIES

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adapt.benchmark.plan import read_plan
+from adapt.benchmark.plan.plan import read_plan
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,8 @@ from types import FrameType
 import torch
 import yaml
 
-from adapt.cli import main
-from tests.cli.test_commands import METHODS, QUICK, TOY
+from adapt.training.cli import main
+from tests.training.test_commands import METHODS, QUICK, TOY
 from tests.zoo.pixel import Lit
 
 SCALE = float(os.environ.get("ADAPT_CAMPAIGN_SCALE", "1"))

@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import Dataset
 
-from adapt.benchmark.plan import UNSUPERVISED, setting_of
+from adapt.benchmark.plan.plan import UNSUPERVISED, setting_of
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.data.views import in_memory
 from tests.campaign.common import CONFIGS, data_of, fit, same_weights, start_for, takes_images

@@ -10,12 +10,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adapt.backbones import MLP
-from adapt.cli import AdaptCLI
 from adapt.data import Labelled
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.methods import FineTuning, SourceOnly
 from adapt.regularisers import BSS, DELTA, L2SP, CoTuning, Network, Regulariser
+from adapt.training.cli import AdaptCLI
 from tests.methods.test_resume import OPTIONS, StopAt
 from tests.toy import Shifted, build, train
 

@@ -8,10 +8,10 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import nn
 
-from adapt.cli import AdaptCLI
 from adapt.errors import AdaptError
 from adapt.layers import StrongAugmentation, WeakAugmentation
 from adapt.methods import FixMatch, SelfEnsembling
+from adapt.training.cli import AdaptCLI
 from tests.toy import train
 from tests.zoo.self_training import Shrunk, Turned
 

@@ -10,7 +10,7 @@ from adapt.benchmark.outputs.pictures import Picture
 from adapt.benchmark.outputs.render import to_csv, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Table
 from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
-from adapt.benchmark.results import write_csv
+from adapt.benchmark.results.results import write_csv
 from adapt.benchmark.statistics.analysis import Analysis, read_analysis
 from adapt.files import replacing
 

@@ -16,8 +16,8 @@ from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
 from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
 from adapt.benchmark.outputs.words import rule_name
-from adapt.benchmark.progress import duration
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.results import CellResult
+from adapt.benchmark.run.progress import duration
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.vocabulary import CELL_FILE, count
 

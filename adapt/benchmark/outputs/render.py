@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from adapt.benchmark.csv_files import csv_text
 from adapt.benchmark.outputs.table import Entry, Table, lines
+from adapt.benchmark.results.metrics import csv_text
 from adapt.benchmark.vocabulary import ORACLE
 
 _WIDE = 6

@@ -8,7 +8,7 @@ from adapt.benchmark.outputs.files import Output, csv_tables
 from adapt.benchmark.outputs.table import lines
 from adapt.benchmark.outputs.tables.accuracy import negative_transfers
 from adapt.benchmark.outputs.words import rule_name
-from adapt.benchmark.results import CSV_COLUMNS, csv_rows
+from adapt.benchmark.results.results import CSV_COLUMNS, csv_rows
 
 JOB_TYPE = "comparison"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from adapt.benchmark.results import CellResult, read_results
+from adapt.benchmark.results.results import CellResult, read_results
 from adapt.benchmark.statistics.estimates import Summary, headline, rules_of, summarise
 from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
 from adapt.benchmark.statistics.paired_tests import Comparison, against_source_only

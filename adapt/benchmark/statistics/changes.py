@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from adapt.benchmark.merging import differences, merge
-from adapt.benchmark.results import CellResult, read_results
+from adapt.benchmark.plan.merging import differences, merge
+from adapt.benchmark.results.results import CellResult, read_results
 from adapt.benchmark.statistics.estimates import headline, place, rules_of
 from adapt.benchmark.statistics.paired_tests import Comparison, accuracies, compare, paired
 from adapt.benchmark.vocabulary import CELL_FILE

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
 
 NegativeTransfer = Literal["apart", "one seed", "two seeds"]

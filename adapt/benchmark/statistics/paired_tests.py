@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import Estimate, Summary, over_seeds
 from adapt.benchmark.vocabulary import TARGET_LABELS
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adapt.benchmark.csv_files import metrics_file, read_metrics
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.metrics import metrics_file, read_metrics
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
 from adapt.benchmark.statistics.selection_cost import SelectionCost

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.benchmark.csv_files import metrics_file, read_metrics
-from adapt.benchmark.results import RESULT_FILE, CellResult, read_result
+from adapt.benchmark.results.metrics import metrics_file, read_metrics
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.vocabulary import SEARCH_FILE
 from adapt.errors import AdaptError
 from adapt.selection import RULES

@@ -7,7 +7,7 @@ from rich.console import Console
 from adapt.benchmark.outputs.render import latex, to_csv, to_html, to_latex, to_markdown, to_terminal
 from adapt.benchmark.outputs.tables.accuracy import COLUMNS, accuracy_table
 from adapt.benchmark.outputs.words import rule_name
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics import Summary, summarise
 from adapt.selection import ORACLE_RULES, RULES
 from tests.benchmark.synthetic import result

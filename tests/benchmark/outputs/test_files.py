@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapt.benchmark.command import report_command
-from adapt.benchmark.csv_files import read_metrics
 from adapt.benchmark.outputs import page
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.words import rule_name
+from adapt.benchmark.results.metrics import read_metrics
+from adapt.commands.grids import report_command
 from adapt.errors import AdaptError
 from adapt.monitor import Warned, summary_of, warnings_of
 from adapt.monitor.log import write_warnings

@@ -4,7 +4,7 @@ import pytest
 
 from adapt.benchmark.outputs.render import to_latex, to_markdown
 from adapt.benchmark.outputs.tables.accuracy import headline_table
-from adapt.benchmark.results import CellResult, Row
+from adapt.benchmark.results.results import CellResult, Row
 from adapt.benchmark.statistics.analysis import analyse
 from adapt.benchmark.statistics.estimates import headline
 from tests.benchmark.synthetic import result

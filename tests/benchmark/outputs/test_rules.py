@@ -12,7 +12,7 @@ from scipy import stats
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.render import to_csv, to_latex, to_markdown
 from adapt.benchmark.outputs.tables.rules import COLUMNS, rule_details, rule_sentence, rule_table
-from adapt.benchmark.results import read_results, write_result
+from adapt.benchmark.results.results import read_results, write_result
 from adapt.benchmark.statistics import rules_of, summarise
 from adapt.benchmark.statistics.rule_ranks import RuleRanks, rank_rules, read_checkpoints
 from adapt.benchmark.statistics.selection_cost import select

@@ -9,7 +9,7 @@ from adapt.benchmark.outputs.render import to_csv
 from adapt.benchmark.outputs.table import Table
 from adapt.benchmark.outputs.tables.accuracy import negative_transfers
 from adapt.benchmark.outputs.tables.selection import COLUMNS, gap_table, rules_table, selection_tables
-from adapt.benchmark.results import CellResult, Row
+from adapt.benchmark.results.results import CellResult, Row
 from adapt.benchmark.statistics.estimates import half_width, rules_of, summarise
 from adapt.benchmark.statistics.selection_cost import select
 from tests.benchmark.synthetic import result

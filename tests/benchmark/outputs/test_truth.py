@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.command import report_command
 from adapt.benchmark.outputs import pictures
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.page import without_paths
 from adapt.benchmark.outputs.pictures.picture import label, saved
 from adapt.benchmark.outputs.render import latex, markdown, to_csv, to_html, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Entry, Table, accuracy
-from adapt.benchmark.results import write_result
+from adapt.benchmark.results.results import write_result
 from adapt.benchmark.statistics.estimates import negative_transfer, over_seeds
+from adapt.commands.grids import report_command
 from tests.benchmark.synthetic import result
 
 TASKS, METHODS, SEEDS = ["a → b"], ["SourceOnly", "DANN", "MMD", "CORAL", "CDAN", "MCD", "SHOT"], [0, 1, 2, 3, 4]

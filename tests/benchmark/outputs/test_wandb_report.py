@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from adapt.benchmark.command import report_command
 from adapt.benchmark.outputs.files import Output, build_report
 from adapt.benchmark.outputs.wandb_report import publish
 from adapt.benchmark.outputs.wandb_runs import TABLES
+from adapt.commands.grids import report_command
 from adapt.errors import AdaptError
 from tests.benchmark.synthetic import write_benchmark
 

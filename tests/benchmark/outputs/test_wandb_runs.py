@@ -3,7 +3,7 @@ from pathlib import Path
 
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.wandb_runs import log_comparison
-from adapt.benchmark.results import CSV_COLUMNS
+from adapt.benchmark.results.results import CSV_COLUMNS
 from tests.benchmark.synthetic import write_benchmark
 from tests.wandb_file import config_of, history_of, read_records, run_files
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.command import compare_command
 from adapt.benchmark.outputs.tables.changes import changes_sentences, changes_table
-from adapt.benchmark.results import write_result
+from adapt.benchmark.results.results import write_result
 from adapt.benchmark.statistics.changes import compare_grids
+from adapt.commands.grids import compare_command
 from adapt.errors import AdaptError
 from adapt.yaml_files import to_yaml
 from tests.benchmark.synthetic import result

@@ -7,7 +7,7 @@ from scipy import stats
 
 from adapt.benchmark.outputs.pictures.ranks import draw_diagram
 from adapt.benchmark.outputs.tables.significance import ranking_sentences
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics import summarise
 from adapt.benchmark.statistics.analysis import examine
 from adapt.benchmark.statistics.method_ranks import MethodRanks, critical_difference, nemenyi, rank_methods

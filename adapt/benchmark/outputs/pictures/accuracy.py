@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.drawing import FAINT, INK, new_figure
 from adapt.analysis.embedding import class_handles, domain_handles, draw_by_class, draw_by_domain, marker_handles
-from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.outputs.pictures.picture import (
     SOURCE_CURVE,
     TARGET_CURVE,
@@ -21,7 +20,8 @@ from adapt.benchmark.outputs.pictures.picture import (
     saved,
 )
 from adapt.benchmark.outputs.table import accuracy
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.metrics import metrics_file, read_metrics
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, over_seeds
 from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY
 from adapt.errors import AdaptError

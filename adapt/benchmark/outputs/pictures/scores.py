@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from adapt.analysis.drawing import FAINT, new_figure
-from adapt.benchmark.csv_files import metrics_file, read_metrics
 from adapt.benchmark.outputs.pictures.picture import SOURCE_CURVE, TARGET_CURVE, Picture, label, method_styles, saved
-from adapt.benchmark.results import CellResult
+from adapt.benchmark.results.metrics import metrics_file, read_metrics
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import Summary
 
 KIND = "scores"

@@ -1,0 +1,347 @@
+"""A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from adapt.benchmark.plan.checks import check_keys, hint
+from adapt.benchmark.plan.classes import default_of, resolve
+from adapt.benchmark.plan.merging import Config, config_hash, merge
+from adapt.benchmark.plan.search_space import Search, read_search
+from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
+from adapt.errors import AdaptError
+from adapt.names import slug
+from adapt.training.tracking import WandbMode
+from adapt.yaml_files import read_yaml
+
+Checkpoints = Literal["all", "last"]
+
+
+_PLAN_KEYS = ("name", "seeds", "metric", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
+_METHOD_KEYS = ("config", "init_from", "setting", "search")
+_CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a benchmark.
+
+    Attributes:
+        task: Name of the task, as written in the plan.
+        method: Name of the method, as written in the plan.
+        seed: Seed of the run.
+        config: What `adapt fit --config` receives.
+        directory: `<out>/<task>/<method>/<seed>`.
+        benchmark: Name of the benchmark, the group in Weights & Biases.
+        init_from: Method whose last checkpoint of the same task and seed is the start, if any.
+        setting: `source-only`, `target labels`, `unsupervised` or `few-shot (k per class)`, or what the plan wrote.
+        written_setting: What the plan wrote as the method's `setting`; None where it follows from the classes.
+        config_hash: Hash of the configuration and of what it starts from; the same in every output directory.
+        wandb_mode: How the run logs to Weights & Biases; `auto` is online when a key is configured.
+        project: Project in Weights & Biases.
+        embedding: Whether the cell draws its features in the plane. The report shows one seed of each method, and the
+            t-SNE takes as long as a small network's training: a grid draws it for its first seed, or, with
+            `embeddings: false` in its file, for none.
+        checkpoints: Which checkpoints the cell keeps once they are tested: `all`, one per selection rule, or, with
+            `checkpoints: last` in a benchmark's file, the last step's alone, from which other methods may start.
+        metric: The metric of the tables, the benchmark's `metric`; None for the headline of the problem.
+    """
+
+    task: str
+    method: str
+    seed: int
+    config: Config
+    directory: Path
+    benchmark: str
+    init_from: str | None = None
+    setting: str = UNSUPERVISED
+    written_setting: str | None = None
+    config_hash: str = ""
+    wandb_mode: WandbMode = "auto"
+    project: str = "adapt"
+    embedding: bool = True
+    checkpoints: Checkpoints = "all"
+    metric: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The cell as a person reads it."""
+        return f"{self.task} / {self.method} / seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A benchmark: its name and its cells, in the order in which they run.
+
+    With a `search` the cells are those of the configurations that the search is around.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    search: Search | None = None
+
+
+@dataclass(frozen=True)
+class _Method:
+    config: Config
+    init_from: str | None
+    setting: str | None
+    search: Any = None
+
+
+def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto", project: str = "adapt") -> Plan:
+    """Read a benchmark's YAML.
+
+    The configuration of a cell is base, task, method and `seed_everything`, merged in this order. Seeds come outermost,
+    so that a grid stopped early has whole comparisons of its first seeds.
+
+    Args:
+        path: The YAML file; paths inside it are relative to it.
+        out: Folder of the results; by default `runs/<name>`.
+        wandb_mode: Handed on to every cell.
+        project: Handed on to every cell.
+
+    Raises:
+        AdaptError: When the file or one that it names is missing or malformed.
+    """
+    content = _mapping(read_yaml(path), str(path))
+    check_keys(content, _PLAN_KEYS, str(path))
+    name = str(content.get("name") or path.stem)
+    seeds = _seeds(content.get("seeds"), path)
+    embeddings = content.get("embeddings", True)
+    if not isinstance(embeddings, bool):
+        raise AdaptError(f"{path}, embeddings: expected true or false, found {embeddings!r}.")
+    checkpoints = content.get("checkpoints", "all")
+    if checkpoints not in get_args(Checkpoints):
+        known = " or ".join(get_args(Checkpoints))
+        raise AdaptError(f"{path}, checkpoints: expected {known}, found {checkpoints!r}.")
+    metric = content.get("metric")
+    if metric is not None and not isinstance(metric, str):
+        raise AdaptError(f"{path}, metric: expected the name of a metric such as macro_f1, found {metric!r}.")
+    base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
+    tasks = {
+        str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
+        for task, entry in _entries(content, "tasks", path).items()
+    }
+    methods = {
+        str(method): _method(entry, f"{path}, method {method!r}", path.parent)
+        for method, entry in _entries(content, "methods", path).items()
+    }
+    if AVERAGE in tasks:
+        raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
+    task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
+    out = Path("runs") / (slug(name) or "benchmark") if out is None else out
+    cells: dict[tuple[str, str, int], Cell] = {}
+    for seed in seeds:
+        for task, task_config in tasks.items():
+            for method in _ordered(methods, path):
+                spec = methods[method]
+                config = merge(merge(merge(base, task_config), spec.config), {"seed_everything": seed})
+                start = None if spec.init_from is None else cells[task, spec.init_from, seed]
+                config, identity = start_from(start, config)
+                cells[task, method, seed] = Cell(
+                    task=task,
+                    method=method,
+                    seed=seed,
+                    config=config,
+                    directory=out / task_slugs[task] / method_slugs[method] / str(seed),
+                    benchmark=name,
+                    init_from=spec.init_from,
+                    setting=spec.setting or setting_of(config, start),
+                    written_setting=spec.setting,
+                    config_hash=identity,
+                    wandb_mode=wandb_mode,
+                    project=project,
+                    embedding=embeddings and seed == seeds[0],
+                    checkpoints=checkpoints,
+                    metric=metric,
+                )
+    configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
+    for task in tasks if metric is not None else ():
+        known = metrics_of(cells[task, next(iter(methods)), seeds[0]].config)
+        if known and metric not in known:
+            raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(known)}.")
+    spaces = {method: spec.search for method, spec in methods.items()}
+    search = read_search(content.get("search"), spaces, configs, seeds, str(path))
+    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
+
+
+def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
+    """The configuration with the last checkpoint of its start, if it has one, and its hash.
+
+    The hash knows the start by what made it, not by where it lies.
+    """
+    if start is None:
+        return config, config_hash(config)
+    portable = merge(config, {"model": {"init_args": {"init_from": start.config_hash}}})
+    checkpoint = str(start.directory / "checkpoints" / "last.ckpt")
+    return merge(config, {"model": {"init_args": {"init_from": checkpoint}}}), config_hash(portable)
+
+
+def metrics_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics of the problem that a configuration's data poses, the headline first.
+
+    Empty where the data cannot be built from these values alone: then its run says why, or the report does.
+    """
+    data, options = _chosen(config, "data")
+    try:
+        return tuple(measure.name for measure in data(**options).problem.measures()) if data is not None else ()
+    except Exception:
+        return ()
+
+
+def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:
+    """Which target labels training may see.
+
+    The classes say it, never their names: the method's `target_labels` and `baseline`, its penalties' `target_labels`,
+    and how many labels the data hands out. Whoever is given labels counts as one who uses them. A method without the
+    source's samples sees no more labels for it, so `source_free` changes nothing but that it is no baseline. A class
+    that cannot be found counts as one that asks for nothing: its run will fail and say why.
+
+    Args:
+        config: The configuration of a run.
+        start: The run whose network this one starts from, if any: labels that were seen once stay seen.
+    """
+    method, options = _chosen(config, "model")
+    penalties = _penalties(method, options)
+    asked = {getattr(part, "target_labels", "none") for part in (method, *penalties)}
+    data, arguments = _chosen(config, "data")
+    shots = arguments["shots"] if "shots" in arguments else data and default_of(data, "shots")
+    # The command line asks the data for all labels where a method needs them, unless a number is given.
+    if shots == "all" or (shots is None and "all" in asked):
+        own = TARGET_LABELS
+    elif shots is not None:
+        own = f"few-shot ({shots} per class)"
+    elif "few" in asked:
+        own = "few-shot"
+    elif getattr(method, "baseline", False) and not penalties and not getattr(method, "source_free", False):
+        own = SOURCE_ONLY
+    else:
+        own = UNSUPERVISED
+    return own if start is None else max(own, start.setting, key=_labels_seen)
+
+
+def _labels_seen(setting: str) -> float:
+    few = re.search(r"\d+", setting)
+    known = {SOURCE_ONLY: 0.0, UNSUPERVISED: 1.0, TARGET_LABELS: float("inf")}
+    return known.get(setting, 2.0 + (int(few[0]) if few else 0))
+
+
+def _chosen(config: Mapping[str, Any], key: str) -> tuple[type | None, Mapping[str, Any]]:
+    """The class at `model` or `data`, and the arguments that the configuration gives it."""
+    entry = config.get(key)
+    if not isinstance(entry, Mapping):
+        return resolve(entry), {}
+    options = entry.get("init_args")
+    return resolve(entry.get("class_path")), options if isinstance(options, Mapping) else {}
+
+
+def _penalties(method: type | None, options: Mapping[str, Any]) -> list[type | None]:
+    given = [options[key] for key in ("penalties", "penalties+") if key in options]
+    if "penalties" not in options and method is not None:
+        given.append(default_of(method, "penalties"))
+    entries = [entry for part in given for entry in (part if isinstance(part, list | tuple) else [part])]
+    names = [entry.get("class_path") if isinstance(entry, Mapping) else entry for entry in entries]
+    return [resolve(name) if isinstance(name, str) else type(name) for name in names if name is not None]
+
+
+def _configuration(entry: Any, where: str, folder: Path) -> Config:
+    """A file, a mapping, or a list of those, merged in order."""
+    merged: Config = {}
+    for part in entry if isinstance(entry, list) else [entry]:
+        place = where
+        if isinstance(part, str):
+            place = str(folder / part)
+            part = read_yaml(folder / part)
+        mapping = _mapping(part, place)
+        for key in mapping:
+            # The command line has the last word on keys; only what looks like a slip of the pen is refused this early.
+            if key not in _CONFIG_KEYS and (close := difflib.get_close_matches(str(key), _CONFIG_KEYS, 1, 0.75)):
+                raise AdaptError(f"{place}: unknown key {key!r}; did you mean {close[0]!r}?")
+        merged = merge(merged, mapping)
+    return merged
+
+
+def _method(entry: Any, where: str, folder: Path) -> _Method:
+    if not isinstance(entry, Mapping) or not set(entry) & set(_METHOD_KEYS):
+        return _Method(_configuration(entry, where, folder), None, None)
+    check_keys(entry, _METHOD_KEYS, where)
+    if "config" not in entry:
+        raise AdaptError(f"{where}: expected `config` (a file, a mapping or a list of those), found none.")
+    init_from, setting = entry.get("init_from"), entry.get("setting")
+    return _Method(
+        _configuration(entry["config"], where, folder),
+        None if init_from is None else str(init_from),
+        None if setting is None else str(setting),
+        entry.get("search"),
+    )
+
+
+def _ordered(methods: Mapping[str, _Method], path: Path) -> list[str]:
+    """Methods in the plan's order, each after the one it starts from."""
+    order: list[str] = []
+
+    def place(method: str, chain: tuple[str, ...]) -> None:
+        if method in chain:
+            raise AdaptError(f"{path}: init_from goes in a circle: {' → '.join([*chain, method])}.")
+        start = methods[method].init_from
+        if start is not None and start not in methods:
+            raise AdaptError(
+                f"{path}, method {method!r}: init_from names the unknown method {start!r}{hint(start, list(methods))}"
+            )
+        if start is not None and start not in order:
+            place(start, (*chain, method))
+        if method not in order:
+            order.append(method)
+
+    for method in methods:
+        place(method, ())
+    return order
+
+
+def _seeds(seeds: Any, path: Path) -> list[int]:
+    if not isinstance(seeds, list) or not seeds:
+        raise AdaptError(f"{path}: expected `seeds`, a list such as [0, 1, 2], found {seeds!r}.")
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise AdaptError(f"{path}: expected seeds that are whole numbers from 0 on, found {seed!r}.")
+        if seeds.count(seed) > 1:
+            raise AdaptError(f"{path}: seed {seed} is listed twice; the same run would count twice.")
+    return seeds
+
+
+def _entries(content: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    entries = content.get(key)
+    if not isinstance(entries, Mapping) or not entries:
+        found = "none" if not entries else f"a {type(entries).__name__}"
+        raise AdaptError(f"{path}: expected `{key}`, a mapping from name to configuration, found {found}.")
+    return entries
+
+
+def _slugs(names: Sequence[str], kind: str, path: Path) -> dict[str, str]:
+    folders: dict[str, str] = {}
+    for name in names:
+        # Folder names that differ by case alone are one folder on some systems.
+        folder = slug(name)
+        if not folder:
+            raise AdaptError(f"{path}: {kind[:-1]} {name!r} has no letter or digit to name its folder by; rename it.")
+        for earlier, other in folders.items():
+            if other.lower() == folder.lower():
+                raise AdaptError(
+                    f"{path}: {kind} {earlier!r} and {name!r} would share the folder {folder!r}; rename one."
+                )
+        folders[name] = folder
+    return folders
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        found = "nothing" if value is None else f"{type(value).__name__} {value!r:.60}"
+        raise AdaptError(f"{where}: expected a mapping of keys to values, found {found}.")
+    return value

@@ -1,0 +1,1 @@
+"""Cells become results: once each, whatever happens. Imports plan, results and training."""

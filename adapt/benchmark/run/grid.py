@@ -1,0 +1,306 @@
+"""Runs the cells of a benchmark, each once, whatever happens in between."""
+
+import contextlib
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from adapt.benchmark.plan.merging import differences, merge
+from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, Tested, read_result, write_result
+from adapt.benchmark.run.disk import DiskFullError, is_full
+from adapt.benchmark.run.lock import locked
+from adapt.benchmark.run.progress import GridProgress
+from adapt.benchmark.run.workers import ERROR_FILE, RunCell, Worker, execute, ready, result_of, stop, utc_now
+from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
+from adapt.errors import AdaptError
+from adapt.files import write_atomically
+from adapt.yaml_files import read_yaml, to_yaml
+
+_SHOWN_DIFFERENCES = 3
+
+
+@dataclass(frozen=True)
+class GridOutcome:
+    """Results of all cells that have one, and whether the grid was stopped before the last."""
+
+    results: tuple[CellResult, ...]
+    interrupted: bool
+
+    @property
+    def failed(self) -> tuple[CellResult, ...]:
+        """Results of the cells that diverged or failed."""
+        return tuple(result for result in self.results if result.status != "ok")
+
+
+def run_grid(
+    cells: Sequence[Cell],
+    run_cell: RunCell,
+    *,
+    jobs: int = 1,
+    retry: bool = False,
+    rerun_changed: bool = False,
+    command: str = "",
+    console: Console | None = None,
+) -> GridOutcome:
+    """Run every cell that has no result yet.
+
+    A cell that raises becomes a `failed` or `diverged` result and the others go on; cells that start from it fail too.
+    Ctrl-C and SIGTERM end the grid after saying how to go on; finished cells are not run again.
+
+    Args:
+        cells: Cells in running order, each after the one it starts from, all below one folder.
+        run_cell: Top-level function that trains and tests one cell and returns its rows.
+        jobs: Cells at a time; more than one run in processes that share the CPU's threads.
+        retry: Also run cells again that failed or diverged.
+        rerun_changed: Also run finished cells again whose configuration has changed.
+        command: What a person typed, for the results and for the hint how to resume.
+        console: Where progress goes; by default standard output.
+
+    Raises:
+        AdaptError: When the folder cannot be written, another grid uses it, or a finished cell's configuration differs.
+        DiskFullError: When there is no space left; what is done is kept, and the next grid goes on.
+    """
+    if not cells:
+        raise AdaptError("Expected at least one cell to run, found none.")
+    if jobs < 1:
+        raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
+    console = console or Console()
+    out = cells[0].directory.parents[2]
+    results: dict[Key, CellResult] = {}
+    interrupted = False
+    with locked(out), stopping_by_signal():
+        try:
+            results |= _known_results(cells, retry, rerun_changed, console)
+            _write_plan(out, cells, command)
+            todo = [cell for cell in cells if _key(cell) not in results]
+            for cell in todo:
+                _refuse_foreign(cell)
+            finished = _parallel if jobs > 1 and len(todo) > 1 else _serial
+            with (
+                GridProgress(console, cells, results.values(), jobs) as progress,
+                contextlib.closing(finished(todo, results, run_cell, command, progress, jobs)) as stream,
+            ):
+                for result in stream:
+                    results[_key(result)] = result
+                    progress.finish(result)
+        except KeyboardInterrupt:
+            interrupted = True
+        except (OSError, DiskFullError) as error:
+            if not is_full(error, out):
+                raise AdaptError(f"Cannot write results into {out} ({error}); choose another --out.") from error
+            raise DiskFullError(
+                f"No space is left on the disk of {out}. {_kept(results, cells)} Free some, then run: "
+                f"{command or 'the same command'}"
+            ) from error
+    if interrupted:
+        console.print(
+            f"Stopped: {_kept(results, cells)} To go on, run: {command or 'the same command'}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return GridOutcome(tuple(results[_key(cell)] for cell in cells if _key(cell) in results), interrupted)
+
+
+def _kept(results: Collection[Any], cells: Collection[Any]) -> str:
+    return f"{len(results)} of {len(cells)} cells are done and kept."
+
+
+Key = tuple[str, str, int]
+
+
+def _key(cell: Cell | CellResult) -> Key:
+    return cell.task, cell.method, cell.seed
+
+
+def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, console: Console) -> dict[Key, CellResult]:
+    """Results that stand; refuses to mix results of two configurations."""
+    known: dict[Key, CellResult] = {}
+    changed: list[Cell] = []
+    for cell in cells:
+        path = cell.directory / RESULT_FILE
+        if not path.exists():
+            continue
+        try:
+            result = read_result(path)
+        except AdaptError:
+            console.print(f"{path} is truncated or not a result: this cell runs again.", markup=False, soft_wrap=True)
+            continue
+        if result.config_hash == cell.config_hash:
+            if result.status == "ok" or not retry:
+                known[_key(cell)] = result
+        elif result.status == "ok":
+            # A failure under an older configuration holds nothing worth keeping, and simply runs again.
+            changed.append(cell)
+    if changed and not rerun_changed:
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise AdaptError(
+            f"The finished cell {changed[0].name}{more} had another configuration: {_what_changed(changed[0])}. "
+            "Choose another --out, or run what changed again with --rerun-changed."
+        )
+    return known
+
+
+def _what_changed(cell: Cell) -> str:
+    try:
+        old = read_yaml(cell.directory / CELL_FILE)
+    except AdaptError:
+        return f"its {CELL_FILE} is gone, so the difference is not known"
+    new = cell.config
+    if cell.init_from is not None:
+        # The path of the start differs between output folders and means nothing.
+        old, new = (merge(config, {"model": {"init_args": {"init_from": None}}}) for config in (old, new))
+    lines = list(itertools.islice(differences(old, new), _SHOWN_DIFFERENCES + 1))
+    if not lines:
+        return f"the run of {cell.init_from} that it starts from has changed"
+    return "; ".join(lines[:_SHOWN_DIFFERENCES]) + ("; ..." if len(lines) > _SHOWN_DIFFERENCES else "")
+
+
+def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
+    # A report is made from files alone, and folders do not remember in which order a person named them.
+    plan = {
+        "benchmark": cells[0].benchmark,
+        "tasks": list(dict.fromkeys(cell.task for cell in cells)),
+        "methods": list(dict.fromkeys(cell.method for cell in cells)),
+        "seeds": sorted({cell.seed for cell in cells}),
+        "metric": cells[0].metric,
+        "command": command,
+    }
+    write_atomically(out / PLAN_FILE, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
+
+
+def _prepare(cell: Cell) -> None:
+    """An empty folder with the cell's configuration; what an unfinished run left there goes."""
+    _refuse_foreign(cell)
+    cell.directory.mkdir(parents=True, exist_ok=True)
+    # The configuration stays to the last: a grid killed in between still finds a folder that it knows as its own.
+    for path in cell.directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != CELL_FILE:
+            path.unlink()
+    write_atomically(cell.directory / CELL_FILE, to_yaml(cell.config))
+
+
+def _refuse_foreign(cell: Cell) -> None:
+    directory = cell.directory
+    for part in (directory, *list(directory.parents)[:2]):
+        if part.exists() and not part.is_dir():
+            raise AdaptError(f"Expected a folder at {part}, found a file; move it or choose another --out.")
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    if CELL_FILE not in names and any(not name.startswith(f".{CELL_FILE}.") for name in names):
+        raise AdaptError(
+            f"{directory} holds files that no grid wrote (no {CELL_FILE}); move them or choose another --out."
+        )
+
+
+def _start_of(cell: Cell, results: dict[Key, CellResult]) -> CellResult | None:
+    return results.get((cell.task, cell.init_from, cell.seed)) if cell.init_from is not None else None
+
+
+def _without_start(cell: Cell, start: CellResult, command: str) -> CellResult:
+    error = f"It starts from {start.method} of the same task and seed, which {_PAST[start.status]}."
+    _prepare(cell)
+    write_atomically(cell.directory / ERROR_FILE, error + "\n")
+    result = result_of(cell, "failed", error, Tested(()), 0.0, command, utc_now())
+    write_result(result)
+    return result
+
+
+_PAST = {"failed": "failed", "diverged": "diverged", "ok": "is done"}
+
+
+def _serial(
+    todo: Sequence[Cell],
+    results: dict[Key, CellResult],
+    run_cell: RunCell,
+    command: str,
+    progress: GridProgress,
+    jobs: int,
+) -> Generator[CellResult, None, None]:
+    for cell in todo:
+        start = _start_of(cell, results)
+        if start is not None and start.status != "ok":
+            yield _without_start(cell, start, command)
+            continue
+        _prepare(cell)
+        progress.start(cell)
+        yield execute(cell, run_cell, command)
+
+
+def _parallel(
+    todo: Sequence[Cell],
+    results: dict[Key, CellResult],
+    run_cell: RunCell,
+    command: str,
+    progress: GridProgress,
+    jobs: int,
+) -> Generator[CellResult, None, None]:
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    pending = list(todo)
+    workers: list[Worker] = []
+    try:
+        while pending or any(worker.cell for worker in workers):
+            for cell in list(pending):
+                start = _start_of(cell, results)
+                if start is not None and start.status != "ok":
+                    pending.remove(cell)
+                    yield _without_start(cell, start, command)
+                    continue
+                if _waits(cell, [*pending, *(worker.cell for worker in workers if worker.cell)]):
+                    continue
+                # An idle process may have been killed for its memory: another takes its place.
+                workers[:] = [worker for worker in workers if worker.cell or worker.process.is_alive()]
+                worker = next((worker for worker in workers if worker.cell is None), None)
+                if worker is None and len(workers) == jobs:
+                    break
+                if worker is None:
+                    worker = Worker.start(context, run_cell, command, threads)
+                    workers.append(worker)
+                pending.remove(cell)
+                _prepare(cell)
+                progress.start(cell)
+                worker.submit(cell)
+            for worker in ready(workers):
+                result = worker.collect(command)
+                if not worker.process.is_alive():
+                    workers.remove(worker)
+                yield result
+    finally:
+        stop(workers)
+
+
+def _waits(cell: Cell, unfinished: Sequence[Cell]) -> bool:
+    return (cell.task, cell.init_from, cell.seed) in {_key(other) for other in unfinished}
+
+
+@contextlib.contextmanager
+def stopping_by_signal() -> Iterator[None]:
+    """SIGTERM stops like Ctrl-C, and both work again afterwards though Lightning may have silenced them."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:
+        # Only the main thread may set handlers.
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,255 @@
+"""Running one cell, here or in a worker process, such that whatever happens becomes a result."""
+
+import datetime
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+import torch
+
+from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.results.results import (
+    CellResult,
+    Row,
+    Status,
+    Tested,
+    check_rows,
+    device_name,
+    git_commit,
+    versions,
+    write_result,
+)
+from adapt.benchmark.run.disk import DiskFullError, is_full
+from adapt.errors import AdaptError, DivergedError
+from adapt.files import write_atomically
+
+RunCell = Callable[[Cell], Tested | list[Row]]
+"""Trains and tests a cell; rows alone hold accuracy."""
+
+ERROR_FILE = "error.txt"
+LOG_FILE = "log.txt"
+
+# argparse and jsonargparse leave with this code when they refuse an argument.
+_USAGE_EXIT = 2
+
+
+def execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
+    """Run one cell and write its `result.json`, and `error.txt` with the traceback if it failed.
+
+    Raises:
+        KeyboardInterrupt: When the run was stopped; nothing is written then.
+        DiskFullError: When there is no space for what it writes; it has no result then, and will run again.
+    """
+    try:
+        return _execute(cell, run_cell, command)
+    except Exception as error:
+        if is_full(error, cell.directory):
+            raise DiskFullError(f"No space is left on the disk of {cell.directory}.") from error
+        raise
+
+
+def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
+    started, clock = utc_now(), time.perf_counter()
+    tested = Tested(())
+    status: Status = "ok"
+    error: str | None = None
+    trace = ""
+    try:
+        found = run_cell(cell)
+        found = found if isinstance(found, Tested) else Tested(found)
+        tested = Tested(tuple(check_rows(found.rows, found.measures)), found.measures)
+    except DivergedError as exception:
+        status, error, trace = "diverged", str(exception), traceback.format_exc()
+    except Exception as exception:
+        if is_full(exception, cell.directory):
+            raise
+        status, trace = "failed", traceback.format_exc()
+        error = str(exception) if isinstance(exception, AdaptError) else f"{type(exception).__name__}: {exception}"
+    except SystemExit as exception:
+        # Lightning turns an interrupted training into an exit, and ignores Ctrl-C from then on.
+        if exception.code != _USAGE_EXIT:
+            raise KeyboardInterrupt from exception
+        status, trace = "failed", traceback.format_exc()
+        error = "The command line refused this configuration; it printed why."
+    if status != "ok":
+        write_atomically(cell.directory / ERROR_FILE, trace)
+    result = result_of(cell, status, error, tested, time.perf_counter() - clock, command, started)
+    write_result(result)
+    _clean_up()
+    return result
+
+
+def result_of(
+    cell: Cell,
+    status: Status,
+    error: str | None,
+    tested: Tested,
+    wall_seconds: float,
+    command: str,
+    started: str,
+) -> CellResult:
+    """A result with everything that this process knows about where it came from."""
+    return CellResult(
+        task=cell.task,
+        method=cell.method,
+        setting=cell.setting,
+        seed=cell.seed,
+        status=status,
+        error=error,
+        rows=tuple(tested.rows),
+        wall_seconds=round(wall_seconds, 3),
+        config_hash=cell.config_hash,
+        commit=git_commit(),
+        versions=versions(),
+        device=device_name(cell.config),
+        threads=torch.get_num_threads(),
+        command=command,
+        started=started,
+        measures=tested.measures,
+        directory=cell.directory,
+    )
+
+
+def utc_now() -> str:
+    """The time in ISO format, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class Worker:
+    """A process that runs one cell after another, so that libraries are imported once.
+
+    A pool of the standard library cannot say which cell killed it; one pipe per process can.
+    """
+
+    process: Any
+    pipe: Connection
+    cell: Cell | None = None
+    started: str = ""
+    clock: float = 0.0
+
+    @classmethod
+    def start(cls, context: SpawnContext, run_cell: RunCell, command: str, threads: int) -> "Worker":
+        """Start the process; not as a daemon, which could have no data-loading processes of its own."""
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, run_cell, command, threads), daemon=False)
+        process.start()
+        there.close()
+        return cls(process, here)
+
+    def submit(self, cell: Cell) -> None:
+        """Hand over a cell."""
+        self.cell, self.started, self.clock = cell, utc_now(), time.perf_counter()
+        self.pipe.send(cell)
+
+    def collect(self, command: str) -> CellResult:
+        """The result of the cell; if the process died, a failure that says so."""
+        assert self.cell is not None
+        cell, self.cell = self.cell, None
+        try:
+            result = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            error = f"The worker process died ({_describe_exit(self.process.exitcode)})."
+            write_atomically(cell.directory / ERROR_FILE, f"{error} Its output is in {LOG_FILE}.\n")
+            seconds = time.perf_counter() - self.clock
+            dead = result_of(cell, "failed", error, Tested(()), seconds, command, self.started)
+            write_result(dead)
+            return dead
+        if isinstance(result, DiskFullError):
+            raise result
+        assert isinstance(result, CellResult)
+        return result
+
+
+def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
+    """End the processes: idle ones by closing their pipe, busy ones by signals."""
+    for worker in workers:
+        if worker.cell is not None:
+            worker.process.terminate()
+        worker.pipe.close()
+    try:
+        for worker in workers:
+            worker.process.join(grace_seconds)
+    finally:
+        # A second Ctrl-C ends the waiting, and must not leave a process behind.
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
+
+
+def ready(workers: list[Worker]) -> list[Worker]:
+    """Wait until some busy worker has a result or has died; with none busy there is nothing to wait for."""
+    busy = {worker.pipe: worker for worker in workers if worker.cell is not None}
+    if not busy:
+        return []
+    return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
+
+
+def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the grid alone decides what follows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    for stream in (sys.stdout, sys.stderr):
+        # What a cell prints goes into a file, whatever the terminal's encoding is.
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # the process's own streams
+    while True:
+        try:
+            cell = pipe.recv()
+        except EOFError:
+            return
+        result: CellResult | DiskFullError
+        try:
+            with (cell.directory / LOG_FILE).open("a", encoding="utf-8") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            result = execute(cell, run_cell, command)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except DiskFullError as error:
+            result = error
+        except OSError as error:
+            if not is_full(error, cell.directory):
+                raise
+            result = DiskFullError(f"No space is left on the disk of {cell.directory}.")
+        pipe.send(result)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        # A cell that outlived a killed grid would write into the folder that the next grid uses.
+        os._exit(1)
+
+
+def _clean_up() -> None:
+    # The next cell must not share a logged run or memory with this one. Trainer, method and parser refer to each other
+    # in circles, and beside the million objects that libraries hold, Python finds a few megabytes not worth a search.
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=1)
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()  # the libraries' objects, which every later search would look at in vain
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"{name}, usually out of memory" if name == "SIGKILL" else name
+    return f"exit code {code}"

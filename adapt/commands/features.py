@@ -1,0 +1,223 @@
+"""`adapt features`: run a frozen backbone over every image of every domain once, for methods that train on features."""
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import re
+from argparse import ArgumentError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.progress import Progress
+from torch.utils.data import DataLoader
+
+from adapt.backbones import Backbone
+from adapt.data.features import FeatureFile, read_features
+from adapt.data.folders import ImageDomain, ImageFolders, image_domains
+from adapt.errors import AdaptError
+from adapt.paths import data_root
+from adapt.training.explain import explain
+from adapt.training.trust import check_named, check_typed_configs, restrict_parser
+
+# How pictures become pixels (`adapt.data.images`): files of another number may hold turned or washed-out pictures.
+_READING = 2
+
+
+def features_command(argv: Sequence[str]) -> int:
+    """Write the features that the arguments after `adapt features` ask for.
+
+    Args:
+        argv: Arguments after the command.
+
+    Returns:
+        0.
+
+    Raises:
+        AdaptError: As `extract_features`.
+    """
+    restrict_parser()
+    check_typed_configs(argv)
+    bases: dict[str, type] = {"backbone": Backbone}
+    parser = ArgumentParser(
+        prog="adapt features",
+        exit_on_error=False,
+        allow_abbrev=False,
+        description="Write a frozen backbone's features, a file a domain.",
+    )
+    parser.add_argument("--config", action="config", help="a file with these options")
+    parser.add_function_arguments(extract_features)
+    # A backbone without weights has random features; let them at least be the same ones every time.
+    torch.manual_seed(0)
+    # The older name is deprecated, and all that the oldest version allowed here has.
+    build = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    try:
+        parsed = parser.parse_args(list(argv))
+    except ArgumentError as error:
+        raise AdaptError(explain(error, bases, argv, inspect.signature(extract_features).parameters)) from error
+    check_named(parsed, bases)
+    options = build(parsed)
+    extract_features(**{name: value for name, value in options.items() if name != "config"})
+    return 0
+
+
+def extract_features(
+    backbone: Backbone,
+    out: str,
+    dataset: str = "",
+    root: str | None = None,
+    image_size: int = 224,
+    resize: int | None = None,
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    batch_size: int = 64,
+    num_workers: int = 0,
+    device: str = "auto",
+) -> list[Path]:
+    """Write `<out>/<domain>.npz` for every domain of an image folder.
+
+    Each file is written whole or not at all, and one that is there already with the same images, sizes, backbone and
+    weights is kept: an interrupted extraction goes on where it was. Images are cut as in evaluation, and all are
+    there, so that splits are left to whoever trains (`adapt.data.Features`).
+
+    Args:
+        backbone: The network, in evaluation mode.
+        out: Folder of the files; `Features` finds it as `--data.root`.
+        dataset: Folder below the root that holds the domains as `<domain>/<class>/<image>`.
+        root: Folder of the data; the environment variable `ADAPT_DATA` when None.
+        image_size: Side of the square images, in pixels.
+        resize: Length of the shorter side before the centre is cut out; `image_size` / 0.875 by default.
+        mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
+        std: Standard deviation per channel, to divide by; ImageNet's by default.
+        batch_size: Images at a time; the features do not depend on it.
+        num_workers: Processes that decode images.
+        device: `auto` is CUDA where there is any, or PyTorch's name of a device.
+
+    Returns:
+        The files.
+
+    Raises:
+        AdaptError: There are no images, or a file is there whose settings differ.
+    """
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        backbone = backbone.to(chosen).eval()
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise AdaptError(f"Expected a device that is there, found {device!r} ({reason}).") from error
+    dtype = next(backbone.parameters(), torch.empty(0)).dtype
+    cut: dict[str, Any] = {"image_size": image_size, "resize": resize, "mean": tuple(mean), "std": tuple(std)}
+    cut |= {"batch_size": batch_size, "num_workers": num_workers}
+    data = _images(dataset, root, cut)
+    settings = {
+        "image_size": data.image_size,
+        "resize": data.resize,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "backbone": type(backbone).__name__,
+        "weights": _digest_of_network(backbone),
+        "reading": _READING,
+    }
+    paths, todo = [], []
+    for name in data.known_domains:
+        images = data.domain(name, "test")
+        assert isinstance(images, ImageDomain)  # undivided, as `transductive` has it for the target
+        folder = data.root / dataset / name
+        files = [str(path.relative_to(folder)) for path in images.files]
+        wanted = settings | {"images": _digest_of_images(folder, files)}
+        path = Path(out, f"{name}.npz")
+        paths.append(path)
+        if _is_there(path, wanted):
+            print(f"{path}: kept")
+        else:
+            todo.append((path, images, files, wanted))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for path, images, files, wanted in todo:
+            loader = DataLoader(images, batch_size, num_workers=num_workers)
+            task = progress.add_task(path.stem, total=len(images))
+            found = []
+            for x, _ in loader:
+                with torch.inference_mode():
+                    found.append(backbone(data.transform(x.to(chosen)).to(dtype)).float().cpu())
+                progress.advance(task, len(x))
+            features = torch.cat(found).numpy()
+            names, described = np.array(data.class_names), np.array(json.dumps(wanted, sort_keys=True))
+            write_features(path, FeatureFile(features, images.targets.numpy(), names, np.array(files), described))
+            print(f"{path}: {features.shape[0]} images, {features.shape[1]} features")
+    return paths
+
+
+def write_features(path: Path, content: FeatureFile) -> None:
+    """Write one domain's file such that a reader finds all of it or none."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            np.savez(file, **content._asdict())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise AdaptError(f"Expected to write features to {path}, could not ({error.strerror}).") from error
+    finally:
+        with contextlib.suppress(OSError):  # of a folder that could not be made
+            draft.unlink(missing_ok=True)
+
+
+def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
+    base = data_root(root)
+    if not (base / dataset).is_dir():
+        raise AdaptError(
+            f"Expected images at {base / dataset} as <domain>/<class>/<image>, found no folder there. "
+            "The root is --root, or the environment variable ADAPT_DATA; --dataset is below it."
+        )
+    names = image_domains(base / dataset)
+    if len(names) < 2:
+        raise AdaptError(f"Expected two or more domains in {base / dataset}, found {names[0]!r} alone.")
+    return WholeDomains(names[1:], names[0], dataset=dataset, root=root, transductive=True, augment=False, **cut)
+
+
+class WholeDomains(ImageFolders):
+    """Every image of every domain, as evaluation sees it; paired for the check that all have the same classes."""
+
+    def holdout(self, dataset: Any, split: str) -> Any:
+        """The whole of it."""
+        return dataset
+
+
+def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
+    if not path.exists():
+        return False
+    try:
+        there = dict(json.loads(str(read_features(path).settings)))
+    except (ValueError, TypeError) as error:
+        raise AdaptError(f"{path} holds features that `adapt features` did not write.\nGive another --out.") from error
+    differ = [f"{name} {there.get(name)}" for name, value in wanted.items() if there.get(name) != value]
+    if differ:
+        shown = ", ".join(part[:60] for part in differ)
+        asked = ", ".join(f"{name} {value}"[:60] for name, value in wanted.items() if there.get(name) != value)
+        raise AdaptError(f"{path} holds features with {shown}; expected {asked}.\nGive another --out, or remove it.")
+    return True
+
+
+def _digest_of_images(folder: Path, files: Sequence[str]) -> str:
+    # Names and sizes, not contents: reading every image would take as long as a good part of the work.
+    return _digest("\n".join(f"{name}:{(folder / name).stat().st_size}" for name in files).encode())
+
+
+def _digest_of_network(backbone: Backbone) -> str:
+    # The printed network has what the weights do not show, such as strides; addresses in it mean nothing.
+    parts = [re.sub(r" at 0x[0-9a-f]+", "", repr(backbone)).encode()]
+    for name, value in backbone.state_dict().items():
+        parts += [name.encode(), value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()]
+    return _digest(b"\0".join(parts))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

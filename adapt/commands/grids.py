@@ -1,0 +1,167 @@
+"""`adapt benchmark`, `adapt report` and `adapt compare`."""
+
+import argparse
+import shlex
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from adapt.benchmark.outputs.files import Output, build_report
+from adapt.benchmark.outputs.render import to_terminal
+from adapt.benchmark.outputs.tables.changes import changes_sentences, changes_table
+from adapt.benchmark.outputs.terminal import say as _say
+from adapt.benchmark.outputs.terminal import show as _show
+from adapt.benchmark.outputs.wandb_report import intention, publish
+from adapt.benchmark.outputs.wandb_runs import log_comparison
+from adapt.benchmark.plan.plan import read_plan
+from adapt.benchmark.run.grid import run_grid, stopping_by_signal
+from adapt.benchmark.run.progress import duration
+from adapt.benchmark.run.search import rule_folder, run_search
+from adapt.benchmark.statistics.changes import compare_grids
+from adapt.benchmark.vocabulary import SEARCH_FILE
+from adapt.commands.options import benchmark_options, compare_options, report_options
+from adapt.errors import AdaptError
+from adapt.training.tracking import WandbMode, settled_mode
+
+_INTERRUPTED = 130
+
+
+def benchmark_command(argv: list[str]) -> int:
+    """Run a benchmark's cells, build its report and log the comparison.
+
+    Args:
+        argv: Arguments after `adapt benchmark`.
+
+    Returns:
+        0, 1 when a cell failed, 130 when the grid was stopped.
+
+    Raises:
+        AdaptError: When the plan or the folder of results is not as it should be.
+    """
+    arguments = benchmark_options().parse_args(argv)
+    command = shlex.join(["adapt", "benchmark", *argv])
+    console = _console()
+    try:
+        with stopping_by_signal():
+            return _run(arguments, command, console)
+    except KeyboardInterrupt:
+        _say(console, f"Stopped; what is done is kept. To go on, run: {command}")
+        return _INTERRUPTED
+    except OSError as error:
+        raise AdaptError(
+            f"Cannot write the results ({error}). What is done is kept; to go on, run: {command}"
+        ) from error
+
+
+def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
+    # Asked once for the grid: a server that does not answer would cost every cell its patience.
+    wandb_mode = settled_mode(arguments.wandb)
+    plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
+    out = plan.cells[0].directory.parents[2]
+    # A run builds the command line, which this command is a part of.
+    from adapt.benchmark.run.train_and_test import run_cell
+
+    options: dict[str, Any] = {
+        "jobs": arguments.jobs,
+        "retry": arguments.retry,
+        "rerun_changed": arguments.rerun_changed,
+        "command": command,
+        "console": console,
+    }
+    if plan.search is None:
+        outcome = run_grid(plan.cells, run_cell, **options)
+        # What an earlier search picked is not what these cells are.
+        (out / SEARCH_FILE).unlink(missing_ok=True)
+        folders = {plan.name: out}
+    else:
+        outcome = run_search(plan, run_cell, **options)
+        folders = {plan.name: out}
+        folders |= {
+            f"{plan.name}, picked by {rule}": rule_folder(out, plan.search, rule) for rule in plan.search.rules[1:]
+        }
+    if outcome.interrupted:
+        return _INTERRUPTED
+    for name, folder in folders.items():
+        report = build_report(folder)
+        _log(folder, name, wandb_mode, arguments.project, report, console)
+        _show(report, console)
+    seconds = sum(result.wall_seconds for result in outcome.results)
+    _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
+    if outcome.failed:
+        _say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
+    return 1 if outcome.failed else 0
+
+
+def report_command(argv: list[str]) -> int:
+    """Rebuild the report of a benchmark from its files.
+
+    Args:
+        argv: Arguments after `adapt report`.
+
+    Returns:
+        0, 130 when it was stopped.
+
+    Raises:
+        AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
+    """
+    arguments = report_options().parse_args(argv)
+    console = _console()
+    try:
+        report = build_report(arguments.runs)
+    except KeyboardInterrupt:
+        _say(console, f"Stopped: an earlier report in {arguments.runs} is as it was. The same command makes it anew.")
+        return _INTERRUPTED
+    _show(report, console)
+    if arguments.open and not webbrowser.open(report.page.resolve().as_uri()):
+        _say(console, f"No browser was found to open {report.page}.")
+    if arguments.wandb:
+        _publish(report, arguments.project, arguments.entity, console)
+    return 0
+
+
+def compare_command(argv: list[str]) -> int:
+    """Say what changed between two benchmarks.
+
+    Args:
+        argv: Arguments after `adapt compare`.
+
+    Returns:
+        0.
+
+    Raises:
+        AdaptError: When a folder holds no results, or the two have nothing to compare.
+    """
+    arguments = compare_options().parse_args(argv)
+    changes = compare_grids(arguments.first, arguments.second, arguments.rule)
+    console = _console()
+    _say(console, f"A: {arguments.first}\nB: {arguments.second}")
+    console.print(to_terminal(changes_table(changes)))
+    for sentence in changes_sentences(changes):
+        _say(console, sentence)
+    return 0
+
+
+def _log(out: Path, group: str, mode: WandbMode, project: str, report: Output, console: Console) -> None:
+    settled = settled_mode(mode)
+    if settled == "disabled":
+        return
+    try:
+        log_comparison(report, project, group, settled == "offline")
+    except Exception as error:
+        # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
+        _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
+
+
+def _publish(report: Output, project: str, entity: str | None, console: Console) -> None:
+    if settled_mode() != "online":
+        _say(console, intention(report, project))
+    else:
+        _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")
+
+
+def _console() -> Console:
+    # Piped output has no width of its own; 80 columns would fold tables that a log can hold.
+    return Console() if sys.stdout.isatty() else Console(width=200)

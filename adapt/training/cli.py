@@ -1,0 +1,283 @@
+"""The training commands, which are one LightningCLI; `adapt.commands` calls them."""
+
+import json
+import shlex
+import sys
+from argparse import ArgumentError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import Tensor
+
+from adapt.analysis import Pictures, class_accuracies
+from adapt.data import DomainDataModule
+from adapt.errors import AdaptError
+from adapt.methods import Method
+from adapt.methods.checkpoints import check_checkpoint, read_own
+from adapt.monitor import Monitor
+from adapt.names import folder_name
+from adapt.processes import gather_rows
+from adapt.selection import Scores, checkpoint_path, selection_callbacks
+from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
+from adapt.training.explain import explain, imported, nothing_chosen
+from adapt.training.interruption import saved_when_stopped
+from adapt.training.run_folder import (
+    CONFIG_FILE,
+    announce,
+    enter_folder,
+    folder_of,
+    folder_of_process_zero,
+    free_folder,
+    make_directory,
+    process_rank,
+    write_predictions,
+)
+from adapt.training.saved_config import portable, read_where_it_lies
+from adapt.training.tracking import loggers_for, started
+from adapt.training.trainer_flags import check_callbacks, check_flags
+from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
+
+BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
+
+
+class AdaptCLI(LightningCLI):
+    """Fit, validate, test or predict one method on one task.
+
+    Each training has a folder of its own, `--run_dir`, with the resolved configuration, the metrics and one checkpoint
+    per selection rule. The other commands read the checkpoint `last` of that folder unless `--ckpt_path` names another.
+
+    Args:
+        args: The command line without the program's name.
+        run: Whether to run the command, or only to build trainer, method and data.
+    """
+
+    def __init__(self, args: Sequence[str], run: bool = True) -> None:
+        restrict_parser()
+        check_typed_configs(args)
+        options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            Method,
+            DomainDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            trainer_defaults={"max_epochs": 10},
+            parser_kwargs=options | {name: dict(options) for name in self.subcommands()},
+            auto_configure_optimizers=False,
+            args=list(args),
+            run=run,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what the data knows to the method, and add the run's folder."""
+        parser.add_argument(
+            "--run_dir", type=str | None, default=None, help="The run's folder (default: runs/<task>/<method>/<seed>)."
+        )
+        parser.add_argument(
+            "--saved_in", type=str | None, default=None, help="Written by `fit`: where the run lay when it was trained."
+        )
+        parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
+        parser.link_arguments(
+            "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, then ask the data for the labels that the method needs, and find the checkpoint to evaluate."""
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            if beside := config_beside(args):
+                raise AdaptError(beside) from error
+            raise AdaptError(explain(error, BASES, args, self._options(args[0] if args else ""))) from error
+        command = self.config.subcommand
+        config = self.config[command]
+        missing = [
+            key for key in ("model", "data") if config[key] is None or imported(config[key].class_path) is BASES[key]
+        ]
+        if missing:
+            raise AdaptError(nothing_chosen(missing))
+        check_named(config, BASES)
+        read_where_it_lies(config, command, args)
+        if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
+            config.data.init_args.shots = "all"
+        if imported(config.model.class_path).source_free:
+            config.data.init_args.source_free = True
+        if command != "fit" and config.ckpt_path is None:
+            if config.run_dir is None:
+                raise AdaptError(
+                    f"`adapt {command}` needs trained weights: give --config <run>/config.yaml or --ckpt_path."
+                )
+            config.ckpt_path = str(checkpoint_path(Path(config.run_dir), "last"))
+        if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+            raise AdaptError(f"Expected a checkpoint at {config.ckpt_path}, found no file there.")
+        start = config.model.init_args.get("init_from")
+        if start is not None and config.ckpt_path is None and not Path(start).is_file():
+            raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
+        self._given = parser.parse_args(args, defaults=False)[command].get("model")
+
+    def before_instantiate_classes(self) -> None:
+        """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
+        check_named(self.settings, BASES)
+
+    def _parse_ckpt_path(self) -> None:
+        # In the place of Lightning's, which takes whatever the checkpoint says over the command line.
+        command = self.config.subcommand
+        config = self.config[command]
+        self._checkpoint: dict[str, Any] = {}
+        self._settled = Settled((), (), "")
+        if config.ckpt_path is None:
+            return
+        self._checkpoint = read_own(imported(config.model.class_path), Path(config.ckpt_path))
+        plain = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=False, skip_none=False))[command]
+        given = self._given.get("init_args") if self._given else None
+        self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
+        adopt(config.model, self._settled.adopted)
+
+    def _check_checkpoint(self) -> None:
+        """Refuse a checkpoint that does not fit, and say what it and the command say differently."""
+        if not self._checkpoint:
+            return
+        training = self.subcommand == "fit"
+        changed = check_data(self.datamodule, self._checkpoint, training)
+        check_checkpoint(self.model, self._checkpoint)
+        check_weights(self.model, self._checkpoint)
+        if words := "; ".join(filter(None, [self._settled.words, changed])):
+            print(f"adapt: the checkpoint has other settings: {words}.", file=sys.stderr)
+        self._checkpoint = {}  # its memory
+
+    def _options(self, command: str) -> set[str]:
+        known = (
+            word
+            for action in self._subcommand_parsers.get(command, self.parser)._actions
+            for word in action.option_strings
+        )
+        return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
+
+    def instantiate_classes(self) -> None:
+        """Build trainer, method and data, also where the data's shape is all that the backbone is told."""
+        # Lightning puts linked arguments into its dump of the configuration, where `init_args` is missing if there is
+        # no other one; the dump is made once, so that what is mended here stays.
+        self._dump_config()
+        backbone = self.config_dump["model"]["init_args"].get("backbone")
+        if isinstance(backbone, dict):
+            backbone.setdefault("init_args", {})
+        super().instantiate_classes()
+
+    @property
+    def settings(self) -> Any:
+        """The configuration of the chosen command."""
+        return self.config[self.subcommand]
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with the run's folder, its loggers and callbacks."""
+        self._check_checkpoint()
+        given = self._get(self.config_init, "trainer")
+        method, seed = type(self.model).__name__, self.settings.seed_everything
+        self.run_dir = self._find_run_dir(method, seed)
+        callbacks: list[Callback] = [Pictures(directory=str(self.run_dir))]
+        chosen = given.callbacks or []
+        chosen = chosen if isinstance(chosen, list) else [chosen]
+        if self.subcommand == "fit":
+            check_flags(given)
+            check_callbacks(chosen, self.model.lr_scheduler, self.model.target_labels == "all", self.run_dir)
+        if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
+            callbacks.append(EpochProgressBar())
+        if self.subcommand == "fit":
+            if not process_rank():
+                make_directory(self.run_dir)
+            kwargs["logger"] = loggers_for(given.logger, self.run_dir, self.datamodule.task, method, seed)
+            scores = next((callback for callback in chosen if isinstance(callback, Scores)), None) or Scores()
+            chosen = [callback for callback in chosen if callback is not scores]
+            callbacks += selection_callbacks(self.run_dir, self.model.source_free, scores, self.model.problem)
+            callbacks += [AskedFor(self._settled.optimizer)] if self._settled.optimizer else []
+            callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
+        else:
+            kwargs["logger"] = False
+        if given.deterministic is None and torch.cuda.is_available():
+            kwargs["deterministic"] = "warn"
+        kwargs["default_root_dir"] = str(self.run_dir)
+        return super().instantiate_trainer(**kwargs, callbacks=[*callbacks, *chosen])
+
+    def before_fit(self) -> None:
+        """Write the resolved configuration into the run's folder and into every logger."""
+        # First of all: a logger that fails must not leave a folder that no new run may enter.
+        self.trainer.loggers = started(self.trainer.loggers)
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
+        saved = portable(yaml.safe_load(text), self.run_dir)
+        words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
+        if self.trainer.is_global_zero:
+            (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
+        resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
+        for logger in self.trainer.loggers:
+            logger.log_hyperparams(resolved)
+
+    def fit(self, model: LightningModule, **kwargs: Any) -> None:
+        """Train; a signal ends it with what was reached saved."""
+        with saved_when_stopped(self.trainer, self.run_dir):
+            self.trainer.fit(model, **kwargs)
+
+    def after_fit(self) -> None:
+        """Say where everything lies, and how to go on; a grid has its own words."""
+        if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
+            return
+        headline = self.model.problem.headline  # the scores say something only beside other steps'
+        kept = (f"val/source_{headline}", f"oracle/target_{headline}")
+        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
+        found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
+        test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
+        print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
+
+    def after_test(self) -> None:
+        """Keep the test accuracies beside the run."""
+        if not self.trainer.is_global_zero:
+            return
+        metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        if (classes := class_accuracies(self.run_dir)) is not None:
+            metrics["per_class_accuracy"] = classes
+        (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        print(f"pictures and test.json: {self.run_dir}")
+
+    def predict(self, model: LightningModule, **kwargs: Any) -> None:
+        """Label the target's test inputs, or all of them, and write `predictions.csv` into the run's folder."""
+        batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
+        if self.trainer.world_size > 1:
+            device = self.trainer.strategy.root_device
+            joined = {name: torch.cat([batch[name] for batch in batches]).to(device) for name in batches[0]}
+            batches = [{name: gather_rows(column) for name, column in joined.items()}]
+            if not self.trainer.is_global_zero:
+                return
+        path = self.run_dir / "predictions.csv"
+        names, total = self.datamodule.predicted_names()
+        before = write_predictions(path, batches, self.model.problem, names)
+        count = sum(len(batch["index"]) for batch in batches)
+        more = "" if count == total else " (its test set; all of them: --data.predict_split all)"
+        print(f"{count} of the {total} target samples{more}\npredictions: {path}")
+        if before is not None:
+            print(f"the predictions that were there before: {before}")
+
+    def _find_run_dir(self, method: str, seed: int) -> Path:
+        given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
+        if self.subcommand != "fit":
+            return Path(given) if given else folder_of(Path(checkpoint))
+        if process_rank():
+            return folder_of_process_zero(given)
+        if given is None:
+            base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
+            return announce(free_folder(base))
+        return announce(enter_folder(Path(given), checkpoint))
+
+
+class EpochProgressBar(RichProgressBar):
+    """Lightning's bar, without the end that it makes up for a run whose length is given in steps."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        if self.trainer.max_epochs == -1:
+            return f"Epoch {current_epoch}, step {self.trainer.global_step}/{self.trainer.max_steps}"
+        return super()._get_train_description(current_epoch)

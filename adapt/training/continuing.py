@@ -1,0 +1,254 @@
+"""What a checkpoint and a command say differently: what is taken, what stays, and what cannot be.
+
+A configuration decides which classes are built. A checkpoint is compared with it, and gives plain values where nothing
+was asked for; a class that it names is never built for that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+
+from adapt.data import DomainDataModule
+from adapt.errors import AdaptError
+from adapt.methods import Method
+from adapt.training.saved_config import PATHS
+
+_LINKED = ("problem", "num_classes", "input_shape")
+_START = (*PATHS, "pretrained")
+_RUN = "Give the --config of its run, or start from its network with --model.init_from."
+
+
+class Difference(NamedTuple):
+    """One setting of the method that differs.
+
+    Attributes:
+        keys: Where it stands in the configuration.
+        asked: What the command has.
+        kept: What the checkpoint has.
+        given: Whether the command names it, and does not only leave it at its default.
+    """
+
+    keys: tuple[str, ...]
+    asked: Any
+    kept: Any
+    given: bool
+
+    @property
+    def name(self) -> str:
+        """The option as it is typed."""
+        return ".".join(("model", *(key for key in self.keys if key not in ("init_args", "class_path"))))
+
+    @property
+    def part(self) -> str:
+        """The method's argument that it belongs to."""
+        return next(key for key in self.keys if key != "init_args")
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is about which class is built."""
+        return self.keys[-1] == "class_path" or _names_class(self.asked) or not _is_plain(self.kept)
+
+
+class Settled(NamedTuple):
+    """What becomes of the differences.
+
+    Attributes:
+        adopted: Differences whose value the checkpoint gives.
+        optimizer: Arguments of the optimizer to set after the checkpoint's are restored.
+        words: What a person has to be told, in one line; empty if nothing.
+    """
+
+    adopted: tuple[Difference, ...]
+    optimizer: tuple[str, ...]
+    words: str
+
+
+def settle(asked: Mapping[str, Any], given: Namespace | None, checkpoint: Mapping[str, Any], training: bool) -> Settled:
+    """Compare a command's method with the one that a checkpoint was written by.
+
+    Training goes on with what the command names; where it names nothing, with the checkpoint's plain values. Evaluation
+    takes the checkpoint's values, which its weights were made with.
+
+    Args:
+        asked: The method's configuration, `class_path` and `init_args`.
+        given: What of it the command names, in files or options.
+        checkpoint: What the file holds.
+        training: Whether training goes on.
+
+    Raises:
+        AdaptError: Another class cannot take the checkpoint's weights or state.
+    """
+    kept = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if not k.startswith("_")}
+    arguments = asked.get("init_args") or {}
+    found = list(_differences(arguments, kept, ("init_args",), given))
+    _refuse(found, training)
+    taken, stays, adopted, optimizer = [], [], [], []
+    for one in found:
+        if one.is_class:
+            if training and one.given:
+                taken.append(one)
+        elif not one.given:
+            adopted.append(one)
+        elif not training or one.part == "lr_scheduler":
+            adopted.append(one)
+            stays.append(one)
+        else:
+            taken.append(one)
+            if one.part == "optimizer":
+                optimizer.append(one.keys[-1])
+    sentences = [
+        f"{', '.join(f'{one.name} {one.asked!r} (the checkpoint: {one.kept!r})' for one in taken)}: taken as asked"
+        if taken
+        else "",
+        f"{', '.join(f'{one.name} {one.kept!r} (asked for: {one.asked!r})' for one in stays)}: the checkpoint's stays"
+        if stays
+        else "",
+    ]
+    return Settled(tuple(adopted), tuple(optimizer), "; ".join(filter(None, sentences)))
+
+
+def adopt(model: Namespace, differences: Sequence[Difference]) -> None:
+    """Put the checkpoint's values into the parsed configuration of a method."""
+    for one in differences:
+        node: Any = model
+        for key in one.keys[:-1]:
+            node = node[key]
+        node[one.keys[-1]] = one.kept
+
+
+def check_weights(method: Method, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse weights that the network has no place for, before anything of the run is touched.
+
+    Raises:
+        AdaptError: A parameter is missing, not known, or has another shape.
+    """
+    try:
+        method.load_state_dict(checkpoint["state_dict"], strict=method.strict_loading)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()).partition(": ")[2][:200]
+        raise AdaptError(f"The checkpoint does not fit this {type(method).__name__}: {reason}. {_RUN}") from error
+
+
+def check_data(data: DomainDataModule, checkpoint: Mapping[str, Any], training: bool) -> str:
+    """Refuse to go on with other data than the checkpoint was trained on, and to call its classes by other names.
+
+    Returns:
+        What of the data changes and may, in one line; empty if nothing.
+
+    Raises:
+        AdaptError: The domains, the classes or the held-out shares differ.
+    """
+    kept = checkpoint.get(type(data).__qualname__)
+    if kept is None or "fixed" not in kept:  # from Python, or of an earlier version
+        return ""
+    now = data.state_dict()
+    fixed = [k for k, value in kept["fixed"].items() if now["fixed"].get(k, value) != value]
+    refused = fixed if training else [k for k in fixed if k == "class_names"]
+    if refused:
+        parts = [f"{k} {kept['fixed'][k]!r:.80}, found {now['fixed'][k]!r:.80}" for k in refused]
+        raise AdaptError(
+            f"Expected the data that the checkpoint was trained on, with {'; '.join(parts)}. "
+            "Start from its network with --model.init_from to train on other data."
+        )
+    other = {k: (now["fixed"][k], kept["fixed"][k]) for k in fixed}
+    if training:
+        other = {"batch_size": (now["batch_size"], kept["batch_size"])}
+    changed = [f"data.{k} {one!r} (the checkpoint: {two!r})" for k, (one, two) in other.items() if one != two]
+    return f"{', '.join(changed)}: taken as asked" if changed else ""
+
+
+class AskedFor(Callback):
+    """Sets arguments of the optimizers that were asked for in the place of those that a checkpoint restores.
+
+    A learning rate keeps what the schedule has made of it so far, and the factors of the parameter groups.
+
+    Args:
+        names: Arguments of the optimizer, such as `lr` and `weight_decay`.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._fresh: list[list[dict[str, Any]]] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what was asked for, before the checkpoint's state is restored."""
+        self._fresh = [
+            [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+            for optimizer in trainer.optimizers
+        ]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set it."""
+        for optimizer, fresh in zip(trainer.optimizers, self._fresh, strict=True):
+            for group, asked in zip(optimizer.param_groups, fresh, strict=True):
+                for name in self.names:
+                    if name == "lr":
+                        _set_rate(group, asked)
+                    elif name in group:
+                        group[name] = asked[name]
+        for config in trainer.lr_scheduler_configs:
+            for scheduler in (config.scheduler, *getattr(config.scheduler, "_schedulers", ())):
+                if "lr" in self.names and hasattr(scheduler, "base_lrs"):
+                    scheduler.base_lrs = _first_rates(scheduler.optimizer)
+
+
+def _set_rate(group: dict[str, Any], asked: Mapping[str, Any]) -> None:
+    start = group.get("initial_lr", group["lr"])
+    wanted = asked.get("initial_lr", asked["lr"])
+    group["lr"] = group["lr"] * wanted / start if start else wanted
+    if "initial_lr" in group:
+        group["initial_lr"] = wanted
+
+
+def _first_rates(optimizer: Optimizer) -> list[float]:
+    return [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+
+
+def _refuse(found: Sequence[Difference], training: bool) -> None:
+    for one in found:
+        if not one.is_class:
+            continue
+        held = one.part == "backbone" or (training and one.part in ("optimizer", "lr_scheduler"))
+        if held or (training and not one.given):
+            raise AdaptError(
+                f"Expected --{one.name} as the checkpoint has it, {_short(one.kept)}, found {_short(one.asked)}. {_RUN}"
+            )
+
+
+def _differences(asked: Any, kept: Any, keys: tuple[str, ...], given: Any) -> Iterator[Difference]:
+    if keys[-1] in (*_LINKED, *_START):
+        return
+    if isinstance(asked, Mapping) and isinstance(kept, Mapping):
+        if asked.get("class_path") != kept.get("class_path"):
+            yield Difference((*keys, "class_path"), asked.get("class_path"), kept.get("class_path"), given is not None)
+            return
+        for key in kept:
+            if key in asked or isinstance(kept[key], Mapping):
+                below = given.get(key) if isinstance(given, Namespace) else None
+                yield from _differences(asked.get(key), kept[key], (*keys, key), below)
+    elif asked != kept:
+        yield Difference(keys, asked, kept, given is not None)
+
+
+def _names_class(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_names_class(part) for part in value)
+    return isinstance(value, Mapping)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(part) for part in value)
+    # A dotted word could be an import path.
+    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and "." not in value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_short, value))}]"
+    if isinstance(value, Mapping):
+        return _short(value.get("class_path"))
+    return "none" if value is None else value.rpartition(".")[2] if isinstance(value, str) else str(value)

@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM end a training after the step that it is in: saved, said, and with an exit code that tells."""
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from lightning.pytorch import Trainer
+
+from adapt.selection import checkpoint_path
+from adapt.training.run_folder import CONFIG_FILE
+
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+@contextmanager
+def saved_when_stopped(trainer: Trainer, run_dir: Path) -> Iterator[None]:
+    """Stop a fit gently within this context; a second Ctrl-C stops at once.
+
+    Whoever has said already what the signals mean, as a grid does, keeps their meaning.
+
+    Args:
+        trainer: What fits.
+        run_dir: The run's folder.
+
+    Raises:
+        SystemExit: A signal came; the code is 128 and its number, 130 or 143, as a shell has it.
+    """
+    received: list[signal.Signals] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGTERM) is terminate:  # Lightning does not listen yet, or not any more
+            raise KeyboardInterrupt
+        print("\nadapt: Ctrl-C: this step is finished and saved first; once more stops at once.", file=sys.stderr)
+        # Lightning has one way to stop between two batches and in every process: as it does on SIGTERM.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if not received:
+            received.append(signal.SIGTERM)
+        # Lightning calls this after its own, which asks the training to stop.
+        if not trainer.received_sigterm:
+            raise KeyboardInterrupt
+
+    # Ctrl-C reaches every process of a terminal: the first one tells the others.
+    ours = {signal.SIGINT: interrupt if trainer.is_global_zero else signal.SIG_IGN, signal.SIGTERM: terminate}
+    unclaimed = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    taken = {}
+    for number, handler in ours.items():
+        if signal.getsignal(number) is unclaimed[number]:
+            try:
+                taken[number] = signal.signal(number, handler)
+            except ValueError:  # only the main thread may set handlers
+                break
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as stop:
+        if not received:
+            raise
+        if trainer.is_global_zero:
+            print(f"adapt: {_words(received[0], trainer, run_dir)}", file=sys.stderr)
+        raise SystemExit(128 + received[0]) from stop
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
+
+
+def _words(number: signal.Signals, trainer: Trainer, run_dir: Path) -> str:
+    last = checkpoint_path(run_dir, "last")
+    begun = f"stopped by {_NAMES[number]} at step {trainer.global_step}"
+    if not last.is_file():
+        return f"{begun}, before anything was saved."
+    again = shlex.join(["adapt", "fit", "--config", str(run_dir / CONFIG_FILE), "--ckpt_path", str(last)])
+    return f"{begun}. To continue: {again}"

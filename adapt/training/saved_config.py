@@ -1,0 +1,90 @@
+"""A run's saved configuration: usable from any folder, and after its run was moved, renamed or copied."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapt.training.run_folder import CONFIG_FILE, folder_of
+
+PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir")
+"""Arguments, of whatever class, that name a file or a folder."""
+
+
+def portable(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """What is saved of a configuration: with whole paths, and without where the run lies, which its folder says.
+
+    Args:
+        config: The configuration as plain values.
+        run_dir: The run's folder, by which `read_where_it_lies` notices that it was moved.
+    """
+    data = config["data"].get("init_args") or {}
+    if "root" in data and data["root"] is None and "ADAPT_DATA" not in os.environ and Path("data").is_dir():
+        data["root"] = "data"
+    _each_path(config, lambda name, path: str(Path(path).resolve()) if name == "cache" or _lies_here(path) else path)
+    return config | {"run_dir": None, "ckpt_path": None, "saved_in": str(run_dir.resolve())}
+
+
+def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
+    """Let a run's own configuration mean the folder that it lies in, whatever it was called when it was saved.
+
+    `validate`, `test` and `predict` read and write that folder. `fit` repeats the run in another folder, or goes on in
+    it when the checkpoint is that run's. Paths below what was moved together are looked for near the file.
+
+    Args:
+        config: The parsed configuration, which is changed.
+        command: `fit`, `validate`, `test` or `predict`.
+        args: What was typed, which stays.
+    """
+    saved_in, config.saved_in = config.saved_in, None
+    files = [Path(str(file)) for file in config.config or () if Path(str(file)).name == CONFIG_FILE]
+    own = files[-1].parent if files else None
+    if own is None or not (saved_in or (own / "checkpoints").is_dir()):
+        return
+    if saved_in:
+        before, now = _moved(Path(saved_in), own.resolve())
+
+        def found(name: str, path: str) -> str:
+            if any(path in typed for typed in args):
+                return path
+            if name == "save_dir" and Path(path).is_relative_to(saved_in):
+                return str(Path.cwd())  # a logger of the run that is repeated, not one that writes into its folder
+            moved = now / Path(path).relative_to(before) if Path(path).is_relative_to(before) else Path(path)
+            return str(moved) if moved.exists() else path
+
+        _each_path(config, found)
+    if not _typed("ckpt_path", args):
+        config.ckpt_path = None
+    if not _typed("run_dir", args):
+        continued = config.ckpt_path is not None and folder_of(Path(config.ckpt_path)).resolve() == own.resolve()
+        config.run_dir = str(own) if command != "fit" or continued else None
+
+
+def _lies_here(path: str) -> bool:
+    # What does not, such as weights below the data root, is found by whoever reads it.
+    return bool(path) and Path(path).exists()
+
+
+def _each_path(node: Any, change: Callable[[str, str], str]) -> None:
+    """Change the paths anywhere in a configuration of mappings (or jsonargparse's namespaces) and lists."""
+    if isinstance(node, list):
+        for part in node:
+            _each_path(part, change)
+        return
+    entries = node if isinstance(node, dict) else getattr(node, "__dict__", None)
+    for name, value in list((entries or {}).items()):
+        if name in PATHS and isinstance(value, str):
+            entries[name] = change(name, value)  # type: ignore[index]  # it has entries
+        else:
+            _each_path(value, change)
+
+
+def _moved(before: Path, now: Path) -> tuple[Path, Path]:
+    """The folders of which one became the other, by what two paths of one run do not share at their ends."""
+    while before.name and before.name == now.name and before != now:
+        before, now = before.parent, now.parent
+    return before, now
+
+
+def _typed(option: str, args: Sequence[str]) -> bool:
+    return any(word == f"--{option}" or word.startswith(f"--{option}=") for word in args)

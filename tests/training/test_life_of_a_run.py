@@ -1,0 +1,226 @@
+"""A run is stopped, moved, continued with other settings, and predicts: never a silent wrong number."""
+
+import csv
+import json
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+
+from adapt.training.cli import main
+from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
+
+
+class Signal(Callback):
+    """Sends this process a signal at a step."""
+
+    def __init__(self, number: int, step: int = 7) -> None:
+        self.number, self.step = number, step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            signal.raise_signal(self.number)
+
+
+def checkpoint(run: Path, name: str = "last") -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return found
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = checkpoint(one)["state_dict"], checkpoint(other)["state_dict"]
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_stopped_fit_is_saved_and_its_own_words_continue_it(
+    number: int,
+    name: str,
+    task: str,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "a run's folder"
+    stop = [
+        "--trainer.callbacks+=tests.training.test_life_of_a_run.Signal",
+        f"--trainer.callbacks.number={int(number)}",
+    ]
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        fit(task, run, "--model", "DANN", *stop)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert ended.value.code == 128 + number
+    assert checkpoint(run)["global_step"] == 7
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"stopped by {name} at step 7. To continue: adapt fit" in said
+    again = shlex.split(said.partition("To continue: ")[2])
+    assert main([*again[1:], "--trainer.callbacks", "[]"]) == 0
+    assert fit(task, tmp_path / "whole", "--model", "DANN") == 0
+    assert same_weights(run, tmp_path / "whole")
+
+
+def test_a_folder_without_a_checkpoint_is_entered_again(task: str, tmp_path: Path) -> None:  # noqa: F811
+    run = tmp_path / "run"
+    assert fit(task, run, "--model", "DANN", "--model.weight", "1e39") == 3
+    assert (run / "config.yaml").exists()
+    assert fit(task, run, "--model", "SourceOnly") == 0
+    assert fit(task, run, "--model", "SourceOnly") == 2
+
+
+def test_a_moved_run_is_its_own_from_any_folder(
+    task: str,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    away.mkdir()
+    monkeypatch.chdir(home)
+    assert fit(task, Path("runs"), "--model", "SourceOnly") == 0
+    assert main(["test", "--config", "runs/config.yaml"]) == 0
+    own = json.loads(Path("runs/test.json").read_text())
+    Path("runs").rename("old")
+    Path("old/test.json").unlink()
+    assert fit(task, Path("runs"), "--model", "SourceOnly", "--trainer.max_steps", "1") == 0
+    monkeypatch.chdir(away)
+    for command in ("test", "validate", "predict"):
+        assert main([command, "--config", str(home / "old" / "config.yaml")]) == 0
+    assert json.loads((home / "old" / "test.json").read_text()) == own
+    assert (home / "old" / "predictions.csv").is_file()
+    assert {path.name for path in (home / "runs").iterdir()} & {"test.json", "predictions.csv"} == set()
+    assert list(away.iterdir()) == []
+    # Without a checkpoint the file repeats the run elsewhere; with the run's own one it goes on where it lies.
+    assert main(["fit", "--config", str(home / "old" / "config.yaml")]) == 0
+    assert same_weights(home / "old", away / "runs" / "source-target" / "SourceOnly" / "0")
+    picked = checkpoint(home / "old", "oracle")["global_step"]
+    more = ["--ckpt_path", str(home / "old/checkpoints/last.ckpt"), "--trainer.max_steps", "13"]
+    assert main(["fit", "--config", str(home / "old" / "config.yaml"), *more]) == 0
+    assert checkpoint(home / "old")["global_step"] == 13
+    assert checkpoint(home / "old", "oracle")["global_step"] in (picked, 13)
+
+
+def test_what_moves_together_is_found_together(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    Path("grid/weights").mkdir(parents=True)
+    assert fit(task, Path("grid/source/0"), "--model", "SourceOnly") == 0
+    start = [
+        "--model",
+        "SHOT",
+        "--model.init_from",
+        "grid/source/0/checkpoints/last.ckpt",
+        "--data.root",
+        "grid/weights",
+    ]
+    assert fit(task, Path("grid/shot/0"), *start) == 0
+    saved = yaml.safe_load(Path("grid/shot/0/config.yaml").read_text())
+    assert saved["data"]["init_args"]["root"] == str(tmp_path / "grid" / "weights")
+    Path("grid").rename("moved")
+    assert fit(task, Path("grid/source/0"), "--model", "SourceOnly", "--seed_everything", "9") == 0
+    assert main(["fit", "--config", "moved/shot/0/config.yaml", "--run_dir", "again"]) == 0
+    assert same_weights(Path("again"), Path("moved/shot/0"))
+    saved = yaml.safe_load(Path("again/config.yaml").read_text())
+    assert saved["data"]["init_args"]["root"] == str(tmp_path / "moved" / "weights")
+    Path("moved/source").rename("gone")
+    assert main(["test", "--config", "moved/shot/0/config.yaml"]) == 0  # its checkpoint has all that it needs
+
+
+@pytest.fixture
+def trained(task: str, tmp_path: Path) -> list[str]:  # noqa: F811
+    """The words that continue a short run."""
+    words = ["--model", "DANN", "--model.optimizer", "SGD", "--model.optimizer.lr", "0.01"]
+    assert fit(task, tmp_path / "run", *words, "--model.lr_scheduler", "InverseDecay") == 0
+    run = tmp_path / "run"
+    return ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
+
+
+def test_settings_that_are_asked_for_are_taken_and_said(
+    trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = checkpoint(tmp_path / "run")["optimizer_states"][0]["param_groups"]
+    capsys.readouterr()
+    more = ["--model.optimizer.lr", "0.5", "--model.optimizer.weight_decay", "0.1", "--model.weight", "0.25"]
+    assert main(["fit", *trained, *more, "--trainer.max_steps", "13"]) == 0
+    said = capsys.readouterr().err
+    assert "model.optimizer.lr 0.5 (the checkpoint: 0.01)" in said
+    assert "model.weight 0.25 (the checkpoint: 1.0)" in said
+    after = checkpoint(tmp_path / "run")
+    for old, new in zip(before, after["optimizer_states"][0]["param_groups"], strict=True):
+        assert new["initial_lr"] == pytest.approx(50 * old["initial_lr"])
+        assert new["lr"] == pytest.approx(50 * old["lr"], rel=0.1)  # one step further down its schedule
+        assert new["weight_decay"] == 0.1
+    assert after["hyper_parameters"]["weight"] == 0.25
+    assert main(["fit", *trained, "--trainer.max_steps", "14"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--model.backbone.hidden", "[7]"], "size mismatch"),
+        (["--model.backbone", "Identity"], "--model.backbone as the checkpoint has it, MLP, found Identity"),
+        (["--model.optimizer", "Adam"], "--model.optimizer as the checkpoint has it, SGD, found Adam"),
+        (["--model", "MMD"], "checkpoint of MMD, found one of DANN"),
+        (["--data.source", "other"], "source"),
+        (["--data.split_seed", "3"], "split_seed 0, found 3"),
+    ],
+)
+def test_what_a_checkpoint_cannot_take_is_refused_before_the_run_is_touched(
+    more: list[str], words: str, trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert main(["fit", *trained, *more, "--trainer.max_steps", "20"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_evaluation_says_what_the_checkpoint_overrules(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    for command in ("test", "validate", "predict"):
+        assert main([command, *trained, "--model.discriminator_hidden", "99"]) == 0
+        assert "model.discriminator_hidden 1024 (asked for: 99): the checkpoint's stays" in capsys.readouterr().err
+
+
+def test_predictions_name_their_files_and_keep_the_ones_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for domain in "ab":
+        for k, name in enumerate(("cat", "dog")):
+            Path(domain, name).mkdir(parents=True)
+            for i in range(10):
+                Image.fromarray(np.full((9, 9, 3), 200 * k + i, dtype=np.uint8)).save(f"{domain}/{name}/{i}.png")
+    words = "--data ImageFolders --data.root . --data.source a --data.target b --data.image_size 8 --data.batch_size 4"
+    words += " --model SourceOnly --model.backbone MLP --trainer.max_epochs 1 --trainer.enable_progress_bar false"
+    assert main(["fit", *words.split(), "--trainer.enable_model_summary", "false", "--run_dir", "run"]) == 0
+    assert main(["predict", "--config", "run/config.yaml"]) == 0
+    first = Path("run/predictions.csv").read_bytes()
+    assert "4 of the 20 target samples (its test set; all of them: --data.predict_split all)" in capsys.readouterr().out
+    assert main(["predict", "--config", "run/config.yaml", "--data.predict_split", "all"]) == 0
+    assert Path("run/predictions-2.csv").read_bytes() == first
+    with Path("run/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["sample", "index", "prediction", "class", "probability", "p_cat", "p_dog"]
+    assert sorted(row["sample"] for row in rows) == sorted(path.as_posix() for path in Path("b").rglob("*.png"))
+    for row in rows:
+        assert float(row["p_cat"]) + float(row["p_dog"]) == pytest.approx(1, abs=1e-5)
+        assert float(row["probability"]) == max(float(row["p_cat"]), float(row["p_dog"]))
+
+
+def test_numpys_numbers_continue_too() -> None:
+    from adapt.methods.randomness import random_state, set_random_state
+
+    np.random.seed(3)  # noqa: NPY002
+    np.random.standard_normal(3)  # noqa: NPY002
+    state = random_state()
+    expected = np.random.standard_normal(5)  # noqa: NPY002
+    set_random_state(state)
+    assert (np.random.standard_normal(5) == expected).all()  # noqa: NPY002
+    assert all(isinstance(value, list | torch.Tensor) for value in state.values())

@@ -1,0 +1,69 @@
+"""Several processes from the command line: one run, one folder, each sample predicted once."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.utilities import rank_zero_only
+
+from adapt.errors import AdaptError
+from adapt.training.cli import main
+from adapt.training.run_folder import announce, folder_of_process_zero
+
+ROOT = Path(__file__).parents[2]
+CPU = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+FIT = ["fit", "--config", str(ROOT / "configs/tasks/moons.yaml"), *CPU, "--trainer.max_epochs", "-1"]
+FIT += ["--trainer.val_check_interval", "10", "--trainer.check_val_every_n_epoch", "null"]
+TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+
+
+def adapt(folder: Path, *args: str) -> None:
+    # Lightning starts the second process by the command line of the first, which a test has not.
+    command = [sys.executable, "-m", "adapt", *args]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_processes_take_the_folder_of_process_zero_and_make_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADAPT_RUN_DIR", "")
+    with pytest.raises(AdaptError, match="Give --run_dir"):
+        folder_of_process_zero(None)
+    assert folder_of_process_zero("given") == Path("given")
+    assert announce(tmp_path / "runs" / "a-2") == folder_of_process_zero("other")
+    # A second process of a training that something else has started: no word of the folder, and none is made.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADAPT_RUN_DIR", "")
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    assert main([*FIT, "--model", "DANN", "--trainer.max_steps", "1"]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [True, False])
+def test_two_processes_make_one_run_that_two_and_one_can_test_and_go_on_with(given: bool, tmp_path: Path) -> None:
+    method = ["--config", str(ROOT / "configs/methods/wdgrl.yaml")]
+    adapt(tmp_path, *FIT, *method, *TWO, "--trainer.max_steps", "20", *(["--run_dir", "x/y"] if given else []))
+    (config,) = tmp_path.rglob("config.yaml")
+    run = config.parent
+    assert [p.name for p in tmp_path.iterdir()] == ["x" if given else "runs"]
+    assert [p.name for p in run.parent.iterdir()] == [run.name]
+    found = []
+    for devices in ("1", "2"):
+        adapt(tmp_path, "test", "--config", str(config), "--trainer.devices", devices)
+        adapt(tmp_path, "predict", "--config", str(config), "--trainer.devices", devices)
+        with (run / "predictions.csv").open() as file:
+            rows = [row[:3] for row in csv.reader(file)]
+        matrix = json.loads((run / "test.json").read_text())
+        found.append((rows, {name: round(value, 6) for name, value in matrix.items()}))
+    assert found[0] == found[1]
+    last = str(run / "checkpoints" / "last.ckpt")
+    again = [*FIT, *method, "--trainer.max_steps", "40", "--run_dir", str(run), "--ckpt_path", last]
+    adapt(tmp_path, *again)
+    assert [p.name for p in run.parent.iterdir()] == [run.name]
