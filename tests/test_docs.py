@@ -12,7 +12,7 @@ import yaml
 from adapt import overview
 from adapt.errors import AdaptError
 from adapt.methods import MMD, Method
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.toy import CLASSES, target_accuracy, train
 from tests.zoo import CASES
 

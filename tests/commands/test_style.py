@@ -11,7 +11,7 @@ import torchvision
 from PIL import Image
 
 from adapt.commands.style import read_picture
-from adapt.training.cli import main
+from adapt.cli import main
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from torch.nn.functional import one_hot
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, TensorDataset
 
 from adapt.data import DomainDataModule, TensorDomain
-from adapt.data.labels import class_indices
 from adapt.errors import AdaptError
-from adapt.training.cli import main
+from adapt.problems import Classification
+from adapt.cli import main
 
 KINDS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "from 1": (lambda y: y + 1, "found 3 in .* subtract 1"),
@@ -200,7 +200,7 @@ def test_a_datamodule_names_two_classes_or_more(names: Sequence[str]) -> None:
 
 def test_plus_and_minus_one_are_told_what_to_become() -> None:
     with pytest.raises(AdaptError, match="Make −1 and 1 to 0 and 1"):
-        class_indices(torch.tensor([-1, 1, 1]), 2, "'a' (train)")
+        Classification(2).labels(torch.tensor([-1, 1, 1]), "'a' (train)")
 
 
 def test_the_command_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

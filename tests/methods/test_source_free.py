@@ -14,7 +14,7 @@ from adapt.errors import AdaptError
 from adapt.methods import SHOT, TENT, AdaBN, Method
 from adapt.penalties import MinEnt
 from adapt.schedules import InverseDecay
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.toy import Shifted, build, train
 from tests.zoo.case import Case
 from tests.zoo.source_free import Faded

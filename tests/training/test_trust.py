@@ -17,7 +17,7 @@ import yaml
 
 from adapt.errors import AdaptError
 from adapt.methods import SourceOnly
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.training.test_commands import TOY, fit
 
 # Code that somebody put into the folder: its classes and functions leave a mark when they are called.
