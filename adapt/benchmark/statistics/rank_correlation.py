@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from adapt.errors import AdaptError
 
@@ -45,12 +44,14 @@ def correlate(scores: Sequence[float], accuracies: Sequence[float]) -> Correlati
     x, y = x[kept], y[kept]
     left_out = int((~kept).sum())
     try:
-        weighted = weighted_spearman(x, y)
+        x, y = _checked(x, y)
     except AdaptError as error:
         return Correlation(None, None, len(x), left_out, str(error))
-    # SciPy's function would also compute a p-value, which takes most of the time of a bootstrap.
-    plain = weighted_pearson(stats.rankdata(x), stats.rankdata(y), np.ones(len(x)))
-    return Correlation(weighted, plain, len(x), left_out)
+    # A bootstrap spends its time here: every vector is sorted once, for both kinds of its ranks.
+    (first, first_dense), (second, second_dense) = _ranks(x), _ranks(y)
+    weights = _top_weights(first_dense, second_dense)
+    plain = weighted_pearson(first, second, np.ones(len(x)))
+    return Correlation(weighted_pearson(first, second, weights), plain, len(x), left_out)
 
 
 def weighted_spearman(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> float:
@@ -78,14 +79,12 @@ def weighted_spearman(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> float
         AdaptError: Fewer than three checkpoints, a value that is not finite, or no differences among the values.
     """
     x, y = _checked(scores, accuracies)
-    return weighted_pearson(stats.rankdata(x), stats.rankdata(y), top_weights(x, y))
+    return weighted_pearson(_ranks(x)[0], _ranks(y)[0], top_weights(x, y))
 
 
 def top_weights(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> Vector:
     """Weights `(n,)` in (0, 1]: wᵢ = max(rᵢ / max r, sᵢ / max s)², of dense ranks r of scores and s of accuracies."""
-    ranks = [stats.rankdata(np.asarray(values, float), method="dense") for values in (scores, accuracies)]
-    weights: Vector = np.maximum(*(r / r.max() for r in ranks)) ** 2
-    return weights
+    return _top_weights(*(_ranks(np.asarray(values, float))[1] for values in (scores, accuracies)))
 
 
 def weighted_pearson(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike) -> float:
@@ -93,6 +92,19 @@ def weighted_pearson(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike)
     w = np.asarray(weights, float)
     a, b = (v - np.average(v, weights=w) for v in (np.asarray(x, float), np.asarray(y, float)))
     return float(np.clip((w * a * b).sum() / np.sqrt((w * a**2).sum() * (w * b**2).sum()), -1.0, 1.0))
+
+
+def _top_weights(first: Vector, second: Vector) -> Vector:
+    weights: Vector = np.maximum(first / first.max(), second / second.max()) ** 2
+    return weights
+
+
+def _ranks(values: Vector) -> tuple[Vector, Vector]:
+    """Ranks from 1 on, of which ties share the mean, and dense ranks, of which ties share one without a gap after."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    shared: Vector = np.cumsum(counts) - (counts - 1) / 2
+    dense: Vector = np.asarray(places + 1, np.float64)
+    return shared[places], dense
 
 
 def _checked(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> tuple[Vector, Vector]:

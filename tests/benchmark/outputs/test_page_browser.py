@@ -177,3 +177,27 @@ def test_headings_are_in_order_and_the_contents_lead_to_them(page: Any) -> None:
     assert found == [link.text for link in links]
     assert {"Result", "Warnings", "Each run", "How it was made"} <= set(found)
     assert "At step 3, one class is predicted." in page.find_element("id", "warnings").text
+
+
+def test_a_heading_sorts_its_table_with_what_has_no_number_last(page: Any) -> None:
+    table = "document.querySelector('#under-1 table')"
+    page.execute_script(f"{table}.tBodies[0].rows[1].cells[1].textContent = '–'")
+    values = f"return [...{table}.tBodies[0].rows].map(row => row.cells[1].textContent.trim())"
+    shown = page.execute_script(values)
+    for order in (-1, 1):
+        page.find_element("css selector", "#under-1 thead th:nth-child(2) button").click()
+        numbers = sorted(order * float(text.split()[0]) for text in shown if text != "–")
+        found = page.execute_script(values)
+        assert found[-1] == "–"
+        assert [order * float(text.split()[0]) for text in found[:-1]] == numbers
+
+
+def test_on_a_phone_no_column_is_as_narrow_as_a_letter(page: Any) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    narrow = page.execute_script(
+        "return [...document.querySelectorAll('th .name, .forest .name, td')].filter(e => e.clientWidth && "
+        "e.textContent.trim().length > 2 && e.clientHeight > 3 * e.clientWidth).map(e => e.textContent)"
+    )
+    assert narrow == []

@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 from adapt.benchmark.outputs import pictures
+from adapt.benchmark.outputs.answer import answer
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.page import without_paths
 from adapt.benchmark.outputs.pictures.picture import label, saved
 from adapt.benchmark.outputs.render import latex, markdown, to_csv, to_html, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Entry, Table, accuracy
+<<<<<<< HEAD
 from adapt.benchmark.results.results import write_result
+=======
+from adapt.benchmark.results import write_result
+from adapt.benchmark.statistics.analysis import analyse
+>>>>>>> outputs
 from adapt.benchmark.statistics.estimates import negative_transfer, over_seeds
 from adapt.commands.grids import report_command
 from tests.benchmark.synthetic import result
@@ -191,3 +197,17 @@ def test_long_names_fit_pictures_and_file_systems(tmp_path: Path) -> None:
     assert len(first.path.name.encode()) < 255
     assert len(label(long)) <= 28
     assert label("_x $y$") == r" _x \$y\$"
+
+
+def test_the_answer_says_who_gained_who_lost_and_what_the_choice_cost() -> None:
+    accuracies = {"SourceOnly": 0.6, "DANN": 0.8, "MMD": 0.4, "TargetOnly": 0.95}
+    results = [result("a → b", m, s, a + s / 500) for m, a in accuracies.items() for s in range(3)]
+    first, *others = answer(analyse(results))
+    assert first.startswith("Without target labels DANN gained most: +20.0 ± 0.0 points over SourceOnly")
+    assert "under the rule source_accuracy" in first
+    assert "1 of 2 methods without target labels lie above SourceOnly, all with a 95% interval above zero." in others
+    assert "Negative transfer, below source-only with the intervals apart: MMD (a → b)." in others
+    assert any("TargetOnly reaches 94.2" in sentence for sentence in others)
+    assert any("by the oracle instead would add 2.0 ± 0.0 points" in sentence for sentence in others)
+    alone = answer(analyse([result("a → b", "DANN", 0, 0.5)]))
+    assert alone == ["No gain can be said on a → b: no source-only to compare with has a result with the same seed."]
