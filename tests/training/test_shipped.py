@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from adapt.benchmark import command as grids
-from adapt.benchmark.plan import read_plan
+from adapt.benchmark.plan.plan import read_plan
 from adapt.commands.main import main
 from adapt.errors import AdaptError
 from adapt.shipped import config_file, configs, with_files

@@ -16,12 +16,8 @@ from adapt.benchmark.outputs.page import without_paths
 from adapt.benchmark.outputs.pictures.picture import label, saved
 from adapt.benchmark.outputs.render import latex, markdown, to_csv, to_html, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Entry, Table, accuracy
-<<<<<<< HEAD
 from adapt.benchmark.results.results import write_result
-=======
-from adapt.benchmark.results import write_result
 from adapt.benchmark.statistics.analysis import analyse
->>>>>>> outputs
 from adapt.benchmark.statistics.estimates import negative_transfer, over_seeds
 from adapt.commands.grids import report_command
 from tests.benchmark.synthetic import result
