@@ -67,7 +67,8 @@ def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, 
     source_free = imported(yaml.safe_load((run / "config.yaml").read_text())["model"]["class_path"]).source_free
     domains = ["target"] if source_free else ["source", "target"]
     metrics = ["accuracy", "mean_class_accuracy", "macro_f1", "calibration_error"]
-    assert accuracies.pop("per_class_accuracy").keys() == {"upper", "lower"} or task == images
+    per_class = accuracies.pop("per_class_accuracy")
+    assert len(per_class) >= 2 and all(0 <= share <= 1 for share in per_class.values())
     assert set(accuracies) == {f"test/{domain}_{metric}" for domain in domains for metric in metrics}
     assert (run / "embedding.png").read_bytes()[:4] == b"\x89PNG"
     logged = rows(run / "metrics.csv")
