@@ -15,18 +15,20 @@ from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.complaints import complaint
 from adapt.errors import AdaptError, DivergedError, chain
+from adapt.shipped import listing, with_files
 
 USAGE = """usage: adapt COMMAND [options]
 
-  fit        train one method on one task     adapt fit --config configs/tasks/moons.yaml --model DANN
+  fit        train one method on one task     adapt fit --config tasks/moons --model DANN
   validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
   test       accuracy on the test sets        adapt test --config RUN/config.yaml
   predict    label the target's test inputs   adapt predict --config RUN/config.yaml
-  benchmark  run a grid, make the table       adapt benchmark --config configs/benchmarks/quickstart.yaml
+  benchmark  run a grid, make the table       adapt benchmark --config benchmarks/quickstart
   report     make table and page again        adapt report runs/quickstart
   compare    what changed between two grids   adapt compare runs/before runs/after
-  features   run a frozen backbone once       adapt features --config configs/features/pacs_lite0.yaml
+  features   run a frozen backbone once       adapt features --config features/pacs_lite0
   style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
+  configs    list the shipped configurations  adapt configs
 
 `adapt COMMAND --help` lists the options of each.
 """
@@ -140,9 +142,13 @@ def _dispatch(args: list[str]) -> int:
         raise AdaptError(f"Expected a command first, found {command}. `adapt --help` lists them.")
     if command not in COMMANDS:
         raise AdaptError(f"Unknown command {command!r}.{closest(command, COMMANDS)} `adapt --help` lists them.")
+    args = with_files(args)
     if command in OPTIONS:
         # Help, and options that are wrong, need nothing of what takes seconds to load.
         OPTIONS[command]().parse_args(args[1:])
+    if command == "configs":
+        print(listing())
+        return 0
     _quieten()
     if command in OPTIONS:
         from adapt.benchmark import command as grids

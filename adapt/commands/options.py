@@ -69,8 +69,18 @@ def compare_options() -> argparse.ArgumentParser:
     return parser
 
 
+def configs_options() -> argparse.ArgumentParser:
+    """Options of `adapt configs`."""
+    return OptionParser(
+        "adapt configs",
+        description="List the configurations that come with adapt. `--config methods/dann` takes one by its name, from "
+        "any folder; a file of that name in the current folder comes first.",
+    )
+
+
 OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "benchmark": benchmark_options,
     "report": report_options,
     "compare": compare_options,
+    "configs": configs_options,
 }

@@ -29,7 +29,9 @@ class Watch(Callback):
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["benchmark", "--help"], ["report"], ["tset"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["benchmark", "--help"], ["report"], ["tset"], ["configs"]]
+)
 def test_help_and_slips_load_neither_torch_nor_lightning(words: list[str]) -> None:
     code = "import atexit, sys\natexit.register(lambda: print({'torch', 'lightning', 'wandb'} & set(sys.modules)))\n"
     code += f"from adapt.commands.main import main\nmain({words})"
