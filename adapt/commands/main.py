@@ -151,7 +151,7 @@ def _dispatch(args: list[str]) -> int:
         return 0
     _quieten()
     if command in OPTIONS:
-        from adapt.benchmark import command as grids
+        from adapt.commands import grids
 
         own: dict[str, Any] = {
             "benchmark": grids.benchmark_command,

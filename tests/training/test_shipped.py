@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapt.benchmark import command as grids
+from adapt.commands import grids
 from adapt.benchmark.plan.plan import read_plan
 from adapt.commands.main import main
 from adapt.errors import AdaptError
