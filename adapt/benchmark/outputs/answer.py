@@ -21,8 +21,8 @@ def answer(analysis: Analysis) -> list[str]:
     over = f"averaged over {count(len(summary.tasks), 'task')}" if column == AVERAGE else f"on {column}"
     under = f"under the rule {summary.rule} ({short_name(summary.rule)})"
     if not found:
-        why = "no method beside it" if summary.baseline else "no source-only to compare with"
-        return [f"No gain can be said {over}: {why} has a result with the same seed.", *_negative(summary)]
+        lacking = "no method has a seed in common with source-only" if summary.baseline else "there is no source-only"
+        return [f"No gain can be said {over}: {lacking}.", *_negative(summary)]
     sentences = []
     if free:
         best = max(free, key=lambda m: free[m].mean or 0.0)

@@ -206,4 +206,4 @@ def test_the_answer_says_who_gained_who_lost_and_what_the_choice_cost() -> None:
     assert any("TargetOnly reaches 94.2" in sentence for sentence in others)
     assert any("by the oracle instead would add 2.0 ± 0.0 points" in sentence for sentence in others)
     alone = answer(analyse([result("a → b", "DANN", 0, 0.5)]))
-    assert alone == ["No gain can be said on a → b: no source-only to compare with has a result with the same seed."]
+    assert alone == ["No gain can be said on a → b: there is no source-only."]
