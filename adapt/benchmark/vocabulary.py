@@ -8,6 +8,9 @@ AVERAGE = "Average"
 ORACLE = "oracle"
 """The rule that reads target labels; it stands apart from those that anyone could use."""
 
+LAST = "last"
+"""The end of training, the rule that looks at nothing."""
+
 DEFAULT_RULE = "information_maximisation"
 """Picks where nobody named a rule."""
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapt.commands import grids
 from adapt.benchmark.plan.plan import read_plan
+from adapt.commands import grids
 from adapt.commands.main import main
 from adapt.errors import AdaptError
 from adapt.shipped import config_file, configs, with_files

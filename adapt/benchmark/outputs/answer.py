@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from adapt.benchmark.outputs.table import accuracy, points
-from adapt.benchmark.outputs.words import short_name
+from adapt.benchmark.outputs.table import Entry, accuracy, points, unit_of
+from adapt.benchmark.outputs.words import amount, short_name
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, gains
 from adapt.benchmark.vocabulary import AVERAGE, TARGET_LABELS, UNSUPERVISED, count
+from adapt.measures import Measure
 
 _MOST_NAMES = 5
 
@@ -30,9 +31,10 @@ def answer(analysis: Analysis) -> list[str]:
         if len(free) > 1:
             above = [m for m in free if (free[m].mean or 0.0) > 0]
             told = [free[m].interval for m in above if free[m].n >= FEWEST_SEEDS]
+            better = "lie above" if summary.measure.higher else "are better than"
             sure = sum(interval is not None and interval[0] > 0 for interval in told)
             sentences.append(
-                f"{len(above)} of {count(len(free), 'method')} without target labels lie above {summary.baseline}"
+                f"{len(above)} of {count(len(free), 'method')} without target labels {better} {summary.baseline}"
                 + (f", {_counted(sure, len(above))} with a 95% interval above zero." if told else ".")
             )
     if some:
@@ -43,19 +45,25 @@ def answer(analysis: Analysis) -> list[str]:
     top = [m for m in summary.methods if summary.settings[m] == TARGET_LABELS]
     for method in top:
         if (e := summary.columns[column].get(method)) is not None and e.mean is not None:
-            sentences.append(f"Trained on all target labels, {method} reaches {accuracy(e, 0).number} %.")
+            reached = accuracy(e, 0, unit=unit_of(summary.measure)).number
+            sentences.append(f"Trained on all target labels, {method} reaches {_with_unit(reached, summary.measure)}.")
     return [*sentences, *_negative(summary), *_cost(analysis)]
 
 
 def _gained(method: str, summary: Summary, column: str, found: dict[str, Estimate]) -> str:
     gain, columns = found[method], summary.columns[column]
-    before, after = (100 * (columns[m].mean or 0.0) for m in (str(summary.baseline), method))
-    verb = "gained most" if (gain.mean or 0.0) > 0 else "came closest"
-    shown = accuracy(gain, 0, unit="signed points").number
-    return (
-        f"{method} {verb}: {shown} points over {summary.baseline} "
-        f"({before:.1f} % → {after:.1f} %; {count(gain.n, 'seed')})"
+    measure = summary.measure
+    before, after = (
+        _with_unit(Entry(columns[m].mean or 0.0, unit_of(measure)).number, measure)
+        for m in (str(summary.baseline), method)
     )
+    verb = "gained most" if (gain.mean or 0.0) > 0 else "came closest"
+    shown = amount(accuracy(gain, 0, unit=unit_of(measure, "gain")).number, measure)
+    return f"{method} {verb}: {shown} over {summary.baseline} ({before} → {after}; {count(gain.n, 'seed')})"
+
+
+def _with_unit(number: str, measure: Measure) -> str:
+    return f"{number} %" if measure.share else f"{measure.words} {number}"
 
 
 def _negative(summary: Summary) -> list[str]:
@@ -65,12 +73,15 @@ def _negative(summary: Summary) -> list[str]:
         ]
         for kind in ("apart", "one seed")
     }
+    worse = "below" if summary.measure.higher else "above"
     if apart := below.get("apart"):
-        return [f"Negative transfer, below source-only with the intervals apart: {_named(apart)}."]
+        return [f"Negative transfer, {worse} source-only with the intervals apart: {_named(apart)}."]
     if few := [*below.get("one seed", ()), *below.get("two seeds", ())]:
-        return [f"Below source-only, by too few seeds to call it negative transfer: {_named(few)}."]
+        return [f"{worse.capitalize()} source-only, by too few seeds to call it negative transfer: {_named(few)}."]
     return (
-        ["No method shows negative transfer (below source-only with the intervals apart)."] if summary.baseline else []
+        [f"No method shows negative transfer ({worse} source-only with the intervals apart)."]
+        if summary.baseline
+        else []
     )
 
 
@@ -87,11 +98,12 @@ def _named(found: Iterable[tuple[str, str]]) -> str:
 
 
 def _cost(analysis: Analysis) -> list[str]:
-    cost = analysis.selections[-1].means.get(analysis.leading.rule)
+    cost, measure = analysis.selections[-1].means.get(analysis.leading.rule), analysis.leading.measure
     if cost is None or cost.mean is None:
         return []
     return [
-        f"Choosing checkpoints by the oracle instead would add {points(cost)} points, mean of the methods that adapt."
+        f"Choosing checkpoints by the oracle instead would {'add' if measure.higher else 'take off'} "
+        f"{amount(points(cost, measure), measure)}, mean of the methods that adapt."
     ]
 
 

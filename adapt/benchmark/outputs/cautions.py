@@ -9,8 +9,8 @@ _MOST_NAMES = 6
 
 
 def cautions(analysis: Analysis) -> list[str]:
-    """A sentence on what is missing, and one on a test set that was trained on."""
-    return [*missing(analysis), *_transductive(analysis)]
+    """A sentence on what is missing, one on tasks without the metric, and one on a test set that was trained on."""
+    return [*missing(analysis), *_without_metric(analysis), *_transductive(analysis)]
 
 
 def missing(analysis: Analysis) -> list[str]:
@@ -26,6 +26,17 @@ def missing(analysis: Analysis) -> list[str]:
         f"{len(analysis.missing)} of {total} cells missing, so this grid is unfinished: {', '.join(named)}"
         + (f", and of {count(more, 'more method')}." if more else ".")
     ]
+
+
+def _without_metric(analysis: Analysis) -> list[str]:
+    measure = analysis.leading.measure
+    finished = [result for result in analysis.results if result.rows]
+    tasks = dict.fromkeys(r.task for r in finished if measure.name not in {m.name for m in r.measures})
+    if not tasks:
+        return []
+    shared = set.intersection(*({m.name for m in r.measures} for r in finished))
+    mend = f"set `metric` to {' or '.join(sorted(shared))}" if shared else "make them a benchmark of their own"
+    return [f"Without {measure.words}, and so without numbers here: {', '.join(tasks)}; {mend}."]
 
 
 def _transductive(analysis: Analysis) -> list[str]:

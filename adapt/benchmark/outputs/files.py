@@ -114,7 +114,7 @@ def csv_tables(analysis: Analysis) -> dict[str, tuple[list[Table], tuple[str, ..
         "significance": ([significance.significance_table(t) for t in analysis.tests], significance.COLUMNS, ".6g"),
     }
     if analysis.search is not None:
-        tables["search"] = (search.trial_tables(analysis.search), search.COLUMNS, "")
+        tables["search"] = (search.trial_tables(analysis.search), search.columns_of(analysis.search), "")
     return tables
 
 

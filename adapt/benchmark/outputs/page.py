@@ -14,11 +14,12 @@ from adapt.benchmark.outputs.cautions import cautions
 from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, Picture, pictured_tasks
 from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
-from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, classes, rules, search, selection, significance
 from adapt.benchmark.outputs.words import rule_name
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.run.progress import duration
 from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import Summary
 from adapt.benchmark.vocabulary import CELL_FILE, count
 
 # Base64 makes four characters of three bytes.
@@ -29,7 +30,7 @@ MOST_CONFIG_CHARACTERS = 1_000_000
 
 _MOST_ERROR = 2000
 
-# Kind → heading, explanation, size, and whether it is folded.
+# Kind → heading, explanation, size, and whether it is folded; `_heading` fills in the metrics.
 _KINDS = {
     "curves": (
         "Learning curves",
@@ -44,7 +45,7 @@ _KINDS = {
         "wide",
         False,
     ),
-    "bars": ("Accuracy in bars", "Bars are means over seeds; the dashed line is source-only.", "wide", True),
+    "bars": ("{Measure} in bars", "Bars are means over seeds; the dashed line is source-only.", "wide", True),
     "confusion": ("Confusion on the target", "First seed; percent of each true class.", "small", True),
     "scores": (
         "Selection scores while training",
@@ -60,7 +61,7 @@ _KINDS = {
         True,
     ),
     "rule-scatter": (
-        "Scores against target accuracy",
+        "Scores against target {headline}",
         "A point per checkpoint; a rule that ranks well has its points on a rising line.",
         "full",
         True,
@@ -81,7 +82,7 @@ _ABSOLUTE = re.compile(r"""(?<![\w./~])(?:/(?:[^\s/'"`:,;<>()]+/)+|[A-Za-z]:\\(?
 def build_page(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[str]) -> str:
     """The page as text; it opens with the answer, under whose rule pictures and tests are."""
     page = _content(analysis, pictures, remarks)
-    page["headings"] = [heading for heading in _headings(page) if _shown(heading, page)]
+    page["headings"] = [heading for heading in _headings(analysis.leading) if _shown(heading, page)]
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     # Neither holds anything but this project's own text.
     return template("page.html.j2").render(page=page, style=Markup(style), script=Markup(script)).lstrip()
@@ -97,7 +98,7 @@ def without_paths(text: str) -> str:
 
 def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[str]) -> dict[str, Any]:
     leading, results, several = analysis.leading, analysis.results, len(analysis.summaries) > 1
-    gains = accuracy.gain_table(analysis)
+    gains, of_classes = accuracy.gain_table(analysis), classes.class_tables(analysis, pictured_tasks(leading))
     failed = sum(result.status != "ok" for result in results)
     command = analysis.planned.command or results[0].command
     tables = {
@@ -120,7 +121,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
             {
                 "rule": summary.rule,
                 "shown": summary is leading,
-                "words": rule_name(summary.rule),
+                "words": rule_name(summary.rule, summary.headline),
                 "table": accuracy.headline_table(analysis, summary),
             }
             for summary in analysis.summaries
@@ -133,14 +134,16 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
                 if several
             },
             "Significance": _significance(analysis, remarks, several),
+            **({"Each class": {"summary": "Show", "tables": of_classes, "sentences": []}} if of_classes else {}),
         },
+        "measure": leading.measure.words.capitalize(),
         "tasks": [
             {"name": cost.task, "table": selection.rules_table(cost, cautions(analysis))}
             for cost in analysis.selections
             # With one task the section on model selection has the table already.
             if several and cost.tasks == 1 < len(analysis.selections)
         ],
-        "pictures": _pictures(pictures),
+        "pictures": _pictures(pictures, leading),
         "left_out": ", ".join(task for task in leading.tasks if task not in pictured_tasks(leading)),
         "warnings": _warnings(analysis),
         "failures": [
@@ -154,14 +157,26 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
     }
 
 
-def _headings(page: Mapping[str, Any]) -> list[str]:
-    shown = [heading for heading, *_, folded in _KINDS.values() if not folded]
-    folded = [heading for heading, *_, folded in _KINDS.values() if folded]
+def _headings(summary: Summary) -> list[str]:
+    shown = [_heading(heading, summary) for heading, *_, folded in _KINDS.values() if not folded]
+    folded = [_heading(heading, summary) for heading, *_, folded in _KINDS.values() if folded]
     return [
         *("Result", "Gain per task", *shown, "Hyperparameter search", "Model selection", "Each task under every rule"),
-        *("Which rule to trust", "Significance", *folded, "Warnings", "Runs without a result", "Each run"),
+        *(
+            "Which rule to trust",
+            "Significance",
+            "Each class",
+            *folded,
+            "Warnings",
+            "Runs without a result",
+            "Each run",
+        ),
         "How it was made",
     ]
+
+
+def _heading(heading: str, summary: Summary) -> str:
+    return heading.format(Measure=summary.measure.words.capitalize(), headline=summary.headline.words)
 
 
 def _shown(heading: str, page: Mapping[str, Any]) -> bool:
@@ -228,7 +243,7 @@ def _significance(analysis: Analysis, remarks: Sequence[str], others: bool) -> d
     }
 
 
-def _pictures(pictures: Sequence[Picture]) -> dict[str, Any]:
+def _pictures(pictures: Sequence[Picture], summary: Summary) -> dict[str, Any]:
     groups: dict[str, Any] = {}
     budget = MOST_PICTURE_BYTES
     for kind, (heading, explanation, size, folded) in _KINDS.items():
@@ -243,7 +258,7 @@ def _pictures(pictures: Sequence[Picture]) -> dict[str, Any]:
             figures.append({"alt": picture.alt, "title": picture.title, "data": encoded})
         full = kind in ("embedding", "confusion") and len(figures) + dropped >= MOST_OF_METHODS
         if figures or dropped:
-            groups[heading] = {
+            groups[_heading(heading, summary)] = {
                 "explanation": explanation,
                 "size": size,
                 "folded": folded,

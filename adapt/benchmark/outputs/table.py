@@ -1,14 +1,16 @@
 """A table whose entries keep what is known of each number; how they look is the renderers' part."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, NegativeTransfer
+from adapt.measures import ACCURACY, Measure
 
 Value = str | float | int | None
 Rank = Literal["best", "second", ""]
-Unit = Literal["text", "percent", "points", "signed points", "ratio", "signed ratio", "p"]
+Unit = Literal["text", "percent", "points", "signed points", "number", "signed number", "ratio", "signed ratio", "p"]
 
 MISSING = "–"
 
@@ -20,7 +22,7 @@ class Entry:
     """One entry of a table.
 
     Attributes:
-        value: The number, accuracies in [0, 1], or a text; None where there is nothing.
+        value: The number, shares in [0, 1], or a text; None where there is nothing.
         unit: How the number is written.
         ci: Half-width of its interval.
         interval: The interval itself, where it is not as wide on both sides.
@@ -48,12 +50,13 @@ class Entry:
         """The value with its interval."""
         if self.value is None:
             return self._failed or MISSING
+        digits = self._digits
         if self.ci is not None:
-            return f"{_written(self.value, self.unit)} ± {_written(self.ci, self.unit, '')}"
+            return f"{_written(self.value, self.unit, digits)} ± {_written(self.ci, self.unit, digits, '')}"
         if self.interval is not None:
-            low, high = (_written(bound, self.unit) for bound in self.interval)
-            return f"{_written(self.value, self.unit)} [{low}, {high}]"
-        return _written(self.value, self.unit)
+            low, high = (_written(bound, self.unit, digits) for bound in self.interval)
+            return f"{_written(self.value, self.unit, digits)} [{low}, {high}]"
+        return _written(self.value, self.unit, digits)
 
     @property
     def notes(self) -> str:
@@ -72,6 +75,19 @@ class Entry:
     def plain(self) -> str:
         """The entry without emphasis."""
         return f"{self.number} {self.notes}".strip()
+
+    @property
+    def shown(self) -> float:
+        """The value as far as it is shown."""
+        value = float(self.value or 0.0)
+        return round(100 * value, 1) if self.unit in ("percent", "points") else round(value, self._digits)
+
+    @property
+    def _digits(self) -> int:
+        # Three digits of the largest number in the entry.
+        found = [self.value, self.ci, *(self.interval or ())]
+        largest = max((abs(n) for n in found if isinstance(n, int | float)), default=0.0)
+        return min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 1
 
     @property
     def _failed(self) -> str:
@@ -122,7 +138,7 @@ def accuracy(
         rank: Emphasis.
         record: The line of a CSV file that it stands for.
         average: Whether it is over tasks: then failures are of tasks, and the seeds in it say enough about them.
-        unit: Percent, or points where it is a difference.
+        unit: Percent, or points where it is a difference; a number where the metric is no share.
     """
     if estimate is None:
         return Entry()
@@ -154,18 +170,19 @@ def bracket_notes(estimates: Iterable[Estimate], seeds: int = 0) -> list[str]:
     return [f"In brackets: {', or '.join(words)}."] if words else []
 
 
-def below_note(estimates: Iterable[Estimate], under: str = "") -> list[str]:
+def below_note(estimates: Iterable[Estimate], under: str = "", measure: Measure = ACCURACY) -> list[str]:
     """What the arrows of negative transfer mean, where there are any."""
+    below = "below" if measure.higher else "above"
     kinds = {estimate.negative for estimate in estimates}
     few = {"one seed": "one seed", "two seeds": "the ranges of two seeds"}
     found = [words for kind, words in few.items() if kind in kinds]
     return [
         *(
-            [f"↓ negative transfer: below source-only{under}, with the 95% intervals apart."]
+            [f"↓ negative transfer: {below} source-only{under}, with the 95% intervals apart."]
             if "apart" in kinds
             else []
         ),
-        *([f"↓? below source-only{under}, by {' or '.join(found)} alone."] if found else []),
+        *([f"↓? {below} source-only{under}, by {' or '.join(found)} alone."] if found else []),
     ]
 
 
@@ -186,9 +203,18 @@ def lines(tables: Iterable[Table], columns: Sequence[str]) -> list[list[Value]]:
     ]
 
 
-def points(difference: Estimate) -> str:
-    """A difference of accuracies in points, with its interval."""
-    return accuracy(difference, 0, unit="points").number
+def unit_of(measure: Measure, kind: Literal["value", "difference", "gain"] = "value") -> Unit:
+    """How a metric is written: its value, a difference of two, or one that always has a sign."""
+    if kind == "value":
+        return "percent" if measure.share else "number"
+    if kind == "difference":
+        return "points" if measure.share else "number"
+    return "signed points" if measure.share else "signed number"
+
+
+def points(difference: Estimate, measure: Measure = ACCURACY) -> str:
+    """A difference of a metric, shares in points, with its interval."""
+    return accuracy(difference, 0, unit=unit_of(measure, "difference")).number
 
 
 def p_value(p: float) -> str:
@@ -196,7 +222,7 @@ def p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
 
 
-def _written(value: str | float, unit: Unit, sign: str | None = None) -> str:
+def _written(value: str | float, unit: Unit, digits: int, sign: str | None = None) -> str:
     if isinstance(value, str) or unit == "text":
         return str(value)
     if unit == "p":
@@ -205,5 +231,7 @@ def _written(value: str | float, unit: Unit, sign: str | None = None) -> str:
         sign = "+" if unit.startswith("signed") else ""
     if unit in ("ratio", "signed ratio"):
         return f"{value:{sign}.2f}"
+    if unit in ("number", "signed number"):
+        return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
     # Adding zero takes the minus from a rounded zero.
     return f"{round(100 * value, 1) + 0.0:{sign}.1f}"

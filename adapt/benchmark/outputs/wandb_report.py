@@ -1,6 +1,5 @@
 """A benchmark as a Report in Weights & Biases: its runs grouped by method, and its comparison's tables."""
 
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +9,7 @@ from adapt.benchmark.outputs.render import to_markdown
 from adapt.benchmark.outputs.tables.accuracy import headline_table, negative_transfers
 from adapt.benchmark.outputs.tables.significance import ranking_sentences
 from adapt.benchmark.outputs.wandb_runs import JOB_TYPE, TABLES
+from adapt.benchmark.statistics.analysis import Analysis
 from adapt.errors import AdaptError
 from adapt.extras import optional
 
@@ -57,13 +57,14 @@ def publish(output: Output, project: str, entity: str | None = None) -> str:
         "wandb_workspaces.reports.v2", "wandb-workspaces", "wandb-report", "A report in Weights & Biases"
     )
     expr = optional("wandb_workspaces.expr", "wandb-workspaces", "wandb-report", "A report in Weights & Biases")
+    measure = output.analysis.leading.measure
     try:
         # Without an entity the library asks W&B for the one that is logged in.
         owner = {} if entity is None else {"entity": entity}
         built = wr.Report(
             project=project,
             title=title(output.analysis.planned.benchmark),
-            description="Domain adaptation: target test accuracy under every selection rule.",
+            description=f"Domain adaptation: target test {measure.words} under every selection rule.",
             blocks=_blocks(wr, expr, output, project, owner),
             width="fluid",
             **owner,
@@ -96,7 +97,7 @@ def _blocks(wr: ModuleType, expr: ModuleType, output: Output, project: str, owne
         wr.MarkdownBlock(text=to_markdown(headline_table(analysis))),
         *(wr.P(text=sentence) for sentence in said),
         wr.H1(text="Runs, grouped by method"),
-        wr.PanelGrid(runsets=[cells], panels=_panels(wr, [summary.rule for summary in analysis.summaries])),
+        wr.PanelGrid(runsets=[cells], panels=_panels(wr, analysis)),
         wr.H1(text="Comparison"),
         wr.PanelGrid(
             runsets=[comparison],
@@ -118,13 +119,15 @@ def _blocks(wr: ModuleType, expr: ModuleType, output: Output, project: str, owne
     ]
 
 
-def _panels(wr: ModuleType, rules: Sequence[str]) -> list[Any]:
+def _panels(wr: ModuleType, analysis: Analysis) -> list[Any]:
+    measure, headline = analysis.leading.measure, analysis.leading.headline.name
+    rules = [summary.rule for summary in analysis.summaries]
     # A cell's job type is its method: one bar per method, over its seeds and tasks, under each rule.
     style = {"groupby": "JobType", "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     bars = [
         wr.BarPlot(
-            title=f"target accuracy, {rule}",
-            metrics=[wr.SummaryMetric(f"{rule}/target_accuracy")],
+            title=f"target {measure.words}, {rule}",
+            metrics=[wr.SummaryMetric(f"{rule}/target_{measure.name}")],
             layout=wr.Layout(x=12 * (k % 2), y=8 * (k // 2), w=12, h=8),
             **style,
         )
@@ -139,6 +142,6 @@ def _panels(wr: ModuleType, rules: Sequence[str]) -> list[Any]:
             layout=wr.Layout(x=12 * k, y=below, w=12, h=8),
             **style,
         )
-        for k, column in enumerate(("val/source_accuracy", "oracle/target_accuracy"))
+        for k, column in enumerate((f"val/source_{headline}", f"oracle/target_{headline}"))
     ]
     return [*bars, *curves]

@@ -7,8 +7,8 @@ import wandb
 from adapt.benchmark.outputs.files import Output, csv_tables
 from adapt.benchmark.outputs.table import lines
 from adapt.benchmark.outputs.tables.accuracy import negative_transfers
-from adapt.benchmark.outputs.words import rule_name
-from adapt.benchmark.results.results import CSV_COLUMNS, csv_rows
+from adapt.benchmark.outputs.words import measured, rule_name
+from adapt.benchmark.results.results import csv_columns, csv_rows
 
 JOB_TYPE = "comparison"
 
@@ -34,22 +34,24 @@ def log_comparison(output: Output, project: str, group: str, offline: bool) -> N
         # W&B's service would resolve a relative path in the folder that it was started in.
         dir=str(output.folder.resolve()),
         mode="offline" if offline else "online",
-        config={"benchmark": group, "rules": {s.rule: rule_name(s.rule) for s in analysis.summaries}},
+        config={"benchmark": group, "rules": {s.rule: rule_name(s.rule, s.headline) for s in analysis.summaries}},
         # A run that some earlier code left open must not receive this table.
         reinit="create_new",
         settings=wandb.Settings(console="off", silent=True),
     )
     try:
         found = {name: (columns, lines(tables, columns)) for name, (tables, columns, _) in csv_tables(analysis).items()}
-        found["results"] = CSV_COLUMNS, csv_rows(analysis.results)
+        found["results"] = csv_columns(analysis.results), csv_rows(analysis.results)
         content: dict[str, Any] = {
             name: wandb.Table(columns=list(found[file][0]), data=found[file][1]) for name, file in TABLES.items()
         }
+        measure = analysis.leading.measure
+        scale, heading = 100 if measure.share else 1, f"target {measured(measure)}"
         for name, estimates in analysis.leading.columns.items():
-            bars = [[method, 100 * e.mean] for method, e in estimates.items() if e.mean is not None]
+            bars = [[method, scale * e.mean] for method, e in estimates.items() if e.mean is not None]
             if bars:
-                table = wandb.Table(columns=["method", "target accuracy in %"], data=bars)
-                content[f"bars/{name}"] = wandb.plot.bar(table, "method", "target accuracy in %", title=name)
+                table = wandb.Table(columns=["method", heading], data=bars)
+                content[f"bars/{name}"] = wandb.plot.bar(table, "method", heading, title=name)
         for picture in output.pictures:
             image = wandb.Image(str(picture.path), caption=picture.title)
             content.setdefault(f"pictures/{picture.kind}", []).append(image)

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from adapt.benchmark.results.results import CellResult, read_results
+from adapt.benchmark.results.results import CellResult, measures_of, read_results
 from adapt.benchmark.statistics.estimates import Summary, headline, rules_of, summarise
 from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
 from adapt.benchmark.statistics.paired_tests import Comparison, against_source_only
@@ -15,6 +15,7 @@ from adapt.benchmark.statistics.selection_cost import SelectionCost, select
 from adapt.benchmark.statistics.trials import SearchReport, read_search_report
 from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, PLAN_FILE
 from adapt.errors import AdaptError
+from adapt.measures import Measure
 from adapt.monitor import Warned, warnings_of
 from adapt.yaml_files import read_yaml
 
@@ -29,6 +30,7 @@ class Planned:
         tasks: In the order of the plan, like the two after it.
         methods: All methods.
         seeds: All seeds.
+        metric: The tables' metric; empty for the headline of the problem.
     """
 
     benchmark: str = ""
@@ -36,6 +38,7 @@ class Planned:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,9 @@ def analyse(
 ) -> Analysis:
     """Summaries, costs of selection, ranks and tests; scores and warnings come from the folders of the results."""
     planned = planned or Planned()
-    rules = rules_of(results)
-    summaries = tuple(summarise(results, rule, planned.tasks, planned.methods, planned.seeds) for rule in rules)
+    rules, measure = rules_of(results), chosen_measure(results, planned.metric)
+    order = (planned.tasks, planned.methods, planned.seeds)
+    summaries = tuple(summarise(results, rule, *order, measure) for rule in rules)
     leading = rules.index(headline(results))
     selections = tuple(select(summaries))
     tests = tuple(examine(summary) for summary in summaries)
@@ -122,14 +126,31 @@ def analyse(
         summaries=summaries,
         leading=summaries[leading],
         selections=selections,
-        rules=rank_rules(read_checkpoints(results), selections[-1]),
+        rules=rank_rules(read_checkpoints(results), selections[-1], next(iter(measures_of(results).values()))),
         tests=tests,
         tested=tests[leading],
         missing=_missing(results, planned),
         transductive=tuple(task for task in summaries[0].tasks if _transductive(results, task)),
         warnings=tuple(warnings_of(result.directory) for result in results),
-        search=search,
+        search=None if search is None else replace(search, measure=measure),
     )
+
+
+def chosen_measure(results: Sequence[CellResult], metric: str = "") -> Measure:
+    """The metric of the tables: the one that the plan names, else the headline.
+
+    Raises:
+        AdaptError: No finished run has the one that the plan names.
+    """
+    known = measures_of(results)
+    if not metric or not any(result.rows for result in results):
+        return next(iter(known.values()))
+    if metric not in known:
+        raise AdaptError(
+            f"Expected `metric` out of what the results hold ({', '.join(known)}), found {metric!r}. "
+            "Change it in the benchmark's file and run the same command: finished cells do not run again."
+        )
+    return known[metric]
 
 
 def examine(summary: Summary) -> Significance:
@@ -147,6 +168,7 @@ def read_planned(directory: Path) -> Planned:
             tasks=tuple(map(str, content.get("tasks", ()))),
             methods=tuple(map(str, content.get("methods", ()))),
             seeds=tuple(map(int, content.get("seeds", ()))),
+            metric=str(content.get("metric") or ""),
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return Planned(directory.resolve().name)

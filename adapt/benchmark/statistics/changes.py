@@ -1,4 +1,4 @@
-"""What changed between two grids: accuracies, configurations, surroundings, cells."""
+"""What changed between two grids: the metric, configurations, surroundings, cells."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ import numpy as np
 
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.results.results import CellResult, read_results
+from adapt.benchmark.statistics.analysis import chosen_measure, read_planned
 from adapt.benchmark.statistics.estimates import headline, place, rules_of
-from adapt.benchmark.statistics.paired_tests import Comparison, accuracies, compare, paired
+from adapt.benchmark.statistics.paired_tests import Comparison, compare, paired, target_values
 from adapt.benchmark.vocabulary import CELL_FILE
 from adapt.errors import AdaptError
+from adapt.measures import Measure
 from adapt.yaml_files import read_yaml
 
 Key = tuple[str, str, int]
@@ -25,17 +27,21 @@ class Changes:
     """Two grids side by side, their cells matched by task, method and seed.
 
     Attributes:
-        rule: Selection rule of the accuracies.
+        measure: The metric.
+        headline: The metric of validation, by which the oracle picks.
+        rule: Its selection rule.
         matched: Cells in both.
         settings: Which target labels each method trains on.
-        comparisons: Second minus first per method, over the cells that finished in both.
-        means: Mean accuracy of those cells per method, in the first and in the second grid.
+        comparisons: By how much the second is better per method, over the cells that finished in both.
+        means: Mean of those cells per method, in the first and in the second grid.
         configurations: Sentences on the values that differ, and in which cells.
         surroundings: Sentences on commit, device, threads and versions that differ.
         outcomes: Sentences on cells that finished in one grid alone.
         alone: Sentences on cells that one grid alone has.
     """
 
+    measure: Measure
+    headline: Measure
     rule: str
     matched: int
     settings: Mapping[str, str]
@@ -53,7 +59,7 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
     Args:
         first: Folder of the grid that was there before.
         second: Folder of the other one.
-        rule: Selection rule whose accuracies are compared; by default the headline's of both grids together.
+        rule: Selection rule whose metric is compared; by default the headline's of both grids together.
 
     Raises:
         AdaptError: When a folder holds no results, the two have no cell in common, or one does not know the rule.
@@ -72,20 +78,26 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
         )
     settings = {key[1]: new[key].setting for key in matched}
     methods = sorted(settings, key=lambda method: place(settings[method]))
-    pairs = {m: paired(accuracies(grids[1], m, rule), accuracies(grids[0], m, rule)) for m in methods}
+    measure = chosen_measure([*grids[0], *grids[1]], read_planned(second).metric)
+
+    def values(results: Sequence[CellResult], method: str) -> dict[tuple[str, int], float]:
+        return target_values(results, method, rule, measure)
+
+    pairs = {m: paired(values(grids[1], m), values(grids[0], m), measure) for m in methods}
     means: dict[str, tuple[float, float]] = {}
     for method in methods:
         before, after = (
-            [value for pair, value in accuracies(results, method, rule).items() if pair in pairs[method]]
-            for results in grids
+            [value for pair, value in values(results, method).items() if pair in pairs[method]] for results in grids
         )
         if before:
             means[method] = float(np.mean(before)), float(np.mean(after))
     return Changes(
+        measure=measure,
+        headline=chosen_measure([*grids[0], *grids[1]]),
         rule=rule,
         matched=len(matched),
         settings=settings,
-        comparisons=compare(pairs),
+        comparisons=compare(pairs, measure),
         means=means,
         configurations=tuple(_configurations(old, new, matched)),
         surroundings=tuple(_surroundings([old[key] for key in matched], [new[key] for key in matched])),

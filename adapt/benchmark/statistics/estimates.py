@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from adapt.benchmark.results.results import CellResult
+from adapt.benchmark.results.results import CellResult, measures_of
 from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
+from adapt.measures import ACCURACY, Measure
 
 NegativeTransfer = Literal["apart", "one seed", "two seeds"]
 
@@ -18,16 +19,12 @@ FEWEST_SEEDS = 3
 """Seeds from which on a mean has a t interval; of two there is the range."""
 
 
-HEADLINE_RULES = (DEFAULT_RULE, "source_accuracy", "last")
-"""The first of these that a whole grid recorded is its headline. None of them reads a target label."""
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A mean over seeds.
 
     Attributes:
-        mean: Mean accuracy in [0, 1]; None without a finished run.
+        mean: Mean of a metric, of a share in [0, 1]; None without a finished run.
         ci: Half-width of the 95% t interval, as CSV files have it; None with fewer than two seeds.
         n: Seeds that the mean is over.
         n_failed: Seeds that failed or diverged.
@@ -35,6 +32,8 @@ class Estimate:
             alone.
         spread: Lowest and highest value.
         floor: The lowest that can be: 0 of an accuracy, −1 of a difference.
+        ceiling: The highest.
+        higher: Whether higher is better.
     """
 
     mean: float | None
@@ -44,13 +43,15 @@ class Estimate:
     negative: NegativeTransfer | None = None
     spread: tuple[float, float] | None = None
     floor: float = 0.0
+    ceiling: float = 1.0
+    higher: bool = True
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95% interval as far as it is possible, of two seeds their range; None with fewer."""
         if self.mean is None or self.ci is None or self.n < FEWEST_SEEDS:
             return self.spread if self.n > 1 else None
-        return max(self.floor, self.mean - self.ci), min(1.0, self.mean + self.ci)
+        return max(self.floor, self.mean - self.ci), min(self.ceiling, self.mean + self.ci)
 
     @property
     def even(self) -> bool:
@@ -72,7 +73,9 @@ class Summary:
         seeds: All seeds of the grid.
         cells: Estimate per method and task; missing where nothing ran.
         averages: Estimate per method over all tasks; empty with one task.
-        accuracies: Accuracy by seed, per method and task.
+        accuracies: The metric by seed, per method and task.
+        measure: The metric.
+        headline: The metric of validation, by which the oracle picks.
     """
 
     rule: str
@@ -83,6 +86,8 @@ class Summary:
     cells: Mapping[tuple[str, str], Estimate]
     averages: Mapping[str, Estimate]
     accuracies: Mapping[tuple[str, str], Mapping[int, float]]
+    measure: Measure = ACCURACY
+    headline: Measure = ACCURACY
 
     @property
     def columns(self) -> dict[str, Mapping[str, Estimate]]:
@@ -121,6 +126,7 @@ def summarise(
     tasks: Sequence[str] = (),
     methods: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    measure: Measure | None = None,
 ) -> Summary:
     """Mean and interval over seeds, per method and task and over tasks.
 
@@ -130,11 +136,14 @@ def summarise(
 
     Args:
         results: Results of a grid.
-        rule: Selection rule whose accuracies count.
+        rule: Selection rule whose values count.
         tasks: Order of the tasks; those not named follow as first seen.
         methods: Order of the methods, likewise; source-only still comes first and train-on-target last.
         seeds: Seeds of the grid, beside those with a result: an estimate of fewer is over a part of what was planned.
+        measure: The metric; by default the headline of the results.
     """
+    headline = next(iter(measures_of(results).values()))
+    measure = measure or headline
     task_order = _order([result.task for result in results], tasks)
     settings = {result.method: result.setting for result in results}
     method_order = sorted(_order([result.method for result in results], methods), key=lambda m: place(settings[m]))
@@ -143,15 +152,15 @@ def summarise(
     for result in results:
         key = result.method, result.task
         by_seed = accuracies.setdefault(key, {})
-        if (accuracy := result.accuracy(rule)) is not None:
-            by_seed[result.seed] = accuracy
+        if (value := result.value(rule, measure.name)) is not None:
+            by_seed[result.seed] = value
         failed[key] = failed.get(key, 0) + (result.status != "ok")
-    cells = {key: over_seeds(list(by_seed.values()), failed[key]) for key, by_seed in accuracies.items()}
+    cells = {key: of_measure(list(by_seed.values()), measure, failed[key]) for key, by_seed in accuracies.items()}
     averages: dict[str, Estimate] = {}
     if len(task_order) > 1:
         for method in method_order:
             means = list(seed_means({task: accuracies.get((method, task), {}) for task in task_order}).values())
-            averages[method] = over_seeds(means, sum(failed.get((method, task), 0) for task in task_order))
+            averages[method] = of_measure(means, measure, sum(failed.get((method, task), 0) for task in task_order))
     return Summary(
         rule=rule,
         tasks=tuple(task_order),
@@ -167,6 +176,8 @@ def summarise(
             for method, estimate in averages.items()
         },
         accuracies=accuracies,
+        measure=measure,
+        headline=headline,
     )
 
 
@@ -177,7 +188,7 @@ def seed_means(by_task: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
 
 
 def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
-    """Accuracy minus source-only's per method and column, paired by seed; empty without source-only.
+    """By how much each method is better than source-only per column, paired by seed; empty without source-only.
 
     Train-on-target is left out, and a pair of which one seed alone has finished both is an estimate of one.
     """
@@ -189,9 +200,10 @@ def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
         for method, own in by_seed.items():
             if baseline is None or method == baseline or summary.settings[method] == TARGET_LABELS:
                 continue
-            differences = [own[seed] - by_seed[baseline][seed] for seed in own if seed in by_seed[baseline]]
+            better, start = summary.measure.better, by_seed[baseline]
+            differences = [better(own[seed], start[seed]) for seed in own if seed in start]
             if differences:
-                estimate = over_seeds(differences, floor=-1.0)
+                estimate = of_differences(differences, summary.measure)
                 found[method, column] = replace(estimate, negative=estimates[method].negative)
     return found
 
@@ -199,17 +211,19 @@ def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
 def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:
     """Whether a method is worse than not adapting at all.
 
-    `apart` when its mean is below source-only's and the 95% t intervals do not touch. Two seeds seldom reach that: then
-    `two seeds` when their ranges do not touch. `one seed` has no interval, and is named whenever it lies below.
+    `apart` when its mean is below source-only's (above it where lower is better) and the 95% t intervals do not touch.
+    Two seeds seldom reach that: then `two seeds` when their ranges do not touch. `one seed` has no interval, and is named
+    whenever it is worse.
     """
-    if estimate.mean is None or source_only.mean is None or estimate.mean >= source_only.mean:
+    low, high = (estimate, source_only) if estimate.higher else (source_only, estimate)
+    if low.mean is None or high.mean is None or low.mean >= high.mean:
         return None
-    ours, theirs = estimate.interval, source_only.interval
-    if ours is None or theirs is None or estimate.ci is None or source_only.ci is None:
+    below, above = low.interval, high.interval
+    if below is None or above is None or low.ci is None or high.ci is None:
         return "one seed"
-    if estimate.mean + estimate.ci < source_only.mean - source_only.ci:
+    if low.mean + low.ci < high.mean - high.ci:
         return "apart"
-    return "two seeds" if min(estimate.n, source_only.n) < FEWEST_SEEDS and ours[1] < theirs[0] else None
+    return "two seeds" if min(low.n, high.n) < FEWEST_SEEDS and below[1] < above[0] else None
 
 
 def rules_of(results: Sequence[CellResult]) -> list[str]:
@@ -221,17 +235,29 @@ def rules_of(results: Sequence[CellResult]) -> list[str]:
 def headline(results: Sequence[CellResult]) -> str:
     """The rule of the headline: label-free, and one that every finished run recorded, if there is one.
 
-    A table without some of the methods would mislead; the oracle comes only where there is nothing else.
+    The default rule comes first, then the best metric on the source, then the end of training. A table without some of
+    the methods would mislead; the oracle comes only where there is nothing else.
     """
     recorded = rules_of(results)
-    label_free = [*(rule for rule in HEADLINE_RULES if rule in recorded), *(r for r in recorded if r != ORACLE)]
+    preferred = (DEFAULT_RULE, *(f"source_{result.measures[0].name}" for result in results if result.rows), "last")
+    label_free = [*(rule for rule in preferred if rule in recorded), *(r for r in recorded if r != ORACLE)]
     finished = [{row["rule"] for row in result.rows} for result in results if result.rows]
     by_all = [rule for rule in label_free if all(rule in rules for rules in finished)]
     return next(iter([*by_all, *label_free]), ORACLE)
 
 
-def over_seeds(values: Sequence[float], failed: int = 0, floor: float = 0.0) -> Estimate:
-    """Mean and interval of one value per seed; `floor` is the lowest that a value can be."""
+def of_measure(values: Sequence[float], measure: Measure, failed: int = 0) -> Estimate:
+    """Mean and interval of one value of a metric per seed."""
+    return replace(over_seeds(values, failed, *measure.ends), higher=measure.higher)
+
+
+def of_differences(values: Sequence[float], measure: Measure) -> Estimate:
+    """Mean and interval of one difference per seed of two values of a metric."""
+    return over_seeds(values, 0, *measure.difference_ends)
+
+
+def over_seeds(values: Sequence[float], failed: int = 0, floor: float = 0.0, ceiling: float = 1.0) -> Estimate:
+    """Mean and interval of one value per seed, which cannot lie below `floor` or above `ceiling`."""
     return Estimate(
         mean=float(np.mean(values)) if values else None,
         ci=half_width(values),
@@ -239,6 +265,7 @@ def over_seeds(values: Sequence[float], failed: int = 0, floor: float = 0.0) -> 
         n_failed=failed,
         spread=(min(values), max(values)) if values else None,
         floor=floor,
+        ceiling=ceiling,
     )
 
 

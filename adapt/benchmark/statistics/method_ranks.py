@@ -78,7 +78,7 @@ def rank_methods(summary: Summary) -> MethodRanks:
         ranks: dict[str, float] = {}
     else:
         scores = np.round(np.array(list(table.values())), DECIMALS)
-        average = stats.rankdata(-scores, axis=0).mean(axis=1)
+        average = stats.rankdata(-scores if summary.measure.higher else scores, axis=0).mean(axis=1)
         ranks = dict(sorted(zip(table, map(float, average), strict=True), key=lambda item: item[1]))
     if n < FEWEST_TASKS:
         return MethodRanks(ranks, n, tuple(left_out), why_not=f"it needs {FEWEST_TASKS} tasks or more, found {n}")

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from adapt.benchmark.results.results import CellResult
-from adapt.benchmark.statistics.estimates import Estimate, Summary, over_seeds
+from adapt.benchmark.statistics.estimates import Estimate, Summary, of_differences
 from adapt.benchmark.vocabulary import TARGET_LABELS
+from adapt.measures import ACCURACY, Measure
 
 ALPHA = 0.05
 
@@ -22,7 +23,7 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired differences of one method, in accuracy.
+    """Paired differences of one method in a metric, positive where it is better.
 
     Attributes:
         method: The method.
@@ -74,23 +75,24 @@ def against_source_only(summary: Summary) -> tuple[Comparison, ...]:
     for (method, task), by_seed in summary.accuracies.items():
         found[method] |= {(task, seed): accuracy for seed, accuracy in by_seed.items()}
     methods = [m for m in summary.methods if m != baseline and summary.settings[m] != TARGET_LABELS]
-    return compare({method: paired(found[method], found[baseline]) for method in methods})
+    measure = summary.measure
+    return compare({method: paired(found[method], found[baseline], measure) for method in methods}, measure)
 
 
-def accuracies(results: Sequence[CellResult], method: str, rule: str) -> dict[Pair, float]:
-    """Target accuracy per task and seed of one method under one rule, where there is one."""
-    found = {(r.task, r.seed): r.accuracy(rule) for r in results if r.method == method}
-    return {pair: accuracy for pair, accuracy in found.items() if accuracy is not None}
+def target_values(results: Sequence[CellResult], method: str, rule: str, measure: Measure) -> dict[Pair, float]:
+    """A metric on the target per task and seed of one method under one rule, where there is one."""
+    found = {(r.task, r.seed): r.value(rule, measure.name) for r in results if r.method == method}
+    return {pair: value for pair, value in found.items() if value is not None}
 
 
-def paired(first: Mapping[Pair, float], second: Mapping[Pair, float]) -> dict[Pair, float]:
-    """First minus second, wherever both have a value."""
-    return {pair: first[pair] - second[pair] for pair in first if pair in second}
+def paired(first: Mapping[Pair, float], second: Mapping[Pair, float], measure: Measure = ACCURACY) -> dict[Pair, float]:
+    """By how much the first is better than the second, wherever both have a value."""
+    return {pair: measure.better(first[pair], second[pair]) for pair in first if pair in second}
 
 
-def compare(differences: Mapping[str, Mapping[Pair, float]]) -> tuple[Comparison, ...]:
+def compare(differences: Mapping[str, Mapping[Pair, float]], measure: Measure = ACCURACY) -> tuple[Comparison, ...]:
     """Test the paired differences of each method, with Holm's correction over all that could be tested."""
-    comparisons = [_comparison(method, found) for method, found in differences.items()]
+    comparisons = [_comparison(method, found, measure) for method, found in differences.items()]
     corrected = iter(holm([c.p for c in comparisons if c.p is not None]))
     return tuple(c if c.p is None else replace(c, p_holm=next(corrected)) for c in comparisons)
 
@@ -140,7 +142,7 @@ def rank_biserial(differences: Sequence[float]) -> float:
     return float((ranks * np.sign(nonzero)).sum() / ranks.sum())
 
 
-def _comparison(method: str, differences: Mapping[Pair, float]) -> Comparison:
+def _comparison(method: str, differences: Mapping[Pair, float], measure: Measure) -> Comparison:
     values = list(differences.values())
     nonzero = _nonzero(values)
     return Comparison(
@@ -149,7 +151,7 @@ def _comparison(method: str, differences: Mapping[Pair, float]) -> Comparison:
         better=int((nonzero > 0).sum()),
         worse=int((nonzero < 0).sum()),
         mean=float(np.mean(values)) if values else None,
-        by_seed=_over_seeds(differences),
+        by_seed=_over_seeds(differences, measure),
         median=float(np.median(values)) if values else None,
         p=wilcoxon(values),
         p_holm=None,
@@ -157,14 +159,14 @@ def _comparison(method: str, differences: Mapping[Pair, float]) -> Comparison:
     )
 
 
-def _over_seeds(differences: Mapping[Pair, float]) -> Estimate | None:
+def _over_seeds(differences: Mapping[Pair, float], measure: Measure) -> Estimate | None:
     by_seed: dict[int, dict[str, float]] = {}
     for (task, seed), value in differences.items():
         by_seed.setdefault(seed, {})[task] = value
     # Averages over different tasks differ because the tasks do.
     if len({frozenset(of_tasks) for of_tasks in by_seed.values()}) != 1:
         return None
-    return over_seeds([float(np.mean(list(of_tasks.values()))) for of_tasks in by_seed.values()], floor=-1.0)
+    return of_differences([float(np.mean(list(of_tasks.values()))) for of_tasks in by_seed.values()], measure)
 
 
 def _nonzero(differences: Sequence[float]) -> npt.NDArray[np.float64]:

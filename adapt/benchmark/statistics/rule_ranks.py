@@ -1,4 +1,4 @@
-"""Which rule ranks checkpoints best: every validation of a grid, score beside target accuracy."""
+"""Which rule ranks checkpoints best: every validation of a grid, score beside the target's headline metric."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,9 @@ from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
 from adapt.benchmark.statistics.selection_cost import SelectionCost
-from adapt.benchmark.vocabulary import ORACLE, TARGET_LABELS
-from adapt.selection.rules import RULES
+from adapt.benchmark.vocabulary import LAST, ORACLE, TARGET_LABELS
+from adapt.measures import ACCURACY, Measure
+from adapt.selection import rules_by
 
 FEWEST_PAIRS = 6
 """Pairs of task and seed below which there is no interval."""
@@ -23,7 +24,10 @@ _DRAWS = 1000
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One validation of one run: its accuracy on the target's validation set, and by rule the scores that it has."""
+    """One validation of one run: its headline on the target's validation set, and by rule the scores that it has.
+
+    All are signed such that higher is better.
+    """
 
     task: str
     method: str
@@ -71,11 +75,15 @@ class RuleRanks:
         qualities: By weighted correlation, those without one last; never the oracle.
         checkpoints: All that have a target accuracy.
         pairs: Pairs of task and seed among them.
+        measure: The headline, which the checkpoints have of the target.
+        gaps_of: The metric of the gaps.
     """
 
     qualities: tuple[Quality, ...]
     checkpoints: tuple[Checkpoint, ...]
     pairs: int
+    measure: Measure = ACCURACY
+    gaps_of: Measure = ACCURACY
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -102,11 +110,11 @@ def read_checkpoints(results: Sequence[CellResult]) -> list[Checkpoint]:
         Checkpoint(result.task, result.method, result.seed, step, accuracy, scores)
         for result in results
         if result.status == "ok" and result.setting != TARGET_LABELS
-        for step, accuracy, scores in _validations(metrics_file(result.directory))
+        for step, accuracy, scores in _validations(metrics_file(result.directory), result.measures[0])
     ]
 
 
-def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost) -> RuleRanks:
+def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost, measure: Measure = ACCURACY) -> RuleRanks:
     """Rank the rules of a selection, and those that have scores alone, by weighted Spearman correlation.
 
     The interval is a percentile bootstrap with 1000 seeded draws: tasks are drawn with replacement, then the seeds of
@@ -115,13 +123,15 @@ def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost) -> R
     Args:
         checkpoints: What the scores are compared on.
         selection: The gaps; of several tasks the average.
+        measure: What the checkpoints have of the target.
     """
     scored = dict.fromkeys(rule for c in checkpoints for rule in c.scores)
     rules = dict.fromkeys(rule for rule in [*selection.rules, *scored] if rule != ORACLE)
     qualities = [_quality(rule, checkpoints, selection.means.get(rule)) for rule in rules]
     worst = -math.inf
     qualities.sort(key=lambda q: worst if q.weighted is None else q.weighted, reverse=True)
-    return RuleRanks(tuple(qualities), tuple(checkpoints), len({(c.task, c.seed) for c in checkpoints}))
+    pairs = len({(c.task, c.seed) for c in checkpoints})
+    return RuleRanks(tuple(qualities), tuple(checkpoints), pairs, measure, selection.measure)
 
 
 def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None) -> Quality:
@@ -130,7 +140,7 @@ def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None)
     for c in checkpoints:
         by_task.setdefault(c.task, {}).setdefault(c.seed, []).append(c)
         by_method.setdefault((c.task, c.method), []).append(c)
-    scored = RULES.get(rule, "") is not None
+    scored = rule != LAST
     tasks = {t: _correlation(rule, [c for own in seeds.values() for c in own]) for t, seeds in by_task.items()}
     methods = {key: _correlation(rule, own) for key, own in by_method.items()}
     weighted = _mean(found.weighted for found in tasks.values())
@@ -182,10 +192,24 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def _validations(path: Path) -> list[tuple[int, float, dict[str, float]]]:
-    metrics = read_metrics(path)
-    curves = {rule: metrics[metric] for rule, metric in RULES.items() if metric in metrics and rule != ORACLE}
+def _validations(path: Path, headline: Measure) -> list[tuple[int, float, dict[str, float]]]:
+    curves = read_rules(path, headline)
     return [
-        (step, accuracy, {rule: curve[step] for rule, curve in curves.items() if step in curve})
-        for step, accuracy in sorted(metrics.get(str(RULES[ORACLE]), {}).items())
+        (step, accuracy, {rule: curve[step] for rule, curve in curves.items() if rule != ORACLE and step in curve})
+        for step, accuracy in sorted(curves.get(ORACLE, {}).items())
     ]
+
+
+def read_rules(path: Path, headline: Measure) -> dict[str, dict[int, float]]:
+    """Rule → step → what it looks at, signed such that higher is better; empty where the file is missing or broken.
+
+    Args:
+        path: A run's metrics file.
+        headline: The metric that it logs on both domains.
+    """
+    metrics = read_metrics(path)
+    return {
+        rule: {step: value if looks.mode == "max" else -value for step, value in metrics[looks.metric].items()}
+        for rule, looks in rules_by(headline).items()
+        if looks is not None and looks.metric in metrics
+    }

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.benchmark.statistics.estimates import Estimate, Summary, over_seeds, seed_means
+from adapt.benchmark.statistics.estimates import Estimate, Summary, of_differences, seed_means
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS
+from adapt.measures import ACCURACY, Measure
 
 
 @dataclass(frozen=True)
 class SelectionCost:
-    """Accuracies and gaps under all selection rules, on one task or on the average over tasks.
+    """The metric and its gaps under all selection rules, on one task or on the average over tasks.
 
     Attributes:
         task: The task, or `Average`.
@@ -21,9 +22,11 @@ class SelectionCost:
         settings: Which target labels each method trains on.
         seeds: All seeds of the grid.
         accuracies: Estimate per method and rule.
-        gaps: Oracle minus rule per method and rule, of the same seeds; without the oracle itself.
+        gaps: By how much the oracle is better than the rule per method and rule, of the same seeds; not of itself.
         means: Gap per rule, averaged over the methods that have one under every rule; references are not among them.
         averaged: Those methods.
+        measure: The metric.
+        headline: The metric of validation, by which the oracle picks.
     """
 
     task: str
@@ -36,6 +39,8 @@ class SelectionCost:
     gaps: Mapping[tuple[str, str], Estimate]
     means: Mapping[str, Estimate]
     averaged: tuple[str, ...]
+    measure: Measure = ACCURACY
+    headline: Measure = ACCURACY
 
 
 def select(summaries: Sequence[Summary]) -> list[SelectionCost]:
@@ -50,6 +55,7 @@ def select(summaries: Sequence[Summary]) -> list[SelectionCost]:
 
 def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> SelectionCost:
     leading, rules = summaries[0], [summary.rule for summary in summaries]
+    measure = leading.measure
     columns = {summary.rule: summary.columns.get(column, {}) for summary in summaries}
     accuracies = {(method, rule): e for rule, estimates in columns.items() for method, e in estimates.items()}
     per_seed = {
@@ -60,7 +66,7 @@ def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> Se
     gaps: dict[tuple[str, str], dict[int, float]] = {}
     for (method, rule), found in per_seed.items():
         oracle = per_seed.get((method, ORACLE), {})
-        gap = {seed: oracle[seed] - accuracy for seed, accuracy in found.items() if seed in oracle}
+        gap = {seed: measure.better(oracle[seed], value) for seed, value in found.items() if seed in oracle}
         if rule != ORACLE and gap:
             gaps[method, rule] = gap
     chosen = [rule for rule in rules if rule != ORACLE]
@@ -68,7 +74,7 @@ def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> Se
     averaged = [m for m in adapting if all((m, rule) in gaps for rule in chosen)] if chosen else []
     common = sorted(set.intersection(*(set(gaps[m, rule]) for m in averaged for rule in chosen))) if averaged else []
     means = {
-        rule: over_seeds([float(np.mean([gaps[m, rule][seed] for m in averaged])) for seed in common], floor=-1.0)
+        rule: of_differences([float(np.mean([gaps[m, rule][seed] for m in averaged])) for seed in common], measure)
         for rule in chosen
     }
     return SelectionCost(
@@ -79,7 +85,9 @@ def _cost(summaries: Sequence[Summary], column: str, tasks: Sequence[str]) -> Se
         settings=leading.settings,
         seeds=leading.seeds,
         accuracies=accuracies,
-        gaps={key: over_seeds(list(gap.values()), floor=-1.0) for key, gap in gaps.items()},
+        gaps={key: of_differences(list(gap.values()), measure) for key, gap in gaps.items()},
         means=means if common else {},
         averaged=tuple(averaged) if common else (),
+        measure=measure,
+        headline=leading.headline,
     )

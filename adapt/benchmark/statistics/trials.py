@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.benchmark.results.metrics import metrics_file, read_metrics
-from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
-from adapt.benchmark.vocabulary import SEARCH_FILE
+from adapt.benchmark.results.metrics import metrics_file
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, measures_of, read_result
+from adapt.benchmark.statistics.rule_ranks import read_rules
+from adapt.benchmark.vocabulary import ORACLE, SEARCH_FILE
 from adapt.errors import AdaptError
-from adapt.selection import RULES
+from adapt.measures import ACCURACY, Measure
+from adapt.selection import rules_by
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class TrialRow:
     Attributes:
         settings: Values by dotted key.
         result: None where it has not run.
-        scores: Highest value at validation per rule, by which the rule compares trials.
+        scores: Best value at validation per rule, by which the rule compares trials.
     """
 
     settings: Mapping[str, Any]
@@ -48,11 +50,11 @@ class SearchedStudy:
     trials: tuple[TrialRow, ...]
     picks: Mapping[str, int | None]
 
-    def accuracy(self, rule: str) -> float | None:
-        """Target test accuracy of the trial that a rule picks, at the checkpoint that it picks."""
+    def value(self, rule: str, metric: str | None = None) -> float | None:
+        """The target's test metric of the trial that a rule picks, at the checkpoint that it picks."""
         number = self.picks.get(rule)
         result = None if number is None else self.trials[number].result
-        return None if result is None else result.accuracy(rule)
+        return None if result is None else result.value(rule, metric)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class SearchReport:
         rule: The rule that picked what was run again.
         seeds: Seeds of the reruns.
         rules: Rules that some trial has a score of, the oracle last.
+        measure: The metric of the tables.
     """
 
     trials: int
@@ -75,6 +78,7 @@ class SearchReport:
     seeds: tuple[int, ...]
     rules: tuple[str, ...]
     studies: tuple[SearchedStudy, ...]
+    measure: Measure = ACCURACY
 
 
 def read_search_report(directory: Path) -> SearchReport | None:
@@ -97,7 +101,8 @@ def read_search_report(directory: Path) -> SearchReport | None:
             "writes it anew and repeats no run."
         ) from error
     found = {rule for study in studies for rule, number in study.picks.items() if number is not None}
-    rules = tuple(name for name in RULES if name in found)
+    order = [*dict.fromkeys(rule for study in studies for rule in study.picks if rule != ORACLE), ORACLE]
+    rules = tuple(rule for rule in order if rule in found)
     return SearchReport(trials, sampler, seed, rule, seeds, rules, tuple(studies))
 
 
@@ -108,29 +113,31 @@ def best_of(scores: Sequence[float | None]) -> int | None:
 
 
 def trial_scores(directory: Path) -> dict[str, float]:
-    """By rule, the highest value that a finished trial logged of its score, which is its checkpoint's."""
+    """By rule, the best value that a finished trial logged of its score: its checkpoint's; higher is better."""
     try:
-        if read_result(directory / RESULT_FILE).status != "ok":
-            return {}
+        result = read_result(directory / RESULT_FILE)
     except AdaptError:
         return {}
-    metrics = read_metrics(metrics_file(directory))
-    return {rule: max(metrics[metric].values()) for rule, metric in RULES.items() if metric in metrics}
+    if result.status != "ok":
+        return {}
+    curves = read_rules(metrics_file(directory), result.measures[0])
+    return {rule: max(curve.values()) for rule, curve in curves.items()}
 
 
 def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
-    trials = []
+    results, found = [], []
     for trial in entry["trials"]:
-        directory = folder / trial["folder"]
         try:
-            result = read_result(directory / RESULT_FILE)
+            results.append(read_result(folder / trial["folder"] / RESULT_FILE))
         except AdaptError:
-            result = None
-        found = trial_scores(directory)
-        scores = {rule: found.get(rule) for rule, metric in RULES.items() if metric is not None}
-        trials.append(TrialRow(dict(trial["settings"]), result, scores))
-    picks = {
-        rule: best_of([trial.scores[rule] for trial in trials]) for rule, metric in RULES.items() if metric is not None
-    }
+            results.append(None)
+        found.append(trial_scores(folder / trial["folder"]))
+    headline = next(iter(measures_of(result for result in results if result is not None).values()))
+    signs = {r: 1 if looks.mode == "max" else -1 for r, looks in rules_by(headline).items() if looks is not None}
+    trials = [
+        TrialRow(dict(trial["settings"]), result, {r: signs[r] * own[r] if r in own else None for r in signs})
+        for trial, result, own in zip(entry["trials"], results, found, strict=True)
+    ]
+    picks = {rule: best_of([own.get(rule) for own in found]) for rule in signs}
     setting = str(entry["trials"][0]["setting"]) if entry["trials"] else ""
     return SearchedStudy(str(entry["task"]), str(entry["method"]), setting, tuple(trials), picks)

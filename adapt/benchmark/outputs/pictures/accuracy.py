@@ -12,19 +12,21 @@ from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.drawing import FAINT, INK, new_figure
 from adapt.analysis.embedding import class_handles, domain_handles, draw_by_class, draw_by_domain, marker_handles
 from adapt.benchmark.outputs.pictures.picture import (
-    SOURCE_CURVE,
-    TARGET_CURVE,
     Picture,
+    curves_of,
     label,
     method_styles,
     saved,
+    scale_of,
 )
-from adapt.benchmark.outputs.table import accuracy
+from adapt.benchmark.outputs.table import accuracy, unit_of
+from adapt.benchmark.outputs.words import measured
 from adapt.benchmark.results.metrics import metrics_file, read_metrics
 from adapt.benchmark.results.results import CellResult
-from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, over_seeds
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, of_measure
 from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY
 from adapt.errors import AdaptError
+from adapt.measures import ACCURACY, Measure
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -69,68 +71,80 @@ def _bars(summary: Summary, task: str, estimates: Mapping[str, Estimate], folder
     methods = [method for method in summary.methods if method in estimates]
     figure = new_figure(5.6, 0.9 + 0.4 * len(methods))
     axes = figure.subplots()
+    measure, scale = summary.measure, scale_of(summary.measure)
+    # Room beside the longest bar for its number.
+    ends = [end for e in estimates.values() if e.mean is not None for end in e.interval or (e.mean,)]
+    low_end, high_end = (0.0, 100.0) if measure.share else (min([0.0, *ends]), max([0.0, *ends]) or 1.0)
+    room = 0.018 * (high_end - low_end)
     spoken = []
     for position, method in enumerate(methods):
         estimate = estimates[method]
         if estimate.mean is None:
-            axes.text(1, position, "no finished run", va="center", fontsize=8, color=INK)
+            axes.text(room, position, "no finished run", va="center", fontsize=8, color=INK)
             continue
-        mean = 100 * estimate.mean
-        low, high = (100 * end for end in estimate.interval or (estimate.mean, estimate.mean))
+        mean = scale * estimate.mean
+        low, high = (scale * end for end in estimate.interval or (estimate.mean, estimate.mean))
         axes.barh(position, mean, color=styles[method][0], height=0.68, alpha=0.85)
         if estimate.interval is not None:
             axes.errorbar(mean, position, xerr=[[mean - low], [high - mean]], color=INK, capsize=3, linewidth=1.2)
-        number = accuracy(estimate, 0).number
+        number = accuracy(estimate, 0, unit=unit_of(measure)).number
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        axes.text(high + 1.8, position, number, va="center", fontsize=9, color=INK, bbox=box)
+        axes.text(max(high, 0.0) + room, position, number, va="center", fontsize=9, color=INK, bbox=box)
         spoken.append(f"{method} {number}")
         if summary.settings[method] == SOURCE_ONLY:
             axes.axvline(mean, color="#7f7f7f", linestyle="--", linewidth=1, zorder=0)
     axes.set_yticks(range(len(methods)), [label(method) for method in methods], fontsize=9)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 122), xticks=range(0, 101, 20))
+    axes.set_xlim(low_end, high_end + 0.22 * (high_end - low_end))
+    if measure.share:
+        axes.set_xticks(range(0, 101, 20))
     beside = "range of two seeds" if len(summary.seeds) < FEWEST_SEEDS else "95% interval"
-    axes.set_xlabel(f"target test accuracy in %, lines: {beside}", fontsize=8)
+    axes.set_xlabel(f"target test {measured(measure)}, lines: {beside}", fontsize=8)
     axes.set_title(f"{task} over tasks" if task == AVERAGE else label(task, 60), fontsize=10)
     _plain(axes)
-    alt = f"Bar chart of target accuracy in percent, {task}: {'; '.join(spoken)}."
-    return saved(figure, folder, "bars", task, task, f"Accuracy: {task}", alt)
+    unit = " in percent" if measure.share else ""
+    alt = f"Bar chart of target {measure.words}{unit}, {task}: {'; '.join(spoken)}."
+    return saved(figure, folder, "bars", task, task, f"{measure.words.capitalize()}: {task}", alt)
 
 
 def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: Path) -> list[Picture]:
     styles = method_styles(summary)
     figure = new_figure(8.0, 3.8)
     panels = figure.subplots(1, 2, sharey=True)
-    drawn = False
+    drawn, headline = False, results[0].measures[0] if results else ACCURACY
     metrics = [(result.method, read_metrics(metrics_file(result.directory))) for result in results]
-    for axes, column in zip(panels, (SOURCE_CURVE, TARGET_CURVE), strict=True):
+    for axes, column in zip(panels, curves_of(headline), strict=True):
         for method in summary.methods:
             curves = [found[column] for name, found in metrics if name == method and column in found]
             if curves:
                 drawn = True
-                _draw_curve(axes, method, curves, *styles[method])
+                _draw_curve(axes, method, curves, headline, *styles[method])
         axes.set_xlabel("training step", fontsize=8)
         axes.grid(color=FAINT, linewidth=0.6)
         _plain(axes)
     if not drawn:
         return []
-    panels[0].set_ylabel("validation accuracy in %", fontsize=8)
+    panels[0].set_ylabel(f"validation {measured(headline)}", fontsize=8)
     panels[0].set_title("source", fontsize=9)
     panels[1].set_title("target (oracle: for viewing, never for choosing)", fontsize=9)
     handles, labels = max((axes.get_legend_handles_labels() for axes in panels), key=lambda pair: len(pair[1]))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=8, frameon=False)
     figure.suptitle(label(task, 60), fontsize=10)
-    alt = f"Validation accuracy over training steps on {task}, source and target, mean over seeds with 95% band."
+    alt = (
+        f"Validation {headline.words} over training steps on {task}, source and target, mean over seeds with 95% band."
+    )
     return [saved(figure, folder, "curves", task, task, f"Learning curves: {task}", alt)]
 
 
-def _draw_curve(axes: Axes, method: str, curves: Sequence[Mapping[int, float]], colour: str, style: str) -> None:
+def _draw_curve(
+    axes: Axes, method: str, curves: Sequence[Mapping[int, float]], headline: Measure, colour: str, style: str
+) -> None:
     # Where seeds were validated at different steps only the common ones have a mean over the same seeds.
     steps = sorted(set.intersection(*map(set, curves)) or set(curves[0]))
     values = [[curve[step] for curve in curves if step in curve] for step in steps]
-    estimates = [over_seeds(v) for v in values]
-    mean = np.array([100 * (e.mean or 0.0) for e in estimates])
-    low, high = np.array([[100 * end for end in e.interval or (e.mean or 0.0, e.mean or 0.0)] for e in estimates]).T
+    scale, estimates = scale_of(headline), [of_measure(v, headline) for v in values]
+    mean = np.array([scale * (e.mean or 0.0) for e in estimates])
+    low, high = np.array([[scale * end for end in e.interval or (e.mean or 0.0, e.mean or 0.0)] for e in estimates]).T
     # Alone, a point has no line to be seen by.
     marker = "o" if len(steps) == 1 else ""
     axes.plot(steps, mean, style, color=colour, label=label(method), linewidth=1.5, marker=marker)

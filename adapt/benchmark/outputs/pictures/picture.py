@@ -10,9 +10,19 @@ from matplotlib.figure import Figure
 from adapt.analysis.drawing import INK, class_colours, save_png
 from adapt.benchmark.statistics.estimates import Summary
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
+from adapt.measures import Measure
 from adapt.names import slug
 
-SOURCE_CURVE, TARGET_CURVE = "val/source_accuracy", "oracle/target_accuracy"
+
+def curves_of(headline: Measure) -> tuple[str, str]:
+    """The columns of a metrics file that hold the headline on the source and on the target."""
+    return f"val/source_{headline.name}", f"oracle/target_{headline.name}"
+
+
+def scale_of(measure: Measure) -> int:
+    """What values are multiplied by in a picture: shares are shown in percent."""
+    return 100 if measure.share else 1
+
 
 _GREY = "#7f7f7f"
 # A few colours in several strokes are told apart where as many shades as a large grid has methods are not.

@@ -1,7 +1,7 @@
 """Pictures of the selection rules: score against target accuracy, and what each rule loses to the oracle."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from adapt.analysis.drawing import FAINT, INK, new_figure
-from adapt.benchmark.outputs.pictures.picture import Picture, label, method_styles, saved
+from adapt.benchmark.outputs.pictures.picture import Picture, label, method_styles, saved, scale_of
 from adapt.benchmark.outputs.table import points
+from adapt.benchmark.outputs.words import measured
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Summary
-from adapt.benchmark.statistics.rule_ranks import Checkpoint, Quality, RuleRanks
+from adapt.benchmark.statistics.rule_ranks import Quality, RuleRanks
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, count
 
@@ -34,7 +35,7 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
     """A panel per rule that has a correlation, a point per checkpoint; None where no rule has one.
 
     Tasks differ in level and scores in scale, some by orders of magnitude: the score is shown as its rank within the
-    task, which is what the correlation sees, and with several tasks the accuracy as the difference to the task's mean.
+    task, which is what the correlation sees, and with several tasks the metric as the difference to the task's mean.
     """
     qualities = [q for q in ranking.qualities if q.weighted is not None]
     if not qualities:
@@ -48,14 +49,15 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     styles = {m: (method_styles(summary)[m][0], _MARKERS[k % len(_MARKERS)]) for k, m in enumerate(methods)}
     for quality, axes in zip(qualities, panels.flat, strict=False):
-        _draw_panel(axes, quality, ranking.checkpoints, styles, several)
+        _draw_panel(axes, quality, ranking, styles, several)
     for position, axes in enumerate(panels.flat):
         axes.set_visible(position < len(qualities))
         # With a last row that is not full the panels above it carry the axis.
         axes.tick_params(labelsize=7, labelbottom=position + columns >= len(qualities))
-    figure.supylabel(
-        "target validation accuracy" + (", points from its task's mean" if several else " in %"), fontsize=8
-    )
+    words = f"{ranking.measure.words}{', points' if ranking.measure.share else ','} from its task's mean"
+    figure.supylabel(f"target validation {words if several else measured(ranking.measure)}", fontsize=8)
+    if not ranking.measure.higher:
+        panels[0, 0].invert_yaxis()  # panels share it: what is better stays on top
     handles = [
         Line2D([], [], linestyle="", marker=marker, markersize=4, color=colour, label=label(method))
         for method, (colour, marker) in styles.items()
@@ -70,8 +72,9 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
         fontsize=8.5,
     )
     spoken = "; ".join(f"{q.rule} {q.weighted:.2f}" for q in qualities)
-    alt = f"Score against target accuracy, a panel per rule, {counted}; weighted correlation: {spoken}."
-    return saved(figure, folder, SCATTER_KIND, task, "", f"Score against target accuracy: {where}", alt)
+    words = ranking.measure.words
+    alt = f"Score against target {words}, a panel per rule, {counted}; weighted correlation: {spoken}."
+    return saved(figure, folder, SCATTER_KIND, task, "", f"Score against target {words}: {where}", alt)
 
 
 def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
@@ -83,22 +86,23 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     figure = new_figure(6.4, 1.3 + 0.36 * len(order))
     axes = figure.subplots()
     spoken, beyond = [], False
-    dots = {rule: {m: 100 * (selection.gaps[m, rule].mean or 0.0) for m in selection.averaged} for rule in order}
-    most = max(100 * abs(end) for r in order for end in means[r].interval or (means[r].mean or 0.0,))
+    measure, scale = selection.measure, scale_of(selection.measure)
+    dots = {rule: {m: scale * (selection.gaps[m, rule].mean or 0.0) for m in selection.averaged} for rule in order}
+    most = max(scale * abs(end) for r in order for end in means[r].interval or (means[r].mean or 0.0,))
     farthest = max(abs(gap) for own in dots.values() for gap in own.values())
     # One method that a rule ruins would press all bars against the axis.
-    reach = max(1.15 * most, 0.5, min(_SEEN_GAP, farthest))
+    reach = max(1.15 * most, 0.5, min(_SEEN_GAP, farthest)) if measure.share else 1.15 * max(most, farthest) or 1.0
     for position, rule in enumerate(order):
-        mean, interval = 100 * (means[rule].mean or 0.0), means[rule].interval
+        mean, interval = scale * (means[rule].mean or 0.0), means[rule].interval
         axes.barh(position, mean, height=0.7, color="#8fb3d1", zorder=1.5)
         for k, gap in enumerate(dots[rule].values()):
             beyond |= abs(gap) > reach
             shift = 0.5 * ((k + 0.5) / len(dots[rule]) - 0.5)
             axes.plot(np.clip(gap, -reach, reach), position + shift, ".", ms=3.5, color=INK, alpha=0.5)
         if interval is not None:
-            ends = [[mean - 100 * interval[0]], [100 * interval[1] - mean]]
+            ends = [[mean - scale * interval[0]], [scale * interval[1] - mean]]
             axes.errorbar(mean, position, xerr=ends, color=INK, capsize=3, linewidth=1.3, zorder=3)
-        number = points(means[rule])
+        number = points(means[rule], measure)
         axes.text(1.02, position, number, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
         spoken.append(f"{rule} {number}")
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -111,9 +115,10 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     known = [means[rule] for rule in order if means[rule].interval is not None]
     kind = "95% interval over seeds" if any(e.n >= FEWEST_SEEDS for e in known) else "range of two seeds"
     lines = f", lines: {kind}" if known else ""
+    unit = ", in points" if measure.share else ""
     edge = "; dots at the edge lie beyond it" if beyond else ""
     axes.set_xlabel(
-        "target test accuracy lost to the oracle, in points\n"
+        f"target test {measure.words} lost to the oracle{unit}\n"
         f"bars: mean of {count(len(selection.averaged), 'method')}{lines}; dots: methods{edge}",
         fontsize=8,
     )
@@ -121,18 +126,23 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     axes.tick_params(axis="x", labelsize=8)
     where = f"average over {selection.tasks} tasks" if selection.tasks > 1 else selection.task
     axes.set_title(f"Gap to the {ORACLE}: {label(where, 50)}", fontsize=10)
-    alt = f"Bar chart of the target accuracy that each rule loses to the oracle, points, {where}: {'; '.join(spoken)}."
+    unit = ", points" if measure.share else ""
+    lost = f"the target {measure.words} that each rule loses to the oracle{unit}, {where}"
+    alt = f"Bar chart of {lost}: {'; '.join(spoken)}."
     return saved(figure, folder, GAP_KIND, selection.task, selection.task, f"Gap to the oracle: {where}", alt)
 
 
 def _draw_panel(
     axes: Axes,
     quality: Quality,
-    checkpoints: Sequence[Checkpoint],
+    ranking: RuleRanks,
     styles: Mapping[str, tuple[str, str]],
     several: bool,
 ) -> None:
     points: dict[str, list[tuple[float, float]]] = {}
+    checkpoints = ranking.checkpoints
+    # Checkpoints are signed such that higher is better.
+    scale = scale_of(ranking.measure) * (1 if ranking.measure.higher else -1)
     for task in dict.fromkeys(c.task for c in checkpoints):
         own = [c for c in checkpoints if c.task == task and math.isfinite(c.scores.get(quality.rule, math.nan))]
         if not own:
@@ -140,7 +150,7 @@ def _draw_panel(
         ranks = (stats.rankdata([c.scores[quality.rule] for c in own]) - 0.5) / len(own)
         middle = float(np.mean([c.accuracy for c in own])) if several else 0.0
         for c, rank in zip(own, ranks, strict=True):
-            points.setdefault(c.method, []).append((100 * float(rank), 100 * (c.accuracy - middle)))
+            points.setdefault(c.method, []).append((100 * float(rank), scale * (c.accuracy - middle)))
     many = sum(map(len, points.values())) > 500
     for method, (colour, marker) in styles.items():
         if method in points:

@@ -8,10 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from adapt.analysis.drawing import FAINT, new_figure
-from adapt.benchmark.outputs.pictures.picture import SOURCE_CURVE, TARGET_CURVE, Picture, label, method_styles, saved
+from adapt.benchmark.outputs.pictures.picture import (
+    Picture,
+    curves_of,
+    label,
+    method_styles,
+    saved,
+)
 from adapt.benchmark.results.metrics import metrics_file, read_metrics
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import Summary
+from adapt.measures import ACCURACY, Measure
 
 KIND = "scores"
 _ACROSS = 3
@@ -20,26 +27,26 @@ Curve = Mapping[int, float]
 
 
 def draw_scores(results: Sequence[CellResult], summary: Summary, tasks: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw each task whose cells recorded scores; the two accuracies alone have a picture already."""
+    """Draw each task whose cells recorded scores; the headline alone has a picture already."""
     pictures = []
     for task in tasks:
         own = [result for result in results if result.task == task and result.status == "ok"]
-        curves = {(r.method, r.seed): read_scores(metrics_file(r.directory)) for r in own}
+        curves = {(r.method, r.seed): read_scores(metrics_file(r.directory), r.measures[0]) for r in own}
         names = list(dict.fromkeys(name for found in curves.values() for name in found))
         if names:
             pictures.append(_draw(task, names, curves, summary, folder))
     return pictures
 
 
-def read_scores(path: Path) -> dict[str, dict[int, float]]:
+def read_scores(path: Path, headline: Measure = ACCURACY) -> dict[str, dict[int, float]]:
     """Score → step → value, of the finite values in the columns `val/…` of a metrics file; empty where there is none.
 
-    Source accuracy is left out, which the learning curves show beside the target's.
+    The headline on the source is left out, which the learning curves show beside the target's.
     """
     return {
         column.removeprefix("val/"): curve
         for column, curve in read_metrics(path).items()
-        if column.startswith("val/") and column not in (SOURCE_CURVE, TARGET_CURVE)
+        if column.startswith("val/") and column not in curves_of(headline)
     }
 
 

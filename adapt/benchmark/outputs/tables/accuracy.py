@@ -1,4 +1,4 @@
-"""Target accuracy per method and task: the headline with the oracle beside it, and the table under every rule."""
+"""The target's metric per method and task: the headline with the oracle beside it, and the table under every rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,14 +14,16 @@ from adapt.benchmark.outputs.table import (
     below_note,
     bracket_notes,
     over,
+    unit_of,
 )
-from adapt.benchmark.outputs.words import labels_used, rule_name
+from adapt.benchmark.outputs.words import difference_of, gap_formula, labels_used, measured, rule_name
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Estimate, Summary, gains
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
+from adapt.measures import ACCURACY, Measure
 
 COLUMNS = ("rule", "method", "setting", "task", "mean", "ci95", "n", "n_failed", "negative_transfer")
-"""Of `table.csv`: accuracies in [0, 1]; the average is a task of its own."""
+"""Of `table.csv`: shares in [0, 1]; the average is a task of its own."""
 
 _FEW_TASKS = 6
 
@@ -53,7 +55,7 @@ def headline_table(analysis: Analysis, summary: Summary | None = None, *, averag
 def accuracy_table(summary: Summary, cautions: Sequence[str] = ()) -> Table:
     """A row per method, a column per task, and with several tasks one for their average; cautions end its notes."""
     columns = summary.columns
-    places = {name: ranks(estimates, summary.settings) for name, estimates in columns.items()}
+    places = {name: ranks(estimates, summary.settings, summary.measure) for name, estimates in columns.items()}
     rows = tuple(
         (
             method,
@@ -65,6 +67,7 @@ def accuracy_table(summary: Summary, cautions: Sequence[str] = ()) -> Table:
                     places[name].get(method, ""),
                     _record(e, summary, method, name),
                     average=name == AVERAGE,
+                    unit=unit_of(summary.measure),
                 )
                 for name, estimates in columns.items()
             ),
@@ -85,7 +88,10 @@ def gain_table(analysis: Analysis) -> Table:
             labels_used(summary.settings[method]),
             tuple(
                 accuracy(
-                    found.get((method, column)), len(summary.seeds), average=column == AVERAGE, unit="signed points"
+                    found.get((method, column)),
+                    len(summary.seeds),
+                    average=column == AVERAGE,
+                    unit=unit_of(summary.measure, "gain"),
                 )
                 for column in columns
             ),
@@ -93,16 +99,18 @@ def gain_table(analysis: Analysis) -> Table:
         for method in dict.fromkeys(method for method, _ in found)
     )
     caption = (
-        f"Gain over {summary.baseline or 'source-only'} in points of target test accuracy, paired by seed. "
-        f"Model selection: {rule_name(summary.rule)}."
+        f"Gain over {summary.baseline or 'source-only'} in {difference_of(summary.measure)}, paired by seed. "
+        f"Model selection: {rule_name(summary.rule, summary.headline)}."
     )
-    notes = (*below_note(found.values()), *bracket_notes(found.values()), *cautions(analysis))
+    marks = below_note(found.values(), measure=summary.measure)
+    notes = (*marks, *bracket_notes(found.values()), *cautions(analysis))
     return Table(f"{caption} Shown: {over(summary.seeds)}.", columns, rows, notes)
 
 
 def caption(summary: Summary) -> str:
-    """What the numbers are: unit, interval, seeds, selection rule."""
-    return f"Target test accuracy in %, {over(summary.seeds)}. Model selection: {rule_name(summary.rule)}."
+    """What the numbers are: metric, unit, interval, seeds, selection rule."""
+    chosen = rule_name(summary.rule, summary.headline)
+    return f"Target test {measured(summary.measure)}, {over(summary.seeds)}. Model selection: {chosen}."
 
 
 def negative_transfers(summaries: Sequence[Summary]) -> list[str]:
@@ -122,7 +130,9 @@ def negative_transfers(summaries: Sequence[Summary]) -> list[str]:
     return sentences
 
 
-def ranks(estimates: Mapping[str, Estimate], settings: Mapping[str, str]) -> dict[str, Rank]:
+def ranks(
+    estimates: Mapping[str, Estimate], settings: Mapping[str, str], measure: Measure = ACCURACY
+) -> dict[str, Rank]:
     """Best and second best as displayed, within methods that train with the same kind of target labels."""
     found: dict[str, Rank] = {}
     # A method with a handful of target labels does not compete with methods that have none.
@@ -132,11 +142,11 @@ def ranks(estimates: Mapping[str, Estimate], settings: Mapping[str, str]) -> dic
     ]
     for kind in kinds:
         shown = {
-            method: round(100 * estimate.mean, 1)
+            method: accuracy(estimate, 0, unit=unit_of(measure)).shown
             for method, estimate in estimates.items()
             if estimate.mean is not None and kind(settings[method])
         }
-        found |= best_two(shown)
+        found |= best_two(shown, measure.higher)
     return found
 
 
@@ -148,9 +158,14 @@ def ranked_note(where: str = "") -> str:
     )
 
 
-def best_two(shown: Mapping[str, float]) -> dict[str, Rank]:
-    """The highest of the displayed values and, of more than two, the second highest; ties share a rank."""
-    values = sorted(set(shown.values()), reverse=True)
+def best_two(shown: Mapping[str, float], higher: bool = True) -> dict[str, Rank]:
+    """The best of the displayed values and, of more than two, the second best; ties share a rank.
+
+    Args:
+        shown: What is displayed.
+        higher: Whether the highest is the best.
+    """
+    values = sorted(set(shown.values()), reverse=higher)
     if len(shown) < 2:
         return {}
     places: dict[float, Rank] = {values[0]: "best"}
@@ -178,9 +193,9 @@ def _record(e: Estimate | None, summary: Summary, method: str, task: str) -> dic
 def _notes(summary: Summary, rows: Sequence[Row]) -> list[str]:
     sentences = []
     estimates = [*summary.cells.values(), *summary.averages.values()]
-    if any(ranks(column, summary.settings) for column in summary.columns.values()):
+    if any(ranks(column, summary.settings, summary.measure) for column in summary.columns.values()):
         sentences.append(ranked_note())
-    sentences += [*below_note(estimates), *bracket_notes(estimates, len(summary.seeds))]
+    sentences += [*below_note(estimates, measure=summary.measure), *bracket_notes(estimates, len(summary.seeds))]
     if any(entry.n is not None for _, _, entries in rows for entry in entries):
         sentences.append("n: seeds in the mean, where fewer than all.")
     if any(average.n < len(summary.seeds) for average in summary.averages.values()):
@@ -196,10 +211,13 @@ def _beside_oracle(table: Table, summary: Summary, analysis: Analysis) -> Table:
         best, gap = selection.accuracies.get((method, ORACLE)), selection.gaps.get((method, summary.rule))
         # The arrow of negative transfer compares within one rule: beside another one it would be misread.
         unmarked = None if best is None else replace(best, negative=None)
-        return accuracy(unmarked, count, average=True), accuracy(gap, count, unit="points")
+        unit, difference = unit_of(summary.measure), unit_of(summary.measure, "difference")
+        return accuracy(unmarked, count, average=True, unit=unit), accuracy(gap, count, unit=difference)
 
     named = "" if selection.tasks == 1 else f" ({selection.task})"
-    note = f"{ORACLE}{named}: {rule_name(ORACLE).removeprefix('oracle: ')}; gap: {ORACLE} − this rule, in points."
+    picks = rule_name(ORACLE, summary.headline).removeprefix("oracle: ")
+    formula = gap_formula(summary.measure, "this rule") + (", in points" if summary.measure.share else "")
+    note = f"{ORACLE}{named}: {picks}; gap: {formula}."
     return replace(
         table,
         columns=(*table.columns, ORACLE, "gap"),

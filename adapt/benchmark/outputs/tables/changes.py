@@ -1,21 +1,23 @@
 """What changed between two grids, as a table and in sentences."""
 
-from adapt.benchmark.outputs.table import Entry, Table
+from adapt.benchmark.outputs.table import Entry, Table, unit_of
 from adapt.benchmark.outputs.tables.significance import COMPARISON_COLUMNS, comparison_entries, comparison_notes
-from adapt.benchmark.outputs.words import labels_used, rule_name
+from adapt.benchmark.outputs.words import labels_used, measured, rule_name
 from adapt.benchmark.statistics.changes import Changes
 
 
 def changes_table(changes: Changes) -> Table:
-    """A row per method: accuracies in both grids, and the paired change."""
-    rows = []
+    """A row per method: the metric in both grids, and the paired change."""
+    rows, measure = [], changes.measure
     for c in changes.comparisons:
         means = changes.means.get(c.method)
-        accuracy = [Entry()] * 2 if means is None else [Entry(mean, "percent") for mean in means]
-        rows.append((c.method, labels_used(changes.settings[c.method]), (*accuracy, *comparison_entries(c))))
+        both = [Entry()] * 2 if means is None else [Entry(mean, unit_of(measure)) for mean in means]
+        rows.append((c.method, labels_used(changes.settings[c.method]), (*both, *comparison_entries(c, measure))))
+    change = " in points" if measure.share else ""
+    change += "" if measure.higher else " (positive: lower, so better)"
     caption = (
-        f"Target test accuracy in %, and its change from A to B in points, over {changes.matched} cells paired by "
-        f"task, method and seed. Model selection: {rule_name(changes.rule)}."
+        f"Target test {measured(measure)}, and its change from A to B{change}, over {changes.matched} cells paired by "
+        f"task, method and seed. Model selection: {rule_name(changes.rule, changes.headline)}."
     )
     return Table(caption, ("A", "B", *COMPARISON_COLUMNS), tuple(rows), tuple(comparison_notes(changes.comparisons)))
 

@@ -1,8 +1,9 @@
 """The rules ranked by how well their scores rank checkpoints, as tables and in a sentence."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, points
+from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, points, unit_of
 from adapt.benchmark.outputs.tables.accuracy import best_two
 from adapt.benchmark.outputs.words import looks_at, short_name
 from adapt.benchmark.statistics.estimates import Estimate
@@ -35,14 +36,22 @@ _MEASURES = ("Weighted ρ", "ρ", "Weighted ρ within a method", "Gap to the ora
 def rule_table(ranking: RuleRanks) -> Table:
     """A row per rule, the best first."""
     qualities = ranking.qualities
+
+    def gap_entry(q: Quality) -> Entry:
+        return accuracy(q.gap, 0, unit=unit_of(ranking.gaps_of, "difference"))
+
     marks = [
         _marks({q.rule: q.weighted for q in qualities}, 2),
         _marks({q.rule: q.plain for q in qualities}, 2),
         _marks({q.rule: q.within for q in qualities}, 2),
-        _marks({q.rule: None if q.gap is None or q.gap.mean is None else -100 * q.gap.mean for q in qualities}, 1),
+        best_two({q.rule: gap_entry(q).shown for q in qualities if gap_entry(q).value is not None}, higher=False),
     ]
-    rows = tuple((q.rule, looks_at(q.rule), _entries(q, [mark.get(q.rule, "") for mark in marks])) for q in qualities)
-    caption = f"Ranking quality of each rule: Spearman correlation ρ of score and target accuracy, {_over(ranking)}."
+    rows = tuple(
+        (q.rule, looks_at(q.rule), _entries(q, gap_entry(q), [mark.get(q.rule, "") for mark in marks]))
+        for q in qualities
+    )
+    words = ranking.measure.words
+    caption = f"Ranking quality of each rule: Spearman correlation ρ of score and target {words}, {_over(ranking)}."
     return Table(caption, _MEASURES, rows, tuple(_notes(ranking)), head=("Rule", "Looks at"))
 
 
@@ -61,7 +70,10 @@ def rule_sentence(ranking: RuleRanks) -> str:
     gap = best.gap
     lost = ""
     if gap is not None and gap.mean is not None:
-        lost = f"; it chooses {points(gap)} points of accuracy below the oracle"
+        measure = ranking.gaps_of
+        where = "below" if measure.higher else "above"
+        of = "points of" if measure.share else "of"
+        lost = f"; it chooses {points(gap, measure)} {of} {measure.words} {where} the oracle"
     return (
         f"The label-free rule that ranked best here: {best.rule}, weighted ρ {best.weighted:.2f}{interval} over "
         f"{count(best.checkpoints, 'checkpoint')}{lost}."
@@ -104,18 +116,17 @@ def _details(q: Quality) -> Table:
     return Table(q.rule, ("Weighted ρ", "ρ", "Checkpoints"), tuple(rows), head=("Task", "Method"))
 
 
-def _entries(q: Quality, marks: list[Rank]) -> tuple[Entry, ...]:
+def _entries(q: Quality, gap: Entry, marks: list[Rank]) -> tuple[Entry, ...]:
     constant = q.weighted is None and q.tasks and any("constant" in (c.reason or "") for c in q.tasks.values())
     weighted, plain, within = (
         Entry(value, "ratio", interval=interval, rank=rank)
         for value, interval, rank in zip((q.weighted, q.plain, q.within), (q.interval, None, None), marks, strict=False)
     )
-    gap = accuracy(q.gap, 0, marks[3], unit="points")
     return (
         Entry(aside="constant") if constant else weighted,
         plain,
         within,
-        gap,
+        replace(gap, rank=marks[3]) if gap.value is not None else gap,
         Entry(q.checkpoints) if q.tasks else Entry(),
     )
 
@@ -136,7 +147,8 @@ def _notes(ranking: RuleRanks) -> list[str]:
         gaps = [q.gap for q in qualities if q.gap is not None and q.gap.interval is not None]
         beside = " ± 95% interval over seeds" if any(gap.even for gap in gaps) else ""
         notes.append(
-            "Gap to the oracle: target test accuracy lost, in points, mean of the methods that adapt and have a result "
+            f"Gap to the oracle: target test {ranking.gaps_of.words} lost"
+            f"{', in points' if ranking.gaps_of.share else ''}, mean of the methods that adapt and have a result "
             f"under every rule{beside or (' [range of two seeds]' if gaps else '')}."
         )
     if any(q.weighted is not None for q in qualities):
@@ -161,7 +173,7 @@ def _marks(values: Mapping[str, float | None], digits: int) -> dict[str, Rank]:
 
 def _over(ranking: RuleRanks) -> str:
     if not ranking.checkpoints:
-        return "no checkpoint with a target accuracy in metrics.csv"
+        return f"no checkpoint with a target {ranking.measure.words} in metrics.csv"
     counts = (len(ranking.checkpoints), len(ranking.methods), len(ranking.tasks))
     checkpoints, methods, tasks = (
         count(n, noun) for n, noun in zip(counts, ("checkpoint", "method", "task"), strict=True)

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from adapt.benchmark.outputs.table import Entry, Rank, Row, Table, Value
-from adapt.benchmark.outputs.words import labels_used, rule_name
+from adapt.benchmark.outputs.table import Entry, Rank, Row, Table, Value, unit_of
+from adapt.benchmark.outputs.words import difference_of, gap_formula, labels_used, measured, rule_name
 from adapt.benchmark.statistics.trials import SearchedStudy, SearchReport
 from adapt.benchmark.vocabulary import ORACLE, count
-
-COLUMNS = ("task", "method", "setting", "trial", "status", "settings", "rule", "score", "target_accuracy", "picked")
-"""Of `search.csv`: a line per trial and rule; accuracies in [0, 1]."""
+from adapt.measures import Measure
 
 _MOST_DIGITS = 3
+
+
+def columns_of(report: SearchReport) -> tuple[str, ...]:
+    """The columns of `search.csv`: a line per trial and rule; shares in [0, 1]."""
+    about = ("task", "method", "setting", "trial", "status", "settings", "rule", "score")
+    return (*about, f"target_{report.measure.name}", "picked")
 
 
 def search_tables(report: SearchReport) -> list[Table]:
@@ -20,27 +25,29 @@ def search_tables(report: SearchReport) -> list[Table]:
     tables = []
     for task in dict.fromkeys(study.task for study in report.studies):
         studies = [study for study in report.studies if study.task == task]
-        rows = [_row(study, [_picked(study, rule) for rule in report.rules]) for study in studies]
+        rows = [_row(study, [_picked(study, rule, report.measure) for rule in report.rules]) for study in studies]
         about = f"{task}; trials on the search's seed"
-        caption = f"Target test accuracy in % of the trial that each rule picks, {about}."
+        caption = f"Target test {measured(report.measure)} of the trial that each rule picks, {about}."
         notes = ("In brackets: the trial. oracle: picked by target labels, for reference only.",)
         tables.append(Table(caption, report.rules, tuple(rows), notes))
         honest = tuple(rule for rule in report.rules if rule != ORACLE)
         if ORACLE in report.rules and honest:
-            gaps = [_row(study, _gaps(study, honest)) for study in studies]
-            caption = f"Gap to the oracle's trial in points of target test accuracy (oracle − rule), {about}."
+            gaps = [_row(study, _gaps(study, honest, report.measure)) for study in studies]
+            how = f"{difference_of(report.measure, gain=False)} ({gap_formula(report.measure)})"
+            caption = f"Gap to the oracle's trial in {how}, {about}."
             tables.append(Table(caption, honest, tuple(gaps), ("Bold: the smallest gap of a method.",)))
     return tables
 
 
 def trial_tables(report: SearchReport) -> list[Table]:
     """Per method and task all trials with their settings and scores."""
-    columns = ("status", "settings", "picked by", *(f"{rule}: score, accuracy" for rule in report.rules))
+    columns = ("status", "settings", "picked by", *(f"{rule}: score, {report.measure.words}" for rule in report.rules))
     return [
         Table(
-            f"{study.task}, {study.method}: best score at validation, and target test accuracy in % there.",
+            f"{study.task}, {study.method}: best score at validation, and target test "
+            f"{measured(report.measure)} there.",
             columns,
-            tuple(_trial_row(study, number, report.rules) for number in range(len(study.trials))),
+            tuple(_trial_row(study, number, report) for number in range(len(study.trials))),
         )
         for study in report.studies
     ]
@@ -50,7 +57,7 @@ def search_sentence(report: SearchReport) -> str:
     """How the settings behind the reruns were found."""
     runs = [trial for study in report.studies for trial in study.trials]
     lost = sum(trial.status != "ok" for trial in runs)
-    without = [f"{study.method} on {study.task}" for study in report.studies if study.picks[report.rule] is None]
+    without = [f"{study.method} on {study.task}" for study in report.studies if study.picks.get(report.rule) is None]
     return (
         f"{count(report.trials, 'trial')} ({report.sampler}) per method and task on seed {report.seed}, the same "
         f"budget for every method, picked by {report.rule} ({rule_name(report.rule)}); reruns on "
@@ -64,26 +71,27 @@ def _row(study: SearchedStudy, entries: Sequence[Entry]) -> Row:
     return study.method, labels_used(study.setting), tuple(entries)
 
 
-def _picked(study: SearchedStudy, rule: str) -> Entry:
-    accuracy = study.accuracy(rule)
-    return Entry() if accuracy is None else Entry(accuracy, "percent", aside=f"({study.picks[rule]})")
+def _picked(study: SearchedStudy, rule: str, measure: Measure) -> Entry:
+    value = study.value(rule, measure.name)
+    return Entry() if value is None else Entry(value, unit_of(measure), aside=f"({study.picks.get(rule)})")
 
 
-def _gaps(study: SearchedStudy, rules: Sequence[str]) -> list[Entry]:
-    best = study.accuracy(ORACLE)
-    found = [study.accuracy(rule) for rule in rules]
-    gaps = [None if best is None or a is None else round(100 * (best - a), 1) for a in found]
-    smallest = min((gap for gap in gaps if gap is not None), default=None)
-    return [Entry() if g is None else Entry(g / 100, "points", rank="best" if g == smallest else "") for g in gaps]
+def _gaps(study: SearchedStudy, rules: Sequence[str], measure: Measure) -> list[Entry]:
+    best = study.value(ORACLE, measure.name)
+    found = [study.value(rule, measure.name) for rule in rules]
+    gaps = [None if best is None or value is None else measure.better(best, value) for value in found]
+    entries = [Entry() if gap is None else Entry(gap, unit_of(measure, "difference")) for gap in gaps]
+    smallest = min((e.shown for e in entries if e.value is not None), default=None)
+    return [replace(e, rank="best") if e.value is not None and e.shown == smallest else e for e in entries]
 
 
-def _trial_row(study: SearchedStudy, number: int, rules: Sequence[str]) -> Row:
-    trial = study.trials[number]
-    picked = ", ".join(rule for rule in rules if study.picks[rule] == number)
+def _trial_row(study: SearchedStudy, number: int, report: SearchReport) -> Row:
+    trial, rules, measure = study.trials[number], report.rules, report.measure
+    picked = ", ".join(rule for rule in rules if study.picks.get(rule) == number)
     entries = [Entry(trial.status), Entry(_settings(trial.settings)), Entry(picked or None)]
     for rule in rules:
-        score, accuracy = trial.scores[rule], trial.result.accuracy(rule) if trial.result else None
-        rank: Rank = "best" if study.picks[rule] == number else ""
+        score, value = trial.scores.get(rule), trial.result.value(rule, measure.name) if trial.result else None
+        rank: Rank = "best" if study.picks.get(rule) == number else ""
         record: dict[str, Value] = {
             "task": study.task,
             "method": study.method,
@@ -93,10 +101,10 @@ def _trial_row(study: SearchedStudy, number: int, rules: Sequence[str]) -> Row:
             "settings": json.dumps(trial.settings, ensure_ascii=False),
             "rule": rule,
             "score": score,
-            "target_accuracy": accuracy,
-            "picked": int(study.picks[rule] == number),
+            f"target_{measure.name}": value,
+            "picked": int(study.picks.get(rule) == number),
         }
-        aside = "" if accuracy is None else f"({100 * accuracy:.1f})"
+        aside = "" if value is None else f"({Entry(value, unit_of(measure)).number})"
         entries.append(Entry(None if score is None else f"{score:.4g}", rank=rank, aside=aside, record=record))
     return f"trial {number}", labels_used(study.setting), tuple(entries)
 

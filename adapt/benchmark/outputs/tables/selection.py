@@ -1,16 +1,17 @@
-"""What each selection rule costs: accuracy under every rule, and the gap to the oracle."""
+"""What each selection rule costs: the metric under every rule, and the gap to the oracle."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, below_note, bracket_notes, over
+from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, below_note, bracket_notes, over, unit_of
 from adapt.benchmark.outputs.tables.accuracy import ranked_note, ranks
-from adapt.benchmark.outputs.words import has_words, labels_used, rule_name
+from adapt.benchmark.outputs.words import difference_of, gap_formula, has_words, labels_used, measured, rule_name
 from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import ORACLE, SOURCE_ONLY, TARGET_LABELS
 
 COLUMNS = ("task", "method", "setting", "rule", "mean", "ci95", "gap", "gap_ci95", "n", "negative_transfer")
-"""Of `selection.csv`: accuracies and gaps in [−1, 1]."""
+"""Of `selection.csv`: shares in [0, 1]; a gap is positive where the oracle is better."""
 
 
 def selection_tables(cost: SelectionCost, cautions: Sequence[str] = ()) -> list[Table]:
@@ -32,20 +33,21 @@ def rules_table(cost: SelectionCost, cautions: Sequence[str] = (), *, ranked: bo
                     places[rule].get(method, ""),
                     _record(cost, method, rule),
                     average=cost.tasks > 1,
+                    unit=unit_of(cost.measure),
                 )
                 for rule in cost.rules
             ),
         )
         for method in cost.methods
     )
-    notes = [_explained(cost.rules)]
+    notes = [_explained(cost)]
     if any(places.values()):
         notes.append(ranked_note(" under a rule"))
-    notes += below_note(cost.accuracies.values(), " under the same rule")
+    notes += below_note(cost.accuracies.values(), " under the same rule", cost.measure)
     notes += bracket_notes(cost.accuracies.values(), len(cost.seeds))
     if any(entry.n is not None for _, _, entries in rows for entry in entries):
         notes.append("n: seeds in the mean, where fewer than all.")
-    return Table(f"Target test accuracy in %, {_over(cost)}.", cost.rules, rows, (*notes, *cautions))
+    return Table(f"Target test {measured(cost.measure)}, {_over(cost)}.", cost.rules, rows, (*notes, *cautions))
 
 
 def gap_table(cost: SelectionCost) -> Table:
@@ -53,19 +55,20 @@ def gap_table(cost: SelectionCost) -> Table:
     rules = tuple(rule for rule in cost.rules if rule != ORACLE)
     seeds = len(cost.seeds)
     rows = [
-        (method, labels_used(cost.settings[method]), _gaps([cost.gaps.get((method, r)) for r in rules], seeds))
+        (method, labels_used(cost.settings[method]), _gaps([cost.gaps.get((method, r)) for r in rules], cost))
         for method in cost.methods
     ]
     notes = ["Bold: the smallest gap of a method."] if len(rules) > 1 else []
     if cost.means:
-        rows.append(("Mean of methods", "", _gaps([cost.means.get(rule) for rule in rules], seeds)))
+        rows.append(("Mean of methods", "", _gaps([cost.means.get(rule) for rule in rules], cost)))
         without = [m for m in cost.methods if m not in cost.averaged and not _reference(cost, m)]
         left_out = f", so without {', '.join(without)}" if without else ""
         notes.append(f"Mean of methods: of those that adapt and have a result under every rule{left_out}.")
     notes += bracket_notes([*cost.gaps.values(), *cost.means.values()], seeds)
     if any(e.mean is not None and e.mean < 0 for e in cost.gaps.values()):
         notes.append("Below zero: the oracle chooses on the target's validation set, the table shows the test set.")
-    caption = f"Gap to the oracle in points of target test accuracy (oracle − rule), {_over(cost)}."
+    about = f"in {difference_of(cost.measure, gain=False)} ({gap_formula(cost.measure)})"
+    caption = f"Gap to the oracle {about}, {_over(cost)}."
     return Table(caption, rules, tuple(rows), tuple(notes))
 
 
@@ -88,21 +91,22 @@ def _record(cost: SelectionCost, method: str, rule: str) -> dict[str, Value]:
     }
 
 
-def _gaps(estimates: Sequence[Estimate | None], seeds: int) -> tuple[Entry, ...]:
-    shown = [None if e is None or e.mean is None else round(100 * e.mean, 1) for e in estimates]
-    values = [value for value in shown if value is not None]
-    ranked: list[Rank] = ["best" if len(values) > 1 and value == min(values) else "" for value in shown]
-    return tuple(accuracy(e, seeds, rank, unit="points") for e, rank in zip(estimates, ranked, strict=True))
+def _gaps(estimates: Sequence[Estimate | None], cost: SelectionCost) -> tuple[Entry, ...]:
+    entries = [accuracy(e, len(cost.seeds), unit=unit_of(cost.measure, "difference")) for e in estimates]
+    shown = [entry.shown for entry in entries if entry.value is not None]
+    best = min(shown) if len(shown) > 1 else None
+    return tuple(replace(e, rank="best") if e.value is not None and e.shown == best else e for e in entries)
 
 
 def _places(cost: SelectionCost, rule: str) -> dict[str, Rank]:
     estimates = {m: e for m in cost.methods if (e := cost.accuracies.get((m, rule))) is not None}
-    return ranks(estimates, cost.settings)
+    return ranks(estimates, cost.settings, cost.measure)
 
 
-def _explained(rules: Sequence[str]) -> str:
-    named = [f"{rule}: {rule_name(rule).removeprefix(f'{rule}: ')}" for rule in rules if has_words(rule)]
-    others = ["every other: best value of that score, no target label"] if len(named) < len(rules) else []
+def _explained(cost: SelectionCost) -> str:
+    words = {rule: rule_name(rule, cost.headline) for rule in cost.rules if has_words(rule)}
+    named = [f"{rule}: {text.removeprefix(f'{rule}: ')}" for rule, text in words.items()]
+    others = ["every other: best value of that score, no target label"] if len(named) < len(cost.rules) else []
     return f"Rules: {'; '.join([*named, *others])}."
 
 

@@ -3,19 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Table, Value, accuracy, bracket_notes, p_value
-from adapt.benchmark.outputs.words import labels_used, rule_name
+from adapt.benchmark.outputs.table import Entry, Table, Value, accuracy, bracket_notes, p_value, unit_of
+from adapt.benchmark.outputs.words import difference_of, labels_used, rule_name
 from adapt.benchmark.statistics.analysis import Significance
 from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.method_ranks import FEWEST_TASKS
 from adapt.benchmark.statistics.paired_tests import ALPHA, Comparison, fewest_pairs, smallest_p
 from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
+from adapt.measures import Measure
 
 COLUMNS = (
     *("rule", "method", "setting", "pairs", "better", "worse", "mean_difference", "ci95", "median_difference"),
     *("wilcoxon_p", "holm_p", "rank_biserial", "average_rank"),
 )
-"""Of `significance.csv`: differences in accuracy, not in points."""
+"""Of `significance.csv`: differences of shares in [−1, 1], not in points; positive where the method is better."""
 
 COMPARISON_COLUMNS = ("Pairs", "+ / − / =", "Mean difference", "Median", "p", "p (Holm)", "Effect r")
 
@@ -37,23 +38,24 @@ def significance_table(found: Significance) -> Table:
             record["average_rank"] = ranks[method]
         c = compared.get(method)
         if c is not None:
-            entries = comparison_entries(c, record)
+            entries = comparison_entries(c, summary.measure, record)
         else:
             first = Entry(record=record if method in ranks else {})
             entries = (first, *[Entry()] * (len(COMPARISON_COLUMNS) - 1))
         rank = [Entry(ranks.get(method), "ratio")] if ranks else []
         rows.append((method, labels_used(summary.settings[method]), (*entries, *rank)))
     caption = (
-        f"Difference to {baseline or 'source-only'} in points of target test accuracy, paired by task and seed. "
-        f"Model selection: {rule_name(summary.rule)}."
+        f"Difference to {baseline or 'source-only'} in {difference_of(summary.measure)}, paired by task and seed. "
+        f"Model selection: {rule_name(summary.rule, summary.headline)}."
     )
     columns = (*COMPARISON_COLUMNS, *(["Average rank"] if ranks else []))
     notes = comparison_notes(found.comparisons) if compared else ["No source-only with a method beside it to compare."]
     return Table(caption, columns, tuple(rows), tuple(notes))
 
 
-def comparison_entries(c: Comparison, about: Mapping[str, Value] | None = None) -> tuple[Entry, ...]:
+def comparison_entries(c: Comparison, measure: Measure, about: Mapping[str, Value] | None = None) -> tuple[Entry, ...]:
     """One method's entries under `COMPARISON_COLUMNS`; with what they are about they are a line of the CSV file."""
+    unit = unit_of(measure, "gain")
     record: dict[str, Value] = {
         **(about or {}),
         "pairs": c.n,
@@ -73,12 +75,12 @@ def comparison_entries(c: Comparison, about: Mapping[str, Value] | None = None) 
         pairs,
         Entry(f"{c.better} / {c.worse} / {c.n - c.better - c.worse}"),
         replace(
-            accuracy(c.by_seed or Estimate(c.mean, None, 0, 0), 0, unit="signed points"),
+            accuracy(c.by_seed or Estimate(c.mean, None, 0, 0), 0, unit=unit),
             value=c.mean,
             rank="best" if c.verdict == "better" else "",
             mark="worse" if c.verdict == "worse" else None,
         ),
-        Entry(c.median, "signed points"),
+        Entry(c.median, unit),
         *(Entry("too few pairs") if p is None else Entry(p, "p") for p in (c.p, c.p_holm)),
         Entry(c.effect, "signed ratio"),
     )
