@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from adapt import overview
+from adapt.cli import main
 from adapt.errors import AdaptError
 from adapt.methods import MMD, Method
-from adapt.training.cli import main
 from tests.toy import CLASSES, target_accuracy, train
 from tests.zoo import CASES
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from adapt.cli import main
 from adapt.data import TensorDomain
 from adapt.methods import TCA, WDGRL, LinearCORAL, Method, OTMapping, SourceOnly, SubspaceAlignment
-from adapt.training.cli import main
 from tests.toy import Shifted, samples, train
 
 

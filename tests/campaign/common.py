@@ -14,7 +14,7 @@ from types import FrameType
 import torch
 import yaml
 
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.training.test_commands import METHODS, QUICK, TOY
 from tests.zoo.pixel import Lit
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 import adapt.commands.features
 from adapt.backbones import SmallCNN
+from adapt.cli import main
 from adapt.commands.features import extract_features
 from adapt.data import Features
 from adapt.data.features import read_features
-from adapt.training.cli import main
 from tests.data.files import write_features, write_images
 
 OPTIONS = ["--dataset", "PACS", "--image_size", "32", "--batch_size", "4", "--backbone", "SmallCNN"]

@@ -10,8 +10,8 @@ import torch
 import torchvision
 from PIL import Image
 
+from adapt.cli import main
 from adapt.commands.style import read_picture
-from adapt.training.cli import main
 
 
 @pytest.fixture

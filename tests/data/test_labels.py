@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, TensorDataset
 
+from adapt.cli import main
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.errors import AdaptError
 from adapt.problems import Classification
-from adapt.training.cli import main
 
 KINDS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "from 1": (lambda y: y + 1, "found 3 in .* subtract 1"),

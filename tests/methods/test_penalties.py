@@ -8,12 +8,12 @@ import yaml
 from torch import Tensor
 
 from adapt.benchmark.plan.plan import setting_of
+from adapt.cli import AdaptCLI, main
 from adapt.data import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
 from adapt.penalties import MinEnt, Penalty, TargetCrossEntropy
-from adapt.training.cli import AdaptCLI, main
 from tests.methods.test_leakage import permuted
 from tests.toy import CLASSES, Shifted, target_accuracy, train
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from adapt.cli import main
 from adapt.data import TargetBatch, Unlabelled
 from adapt.errors import AdaptError
 from adapt.methods import SHOT, TENT, AdaBN, Method
 from adapt.penalties import MinEnt
 from adapt.schedules import InverseDecay
-from adapt.training.cli import main
 from tests.toy import Shifted, build, train
 from tests.zoo.case import Case
 from tests.zoo.source_free import Faded

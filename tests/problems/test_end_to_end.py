@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from adapt.cli import main
 from adapt.data import DigitPairs, DomainDataModule, TensorDomain, TurnedDigits
 from adapt.errors import AdaptError
 from adapt.methods import CDAN, DANN, MMD, SHOT, FineTuning, Method, SourceOnly
 from adapt.penalties import MCC
 from adapt.problems import Classification, MultiLabel, Problem, Regression
 from adapt.regularisers import CoTuning
-from adapt.training.cli import main
 from tests.toy import CLASSES, Shifted, build, samples, target_accuracy, train
 
 QUIET = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]

@@ -12,10 +12,10 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, TorchCheckpointIO
 
+from adapt.cli import main
 from adapt.errors import AdaptError
 from adapt.methods import SourceOnly
 from adapt.selection.checkpoint_files import WholeFiles, share_file, write_whole_files
-from adapt.training.cli import main
 from tests.toy import train
 
 BIG = {"w": torch.arange(100_000.0)}

@@ -9,9 +9,9 @@ import torch
 import yaml
 
 import adapt.methods
+from adapt.cli import main
 from adapt.monitor import AdaptationWarning, warnings_of
 from adapt.selection import Scores
-from adapt.training.cli import main
 from adapt.training.explain import imported
 
 ROOT = Path(__file__).parents[2]

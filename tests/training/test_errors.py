@@ -9,7 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.training.test_commands import TOY, fit, task  # noqa: F401  # a fixture
 
 MISTAKES = {

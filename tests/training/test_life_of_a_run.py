@@ -14,7 +14,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
+from adapt.cli import main
 from adapt.errors import AdaptError
-from adapt.training.cli import main
 from adapt.training.run_folder import announce, folder_of_process_zero
 
 ROOT = Path(__file__).parents[2]

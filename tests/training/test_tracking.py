@@ -10,9 +10,9 @@ import yaml
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 import adapt.training.tracking
+from adapt.cli import main
 from adapt.commands.grids import benchmark_command
 from adapt.errors import AdaptError
-from adapt.training.cli import main
 from adapt.training.tracking import asked_mode, is_disabled, is_offline, loggers_for, settled_mode, wandb_logger
 from tests.training.test_commands import TOY
 from tests.wandb_file import run_files

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapt.training.cli import main
+from adapt.cli import main
 from tests.training.test_commands import fit, rows, task  # noqa: F401  # a fixture
 
 PLATEAU = "--model.lr_scheduler lightning.pytorch.cli.ReduceLROnPlateau --model.lr_scheduler.monitor"

@@ -15,9 +15,9 @@ import pytest
 import torch
 import yaml
 
+from adapt.cli import main
 from adapt.errors import AdaptError
 from adapt.methods import SourceOnly
-from adapt.training.cli import main
 from tests.training.test_commands import TOY, fit
 
 # Code that somebody put into the folder: its classes and functions leave a mark when they are called.

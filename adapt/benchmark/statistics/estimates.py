@@ -212,8 +212,8 @@ def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTran
     """Whether a method is worse than not adapting at all.
 
     `apart` when its mean is below source-only's (above it where lower is better) and the 95% t intervals do not touch.
-    Two seeds seldom reach that: then `two seeds` when their ranges do not touch. `one seed` has no interval, and is named
-    whenever it is worse.
+    Two seeds seldom reach that: then `two seeds` when their ranges do not touch. `one seed` has no interval, and is
+    named whenever it is worse.
     """
     low, high = (estimate, source_only) if estimate.higher else (source_only, estimate)
     if low.mean is None or high.mean is None or low.mean >= high.mean:

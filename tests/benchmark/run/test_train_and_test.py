@@ -11,8 +11,8 @@ from filelock import FileLock
 
 from adapt.benchmark.plan.plan import read_plan
 from adapt.benchmark.results.results import read_results
+from adapt.cli import main
 from adapt.selection import DEFAULT_SCORES
-from adapt.training.cli import main
 from tests.training.test_commands import TOY
 from tests.wandb_file import config_of, history_of, read_records, run_files
 
