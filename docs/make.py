@@ -1,6 +1,5 @@
 """The methods' pages, made from their docstrings, configurations and committed results: `python docs/make.py`."""
 
-import csv
 import inspect
 import re
 import sys
@@ -12,6 +11,7 @@ from statistics import mean
 import yaml
 
 from adapt import overview
+from adapt.benchmark.results.results import read_csv
 from adapt.methods import Method
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,10 +99,9 @@ def grid_methods(grid: str) -> Iterator[tuple[str, str]]:
 def accuracies(grid: str) -> dict[str, dict[str, float]]:
     """Target test accuracy by method and task, averaged over seeds, at the end of training."""
     seeds: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with (ROOT / "benchmarks" / grid / "results.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["rule"] == "last" and row["target_accuracy"]:
-                seeds[row["method"], row["task"]].append(float(row["target_accuracy"]))
+    for result in read_csv(ROOT / "benchmarks" / grid / "results.csv"):
+        if (accuracy := result.value("last", "accuracy")) is not None:
+            seeds[result.method, result.task].append(accuracy)
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for (method, task), values in seeds.items():
         found[method][task] = mean(values)

@@ -5,7 +5,6 @@ of target test accuracy, averaged over a benchmark's tasks and seeds, at the las
 method and task with negative transfer, the 95% intervals apart.
 """
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from adapt.benchmark.outputs.table import Entry
 from adapt.benchmark.plan.plan import read_plan
-from adapt.benchmark.results.results import CellResult, Row
+from adapt.benchmark.results.results import read_csv
 from adapt.benchmark.statistics import Summary, summarise
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.overview import FAMILIES, fill
@@ -27,37 +26,6 @@ GRIDS = {
     "pixels": "PACS, few pixels",
     "shots": "digits, 1 to 10 shots per class",
 }
-
-
-def read_rows(path: Path, rule: str = "last") -> list[CellResult]:
-    """The cells of a committed `results.csv`, as far as a summary needs them."""
-    results = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["rule"] != rule:
-                continue
-            accuracy = row["target_accuracy"]
-            rows = (Row(rule=rule, source_accuracy=None, target_accuracy=float(accuracy), step=0),) if accuracy else ()
-            results.append(
-                CellResult(
-                    task=row["task"],
-                    method=row["method"],
-                    setting=row["setting"],
-                    seed=int(row["seed"]),
-                    status="ok" if rows else "failed",
-                    error=None,
-                    rows=rows,
-                    wall_seconds=float(row["wall_seconds"]),
-                    config_hash=row["config_hash"],
-                    commit=row["commit"],
-                    versions={},
-                    device="",
-                    threads=0,
-                    command="",
-                    started="",
-                )
-            )
-    return results
 
 
 def families_of(grid: str) -> dict[str, str]:
@@ -102,7 +70,7 @@ def entry(summary: Summary, families: Mapping[str, str], family: str) -> str:
 
 def table(grids: Sequence[str]) -> str:
     """Markdown rows, a family each, in the order of the table of methods."""
-    summaries = {grid: summarise(read_rows(ROOT / "benchmarks" / grid / "results.csv"), "last") for grid in grids}
+    summaries = {grid: summarise(read_csv(ROOT / "benchmarks" / grid / "results.csv"), "last") for grid in grids}
     known = {grid: families_of(grid) for grid in grids}
     lines = [
         f"| family | {' | '.join(f'[{GRIDS[grid]}](../benchmarks/{grid}/README.md)' for grid in grids)} |",

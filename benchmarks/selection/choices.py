@@ -20,7 +20,7 @@ def main() -> None:
     results = [r for r in read_results(Path(sys.argv[1])) if r.setting != TARGET_LABELS]
     test: dict[tuple[str, str], list[float]] = defaultdict(list)
     for result in results:
-        test[result.task, result.method] += [row["target_accuracy"] for row in result.rows if row["rule"] == "last"]
+        test[result.task, result.method] += [value for value in [result.value("last")] if value is not None]
     runs: dict[tuple[str, str, int], list[Checkpoint]] = defaultdict(list)
     for checkpoint in read_checkpoints(results):
         runs[checkpoint.task, checkpoint.method, checkpoint.seed].append(checkpoint)

@@ -3,7 +3,6 @@
 RUNS is a benchmark's folder, or its results.csv, whose tasks are named like "MNIST → USPS, 3 shots".
 """
 
-import csv
 import re
 import sys
 from collections import defaultdict
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapt.analysis.drawing import FAINT, class_colours, new_figure, save_png
+from adapt.benchmark.results.results import read_csv
 from adapt.benchmark.statistics import half_width
 from adapt.benchmark.vocabulary import SOURCE_ONLY
 from adapt.errors import AdaptError
@@ -25,15 +25,14 @@ def read(path: Path, rule: str = "last") -> tuple[Accuracies, str | None]:
     """Accuracies in % of all seeds, by task, method and shots, and the name of the method that sees none."""
     found: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     source_only = None
-    with (path / "results.csv" if path.is_dir() else path).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            named = _TASK.match(row["task"])
-            if named is None:
-                raise AdaptError(f"Expected tasks named like 'MNIST → USPS, 3 shots', found {row['task']!r} in {path}.")
-            if row["setting"] == SOURCE_ONLY:
-                source_only = row["method"]
-            if row["rule"] == rule and row["target_accuracy"]:
-                found[named[1]][row["method"]][int(named[2])].append(100 * float(row["target_accuracy"]))
+    for result in read_csv(path / "results.csv" if path.is_dir() else path):
+        named = _TASK.match(result.task)
+        if named is None:
+            raise AdaptError(f"Expected tasks named like 'MNIST → USPS, 3 shots', found {result.task!r} in {path}.")
+        if result.setting == SOURCE_ONLY:
+            source_only = result.method
+        if (accuracy := result.value(rule, "accuracy")) is not None:
+            found[named[1]][result.method][int(named[2])].append(100 * accuracy)
     return found, source_only
 
 

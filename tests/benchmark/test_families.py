@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adapt.benchmark.plan.plan import SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
-from adapt.benchmark.results.results import CSV_COLUMNS
+from adapt.benchmark.results.results import CSV_COLUMNS, read_csv
 from adapt.benchmark.statistics import summarise
+from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.overview import FAMILIES
 
@@ -36,7 +36,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_an_entry_has_the_range_of_gains_and_counts_negative_transfer(results: Path) -> None:
-    summary = summarise(TABLE["read_rows"](results), "last")
+    summary = summarise(read_csv(results), "last")
     assert TABLE["entry"](summary, KNOWN, "matching") == "-15.0 (B) … +10.0 (A), ↓ 2 of 4"
     assert TABLE["entry"](summary, KNOWN, "adversarial") == "+10.0 (C)"
     assert TABLE["entry"](summary, KNOWN, "bounds") == ""
@@ -48,7 +48,7 @@ def test_every_method_of_the_committed_grids_has_a_family() -> None:
         assert set(found.values()) <= set(FAMILIES)
         path = ROOT / "benchmarks" / grid / "results.csv"
         if path.exists():
-            assert {result.method for result in TABLE["read_rows"](path)} <= set(found)
+            assert {result.method for result in read_csv(path)} <= set(found)
 
 
 def test_the_documentation_holds_the_table(tmp_path: Path) -> None:

@@ -164,9 +164,9 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
     for task in tasks if metric is not None else ():
-        known = metrics_of(cells[task, next(iter(methods)), seeds[0]].config)
-        if known and metric not in known:
-            raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(known)}.")
+        metrics = metrics_of(cells[task, next(iter(methods)), seeds[0]].config)
+        if metrics and metric not in metrics:
+            raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(metrics)}.")
     spaces = {method: spec.search for method, spec in methods.items()}
     search = read_search(content.get("search"), spaces, configs, seeds, str(path))
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)

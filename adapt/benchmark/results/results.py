@@ -267,7 +267,8 @@ def read_csv(path: Path) -> list[CellResult]:
                 measures=measures,
             )
             row = Row(rule=line["rule"], step=0, **numbers)
-            cells[key] = replace(known, rows=(*known.rows, row)) if known.status == "ok" else known
+            told = known.status == "ok" and row[f"target_{measures[0].name}"] is not None
+            cells[key] = replace(known, rows=(*known.rows, row)) if told else known
     return list(cells.values())
 
 

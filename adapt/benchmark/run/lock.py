@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from adapt.benchmark.results.results import write_atomically
 from adapt.errors import AdaptError
+from adapt.files import write_atomically
 
 LOCK_FILE, HOLDER_FILE = ".grid.lock", ".grid.holder"
 

@@ -69,8 +69,8 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
         picks = {study: pick(trials, rule) for study, trials in studies.items()}
         if not any(number is not None for number in picks.values()):
             raise AdaptError(
-                f"No trial of any method has a finite {_looked_at(rule)} in its metrics.csv, so nothing can be picked "
-                f"by {rule}. The run has to compute it: see `Scores(names=...)`, or pick by another `rule`."
+                f"No trial of any method has a finite {_looked_at(rule)} in its metrics.csv, so nothing can be "
+                f"picked by {rule}. The run has to compute it: see `Scores(names=...)`, or pick by another `rule`."
             )
         folder = rule_folder(out, plan.search, rule)
         cells = _reruns(plan, studies, picks, folder, rule, finished)

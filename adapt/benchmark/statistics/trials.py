@@ -113,7 +113,7 @@ def best_of(scores: Sequence[float | None]) -> int | None:
 
 
 def trial_scores(directory: Path) -> dict[str, float]:
-    """By rule, the best value that a finished trial logged of its score: its checkpoint's; higher is better."""
+    """By rule, the best value that a finished trial logged, which is its checkpoint's, signed such that more is better."""
     try:
         result = read_result(directory / RESULT_FILE)
     except AdaptError:
@@ -125,7 +125,8 @@ def trial_scores(directory: Path) -> dict[str, float]:
 
 
 def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
-    results, found = [], []
+    results: list[CellResult | None] = []
+    found = []
     for trial in entry["trials"]:
         try:
             results.append(read_result(folder / trial["folder"] / RESULT_FILE))

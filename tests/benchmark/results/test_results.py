@@ -28,7 +28,7 @@ def test_a_result_reads_back_as_it_was_written(tmp_path: Path) -> None:
     write_result(written)
     assert read_results(tmp_path) == [written]
     assert read_results(tmp_path)[0].directory == written.directory
-    assert read_results(tmp_path)[0].accuracy("oracle") == 0.76
+    assert read_results(tmp_path)[0].value("oracle") == 0.76
 
 
 def test_an_interrupted_write_keeps_the_old_content_and_leaves_nothing_behind(

@@ -126,9 +126,8 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     axes.tick_params(axis="x", labelsize=8)
     where = f"average over {selection.tasks} tasks" if selection.tasks > 1 else selection.task
     axes.set_title(f"Gap to the {ORACLE}: {label(where, 50)}", fontsize=10)
-    unit = ", points" if measure.share else ""
-    lost = f"the target {measure.words} that each rule loses to the oracle{unit}, {where}"
-    alt = f"Bar chart of {lost}: {'; '.join(spoken)}."
+    lost = f"{measure.words} that each rule loses to the oracle{', points' if measure.share else ''}"
+    alt = f"Bar chart of the target {lost}, {where}: {'; '.join(spoken)}."
     return saved(figure, folder, GAP_KIND, selection.task, selection.task, f"Gap to the oracle: {where}", alt)
 
 

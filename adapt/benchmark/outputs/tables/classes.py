@@ -6,7 +6,6 @@ from adapt.benchmark.outputs.pictures.accuracy import read_arrays
 from adapt.benchmark.outputs.table import Entry, Table, accuracy, over
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import over_seeds
-from adapt.measures import ACCURACY
 
 
 def class_tables(analysis: Analysis, tasks: Sequence[str]) -> list[Table]:
@@ -53,7 +52,7 @@ def _table(
         (name, str(samples[name]), tuple(entry(found.get(m, [])) for m in methods)) for name, found in shares.items()
     )
     caption = (
-        f"{ACCURACY.words.capitalize()} per class: share of each class's target test samples that is right in %, "
-        f"{task}; {over(seeds, named=False)}. Model selection: last training step."
+        f"Accuracy per class: share of each class's target test samples that is right, in %, {task}; "
+        f"{over(seeds, named=False)}. Model selection: last training step."
     )
     return Table(caption, tuple(methods), rows, head=("Class", "Test samples"))

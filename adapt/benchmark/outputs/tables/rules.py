@@ -146,9 +146,10 @@ def _notes(ranking: RuleRanks) -> list[str]:
     if any(q.gap and q.gap.mean is not None for q in qualities):
         gaps = [q.gap for q in qualities if q.gap is not None and q.gap.interval is not None]
         beside = " ± 95% interval over seeds" if any(gap.even for gap in gaps) else ""
+        unit = ", in points" if ranking.gaps_of.share else ""
         notes.append(
-            f"Gap to the oracle: target test {ranking.gaps_of.words} lost"
-            f"{', in points' if ranking.gaps_of.share else ''}, mean of the methods that adapt and have a result "
+            f"Gap to the oracle: target test {ranking.gaps_of.words} lost{unit}, "
+            "mean of the methods that adapt and have a result "
             f"under every rule{beside or (' [range of two seeds]' if gaps else '')}."
         )
     if any(q.weighted is not None for q in qualities):

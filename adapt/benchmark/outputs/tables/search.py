@@ -41,11 +41,11 @@ def search_tables(report: SearchReport) -> list[Table]:
 
 def trial_tables(report: SearchReport) -> list[Table]:
     """Per method and task all trials with their settings and scores."""
+    words = measured(report.measure)
     columns = ("status", "settings", "picked by", *(f"{rule}: score, {report.measure.words}" for rule in report.rules))
     return [
         Table(
-            f"{study.task}, {study.method}: best score at validation, and target test "
-            f"{measured(report.measure)} there.",
+            f"{study.task}, {study.method}: best score at validation, and target test {words} there.",
             columns,
             tuple(_trial_row(study, number, report) for number in range(len(study.trials))),
         )
