@@ -1,0 +1,46 @@
+"""The tables of a committed grid, made again from its rows: python benchmarks/tables.py pixels OUT
+
+OUT gets `table.md`, `table.tex` and what else `adapt report` writes, but for pictures that need the runs' own files.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from adapt.benchmark.outputs.files import build_report
+from adapt.benchmark.plan.plan import read_plan
+from adapt.benchmark.results.results import read_csv, write_result
+from adapt.benchmark.vocabulary import PLAN_FILE
+from adapt.names import slug
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def rebuild(grid: str, out: Path) -> Path:
+    """Write a folder of results from `benchmarks/<grid>/results.csv`, then its report.
+
+    Args:
+        grid: Name of the folder in `benchmarks`, and of the plan in `configs/benchmarks`.
+        out: The folder.
+    """
+    results = read_csv(ROOT / "benchmarks" / grid / "results.csv")
+    for result in results:
+        folder = out / slug(result.task) / slug(result.method) / str(result.seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_result(replace(result, directory=folder))
+    plan = read_plan(ROOT / "configs" / "benchmarks" / f"{grid}.yaml")
+    content = {
+        "benchmark": plan.name,
+        "command": f"adapt benchmark --config configs/benchmarks/{grid}.yaml",
+        "tasks": list(plan.tasks),
+        "methods": list(plan.methods),
+        "seeds": sorted({result.seed for result in results}),
+    }
+    (out / PLAN_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    build_report(out)
+    return out / "table.md"
+
+
+if __name__ == "__main__":
+    print(rebuild(sys.argv[1], Path(sys.argv[2])))
