@@ -19,7 +19,6 @@ _SHOWN = (
     "benchmarks/**/*.py",
     "configs/**/*.yaml",
     "adapt/**/*.py",
-    "README.md",
     "CONTRIBUTING.md",
     "CITATION.cff",
     "constraints.txt",
