@@ -113,7 +113,7 @@ def best_of(scores: Sequence[float | None]) -> int | None:
 
 
 def trial_scores(directory: Path) -> dict[str, float]:
-    """By rule, the best value that a finished trial logged, which is its checkpoint's, signed such that more is better."""
+    """By rule, the best value that a finished trial logged, its checkpoint's, signed such that more is better."""
     try:
         result = read_result(directory / RESULT_FILE)
     except AdaptError:
