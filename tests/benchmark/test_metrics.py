@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from lightning.pytorch.callbacks import EarlyStopping
 
 from adapt.benchmark.outputs.answer import answer
 from adapt.benchmark.outputs.files import build_report
@@ -42,6 +43,7 @@ from adapt.errors import AdaptError
 from adapt.measures import ACCURACY, Measure
 from adapt.problems import Classification, MultiLabel, Regression
 from adapt.selection import RULES, rules_of
+from adapt.trainer_flags import check_callbacks
 from tests.benchmark.synthetic import result
 from tests.cli.test_commands import TOY
 
@@ -257,6 +259,13 @@ def test_each_class_has_a_row_and_each_method_a_column(tmp_path: Path) -> None:
         ("none", "0", ["–", "–"]),
     ]
     assert class_tables(analyse(errors()), ["a → b"]) == []
+
+
+def test_a_callback_that_watches_an_error_looks_for_the_lowest(tmp_path: Path) -> None:
+    stop = EarlyStopping("val/source_mae", mode="max")
+    with pytest.raises(AdaptError, match=r"val/source_mae, of which less is better, with mode 'max'. Give .* min"):
+        check_callbacks([stop], None, False, tmp_path, Regression(1))
+    check_callbacks([EarlyStopping("val/source_mae", mode="min")], None, False, tmp_path, Regression(1))
 
 
 def test_a_regression_grid_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
