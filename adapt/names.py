@@ -21,7 +21,7 @@ def slug(name: str) -> str:
     pictured = any(ord(letter) >= _FIRST_PICTURE and unicodedata.category(letter) == "So" for letter in name)
     if len(text.encode()) <= _MOST_BYTES and not pictured:
         return text
-    start = text.encode()[:_MOST_BYTES].decode(errors="ignore").strip("-.")
+    start = text.encode()[: _MOST_BYTES - 9].decode(errors="ignore").strip("-.")
     return f"{start}-{_digest(name)}".strip("-")
 
 

@@ -186,7 +186,8 @@ class AdaptCLI(LightningCLI):
         chosen = chosen if isinstance(chosen, list) else [chosen]
         if self.subcommand == "fit":
             check_flags(given)
-            check_callbacks(chosen, self.model.lr_scheduler, self.model.target_labels == "all", self.run_dir)
+            knows_labels = self.model.target_labels == "all"
+            check_callbacks(chosen, self.model.lr_scheduler, knows_labels, self.run_dir, self.model.problem)
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
             callbacks.append(EpochProgressBar())
         if self.subcommand == "fit":

@@ -9,7 +9,8 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder, ModelCheckpoint
 
 from adapt.errors import AdaptError
-from adapt.selection.rules import RULES
+from adapt.problems import Problem
+from adapt.selection.rules import rules_of
 
 # Lightning divides by them, or takes what is below for "off".
 _SMALLEST = {
@@ -49,7 +50,9 @@ def check_flags(flags: Any) -> None:
         )
 
 
-def check_callbacks(callbacks: Sequence[Callback], lr_scheduler: Any, knows_labels: bool, run_dir: Path) -> None:
+def check_callbacks(
+    callbacks: Sequence[Callback], lr_scheduler: Any, knows_labels: bool, run_dir: Path, problem: Problem
+) -> None:
     """Refuse callbacks that would change the run behind its configuration, or watch a metric the wrong way.
 
     A user's own `ModelCheckpoint` without a folder gets one of its own, for the names in ours are taken.
@@ -59,6 +62,7 @@ def check_callbacks(callbacks: Sequence[Callback], lr_scheduler: Any, knows_labe
         lr_scheduler: Makes the schedule, or None.
         knows_labels: Whether the method trains on all target labels.
         run_dir: The run's folder.
+        problem: What is predicted, whose metrics and scores have a direction.
 
     Raises:
         AdaptError: There is such a callback, or such a schedule.
@@ -70,19 +74,23 @@ def check_callbacks(callbacks: Sequence[Callback], lr_scheduler: Any, knows_labe
             raise AdaptError(f"{name} would train with another setting than config.yaml says. Give {option} instead.")
         if isinstance(callback, EarlyStopping | ModelCheckpoint):
             steers = isinstance(callback, EarlyStopping) and not knows_labels
-            _check_monitor(name, callback.monitor, callback.mode, "--trainer.callbacks.mode max", steers)
+            _check_monitor(name, callback.monitor, callback.mode, "--trainer.callbacks.mode", steers, problem)
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(run_dir / "own_checkpoints")
     if isinstance(lr_scheduler, partial) and "monitor" in (given := lr_scheduler.keywords):
         mode = given.get("mode", "min")
-        _check_monitor("The schedule", given["monitor"], mode, "--model.lr_scheduler.mode max", not knows_labels)
+        _check_monitor("The schedule", given["monitor"], mode, "--model.lr_scheduler.mode", not knows_labels, problem)
 
 
-def _check_monitor(owner: str, monitor: str | None, mode: str, mend: str, steers: bool) -> None:
+def _check_monitor(owner: str, monitor: str | None, mode: str, option: str, steers: bool, problem: Problem) -> None:
     if steers and monitor is not None and monitor.startswith("oracle/"):
         raise AdaptError(
             f"{owner} would let target labels steer the training: {monitor} is made of them. "
-            "Watch for example val/source_accuracy, or train longer and compare with the rule `oracle`."
+            f"Watch for example val/source_{problem.headline}, or train longer and compare with the rule `oracle`."
         )
-    if monitor in RULES.values() and monitor is not None and mode == "min":
-        raise AdaptError(f"{owner} watches {monitor}, of which more is better, with mode 'min'. Give {mend}.")
+    better = next((looks.mode for looks in rules_of(problem).values() if looks and looks.metric == monitor), mode)
+    if better != mode:
+        which = "more" if better == "max" else "less"
+        raise AdaptError(
+            f"{owner} watches {monitor}, of which {which} is better, with mode {mode!r}. Give {option} {better}."
+        )

@@ -81,7 +81,7 @@ def test_a_stopped_grid_resumes_where_it_was(tmp_path: Path, stop: BaseException
     [
         ("fail", "failed", "RuntimeError: out of memory, say"),
         ("diverge", "diverged", "domain_loss is nan at step 3"),
-        ("garble", "failed", r"Expected accuracies in [0, 1] under rule 'last', found nan."),
+        ("garble", "failed", r"Expected accuracy in [0, 1] under rule 'last', found nan."),
         ("refuse", "failed", "The command line refused this configuration; it printed why."),
     ],
 )
