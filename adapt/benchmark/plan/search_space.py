@@ -153,7 +153,7 @@ def setting(settings: Mapping[str, Any]) -> Config:
 
 def _rules(found: Any, where: str) -> tuple[str, ...]:
     rules = found if isinstance(found, list) else [found]
-    headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(1), Regression(1))]
+    headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(2), Regression(1))]
     known = [rule for rule in dict.fromkeys(r for measure in headlines for r in rules_by(measure)) if rule != LAST]
     for rule in rules:
         if rule == LAST:

@@ -17,6 +17,7 @@ from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Summary
 from adapt.benchmark.statistics.rule_ranks import Quality, RuleRanks
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, count
+from adapt.measures import Measure
 
 SCATTER_KIND, GAP_KIND = "rule-scatter", "selection-gap"
 
@@ -55,7 +56,7 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
         # With a last row that is not full the panels above it carry the axis.
         axes.tick_params(labelsize=7, labelbottom=position + columns >= len(qualities))
     words = f"{ranking.measure.words}{', points' if ranking.measure.share else ','} from its task's mean"
-    figure.supylabel(f"target validation {words if several else measured(ranking.measure)}", fontsize=8)
+    figure.supylabel(f"target validation {words if several else _short(ranking.measure)}", fontsize=8)
     if not ranking.measure.higher:
         panels[0, 0].invert_yaxis()  # panels share it: what is better stays on top
     handles = [
@@ -129,6 +130,10 @@ def draw_gaps(selection: SelectionCost, folder: Path) -> Picture | None:
     lost = f"{measure.words} that each rule loses to the oracle{', points' if measure.share else ''}"
     alt = f"Bar chart of the target {lost}, {where}: {'; '.join(spoken)}."
     return saved(figure, folder, GAP_KIND, selection.task, selection.task, f"Gap to the oracle: {where}", alt)
+
+
+def _short(measure: Measure) -> str:
+    return measured(measure) if measure.share or not measure.unit else f"{measure.words} ({measure.unit})"
 
 
 def _draw_panel(
