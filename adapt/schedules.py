@@ -23,6 +23,11 @@ def ganin_ramp(progress: float, gamma: float = 10.0) -> float:
 
     Returns:
         The weight, in [0, 1].
+
+    Examples:
+        >>> from adapt.schedules import ganin_ramp
+        >>> ganin_ramp(0.0), round(ganin_ramp(0.5), 3), round(ganin_ramp(1.0), 4)
+        (0.0, 0.987, 0.9999)
     """
     return math.tanh(gamma * progress / 2)  # the same function, without overflow
 
@@ -40,6 +45,11 @@ def tllib_ramp(step: int, alpha: float = 1.0, total: int = 1000) -> float:
 
     Returns:
         The weight, in [0, 1].
+
+    Examples:
+        >>> from adapt.schedules import tllib_ramp
+        >>> round(tllib_ramp(1000), 2)
+        0.46
     """
     return ganin_ramp(step / total, gamma=alpha)
 
@@ -55,6 +65,11 @@ def gaussian_ramp(progress: float, share: float) -> float:
 
     Returns:
         The weight, in [0.007, 1].
+
+    Examples:
+        >>> from adapt.schedules import gaussian_ramp
+        >>> round(gaussian_ramp(0.0, share=0.3), 3), gaussian_ramp(0.5, share=0.3)
+        (0.007, 1.0)
     """
     return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2)
 
@@ -100,6 +115,15 @@ class InverseDecay(LRScheduler):
 
     Raises:
         AdaptError: `per` is unknown, or γ is negative; later, `total_steps` is missing where it is needed.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.schedules import InverseDecay
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+        >>> schedule = InverseDecay(optimizer, total_steps=100)
+        >>> schedule.last_epoch = 100
+        >>> [round(rate, 5) for rate in schedule.get_lr()]  # 0.01 · 11^−0.75
+        [0.00166]
     """
 
     def __init__(

@@ -22,5 +22,11 @@ def adda(target_logits: Tensor) -> Tensor:
 
     Raises:
         AdaptError: The tensor is empty or has more than one logit per sample.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import adda
+        >>> round(adda(torch.zeros(4)).item(), 4)  # an undecided discriminator: log 2
+        0.6931
     """
     return softplus(-one_logit("adda", "target", target_logits)).mean()

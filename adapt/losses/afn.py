@@ -23,6 +23,12 @@ def safn(source: Tensor, target: Tensor, *, step: float = 1.0) -> Tensor:
 
     Raises:
         AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import safn
+        >>> safn(torch.ones(3, 2), torch.ones(5, 2), step=0.5).item()  # always 2 · step²
+        0.5
     """
     source, target = feature_pair("safn", source, target, minimum=1)
     within_source, within_target = ((n - (n.detach() + step)).square().mean() for n in _norms(source, target))
@@ -45,6 +51,12 @@ def hafn(source: Tensor, target: Tensor, *, radius: float = 25.0) -> Tensor:
 
     Raises:
         AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import hafn
+        >>> hafn(torch.tensor([[3.0, 4.0]]), torch.tensor([[6.0, 8.0]]), radius=5.0).item()  # norms 5 and 10
+        25.0
     """
     source, target = feature_pair("hafn", source, target, minimum=1)
     within_source, within_target = ((n.mean() - radius).square() for n in _norms(source, target))

@@ -24,6 +24,13 @@ def bnm(logits: Tensor) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import bnm
+        >>> certain = 100 * torch.eye(3)  # three samples, three classes
+        >>> round(bnm(certain).item(), 4)
+        -1.0
     """
     p = class_logits("bnm", logits).softmax(1)
     singular: Tensor = torch.linalg.svdvals(p)

@@ -24,6 +24,12 @@ def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
 
     Raises:
         AdaptError: A tensor is no matrix or empty, the widths differ, or there are fewer than k singular values.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import bsp
+        >>> bsp(torch.diag(torch.tensor([3.0, 1.0])), torch.eye(2)).item()  # 3² + 1²
+        10.0
     """
     source, target = feature_pair("bsp", source, target, minimum=1)
     most = min(len(source), len(target), source.shape[1])

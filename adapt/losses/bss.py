@@ -24,6 +24,12 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
 
     Raises:
         AdaptError: `features` is no matrix or is empty, or has fewer than k singular values.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import bss
+        >>> bss(torch.diag(torch.tensor([3.0, 2.0]))).item()  # 2²
+        4.0
     """
     if features.ndim != 2 or features.numel() == 0:
         raise AdaptError(f"bss expects features (N, d) of at least one sample, found {tuple(features.shape)}.")

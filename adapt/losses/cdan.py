@@ -26,6 +26,13 @@ def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor]
 
     Raises:
         AdaptError: A tensor is no matrix, the sample counts differ, or the maps do not fit.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import multilinear
+        >>> features, logits = torch.tensor([[2.0, 4.0]]), torch.zeros(1, 2)  # p = [½, ½]
+        >>> multilinear(features, logits)
+        tensor([[1., 1., 2., 2.]])
     """
     if features.ndim != 2 or logits.ndim != 2 or len(features) != len(logits) or logits.shape[1] == 0:
         raise AdaptError(
@@ -63,6 +70,13 @@ def entropy_weights(source_logits: Tensor, target_logits: Tensor, *, gradient: b
 
     Raises:
         AdaptError: A tensor is no matrix or is empty, or the class counts differ.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import entropy_weights
+        >>> certain, uncertain = torch.tensor([[100.0, 0.0]]), torch.zeros(1, 2)
+        >>> entropy_weights(certain, uncertain)  # 2 and 1½, over their mean
+        (tensor([1.1429]), tensor([0.8571]))
     """
     source, target = feature_pair("entropy_weights", source_logits, target_logits, minimum=1)
     logits = torch.cat([source, target])

@@ -27,6 +27,12 @@ def charbonnier_entropy(logits: Tensor, *, eta: float = 2.0) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty, or η is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import charbonnier_entropy
+        >>> round(charbonnier_entropy(torch.zeros(1, 2), eta=0.5).item(), 4)  # about the entropy itself, log 2
+        0.6931
     """
     if eta <= 0:
         raise AdaptError(f"charbonnier_entropy expects eta above 0, found {eta}.")

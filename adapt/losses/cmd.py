@@ -36,6 +36,13 @@ def cmd(
     Raises:
         AdaptError: No sample, different widths, a tensor that is no matrix, options that do not fit, or features
             outside the interval.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import cmd
+        >>> x = torch.tensor([[0.0], [1.0]])
+        >>> cmd(x, x / 2, moments=2, squash="none", interval=(0.0, 1.0)).item()  # means ¼ apart, variances 3/16
+        0.4375
     """
     source, target = feature_pair("cmd", source, target, minimum=1)
     if moments < 1:

@@ -29,6 +29,12 @@ def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
 
     Raises:
         AdaptError: A tensor is no matrix or empty, or the shapes differ.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import co_tuning
+        >>> round(co_tuning(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]])).item(), 4)  # log 2
+        0.6931
     """
     logits = class_logits("co_tuning", logits)
     if logits.shape != soft_labels.shape:
@@ -56,6 +62,13 @@ def category_relationship(logits: Tensor, y: Tensor, num_classes: int, *, temper
 
     Raises:
         AdaptError: The shapes do not fit.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import category_relationship
+        >>> logits = torch.tensor([[9.0, 0.0], [0.0, 9.0]])  # of a source classifier, on target samples
+        >>> category_relationship(logits, torch.tensor([0, 1]), num_classes=2).argmax(1)
+        tensor([0, 1])
     """
     logits = class_logits("category_relationship", logits)
     if y.shape != logits.shape[:1]:
@@ -88,6 +101,13 @@ def calibration_temperature(logits: Tensor, y: Tensor, *, lowest: float = 0.1, h
 
     Raises:
         AdaptError: `logits` is no matrix or is empty.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import calibration_temperature
+        >>> logits = torch.tensor([[4.0, 0.0]] * 4)  # certain, and wrong for one in four
+        >>> round(calibration_temperature(logits, torch.tensor([0, 0, 0, 1])), 2)  # 4 / log 3
+        3.64
     """
     logits = class_logits("calibration_temperature", logits).detach().double()
     truth = logits.gather(1, y[:, None]).mean()

@@ -28,6 +28,13 @@ def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "
 
     Raises:
         AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, or an unknown scale.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import coral
+        >>> x = torch.tensor([[0.0], [2.0]])  # variance 2
+        >>> coral(x, 2 * x).item()  # (2 − 8)² / 4
+        9.0
     """
     source, target = feature_pair("coral", source, target)
     covariance_gap = _squared_gap(source, target) / source.shape[1] ** 2

@@ -54,6 +54,14 @@ def deepjdot(
 
     Raises:
         AdaptError: POT is missing, shapes that do not belong together, a negative weight, or an unknown solver.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import deepjdot
+        >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> logits = 100 * torch.eye(2)  # right for both
+        >>> deepjdot(x, x, y, logits, alpha=1.0, label_weight=1.0, solver="sinkhorn").item()
+        0.0
     """
     if solver not in ("auto", "exact", "sinkhorn") or entropy <= 0:
         raise AdaptError(

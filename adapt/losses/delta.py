@@ -24,6 +24,12 @@ def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tenso
 
     Raises:
         AdaptError: The shapes differ, there is no channel, or there is not one weight per channel.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import delta
+        >>> delta(torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)).item()
+        1.0
     """
     if maps.shape != start.shape or maps.ndim < 2 or maps.numel() == 0:
         raise AdaptError(

@@ -27,6 +27,12 @@ def domain_adversarial(
 
     Raises:
         AdaptError: A tensor is empty or has more than one logit per sample, or there is not one weight for each.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import domain_adversarial
+        >>> round(domain_adversarial(torch.zeros(4), torch.zeros(6)).item(), 4)  # an undecided discriminator: log 2
+        0.6931
     """
     source, target = (
         one_logit("domain_adversarial", domain, logits)
@@ -54,6 +60,12 @@ def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
 
     Returns:
         Scalar in [0, 1] without gradient.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import domain_accuracy
+        >>> domain_accuracy(torch.tensor([1.0, -1.0]), torch.tensor([-1.0, -1.0])).item()  # ½ and 1
+        0.75
     """
     return ((source_logits > 0).float().mean() + (target_logits < 0).float().mean()) / 2
 

@@ -21,6 +21,12 @@ def entropy(logits: Tensor) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import entropy
+        >>> round(entropy(torch.tensor([[0.0, 0.0], [100.0, 0.0]])).item(), 4)  # the mean of log 2 and 0
+        0.3466
     """
     log_p = log_softmax(class_logits("entropy", logits), dim=1)
     return -(log_p.exp() * log_p).sum(1).mean()

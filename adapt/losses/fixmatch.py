@@ -25,6 +25,13 @@ def fixmatch(strong: Tensor, weak: Tensor, *, threshold: float = 0.95) -> Tensor
 
     Raises:
         AdaptError: A tensor is no matrix or is empty, the shapes differ, or τ is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import fixmatch
+        >>> weak = torch.tensor([[9.0, 0.0], [0.0, 0.0]])  # the second is not sure enough
+        >>> round(fixmatch(torch.zeros(2, 2), weak).item(), 4)  # log 2 for one sample of two
+        0.3466
     """
     strong, weak = view_logits("fixmatch", strong, weak)
     losses = cross_entropy(strong, weak.argmax(1), reduction="none")
@@ -44,6 +51,12 @@ def confident(logits: Tensor, threshold: float) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty, or the threshold is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import confident
+        >>> confident(torch.tensor([[9.0, 0.0], [0.0, 0.0]]), 0.95)
+        tensor([ True, False])
     """
     if not 0 <= threshold <= 1:
         raise AdaptError(f"Expected a threshold in [0, 1], found {threshold}.")

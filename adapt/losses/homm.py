@@ -45,6 +45,13 @@ def homm(
 
     Raises:
         AdaptError: No sample, different widths, a tensor that is no matrix, or options out of range.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import homm
+        >>> x = torch.tensor([[1.0], [1.0]])
+        >>> homm(x, 2 * x, order=3, squash="none").item()  # (1³ − 2³)²
+        49.0
     """
     source, target = feature_pair("homm", source, target, minimum=2 if center else 1)
     if order < 1 or (center and order == 1):

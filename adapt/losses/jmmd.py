@@ -42,6 +42,13 @@ def jmmd(
 
     Raises:
         AdaptError: The numbers of layers or of samples differ between them, or what `adapt.losses.mmd` refuses.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import jmmd
+        >>> x, logits = torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(8, 3)
+        >>> jmmd([x, logits], [x + 1, logits]) > jmmd([x, logits], [x, logits])
+        tensor(True)
     """
     if not len(source) == len(target) == len(bandwidths) > 0:
         raise AdaptError(

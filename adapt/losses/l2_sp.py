@@ -24,6 +24,12 @@ def l2_sp(weights: Iterable[Tensor], start: Iterable[Tensor] | None = None) -> T
 
     Raises:
         AdaptError: There is no weight, or the two differ in number or shape.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import l2_sp
+        >>> l2_sp([torch.tensor([1.0, 2.0])], [torch.tensor([1.0, 0.0])]).item()  # ½ (0² + 2²)
+        2.0
     """
     moved = [full_precision(w) for w in weights]
     if start is not None:

@@ -28,6 +28,15 @@ def coral_map(source: Tensor, target: Tensor, *, regularization: float = 1.0) ->
 
     Raises:
         AdaptError: Input as `coral` refuses it, a negative r, or a covariance that is singular without one.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import coral_map
+        >>> x = torch.tensor([[0.0], [2.0]])
+        >>> matrix, shift = coral_map(x, 10 + 2 * x, regularization=1e-6)
+        >>> x @ matrix.float() + shift.float()
+        tensor([[10.],
+                [14.]])
     """
     source, target = (x.double() for x in feature_pair("coral_map", source, target))
     if regularization < 0:

@@ -49,6 +49,14 @@ def lmmd(
 
     Raises:
         AdaptError: Shapes or labels that do not belong together, or options that do not fit.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import lmmd
+        >>> x, y = torch.tensor([[0.0], [0.0], [9.0], [9.0]]), torch.tensor([0, 0, 1, 1])
+        >>> logits = 100 * torch.eye(2)[y]
+        >>> lmmd(x, x.flip(0), y, logits) > lmmd(x, x, y, logits)  # the classes have changed places
+        tensor(True)
     """
     source, target = feature_pair("lmmd", source, target)
     logits = class_logits("lmmd", target_logits).detach()

@@ -29,6 +29,12 @@ def mcc(logits: Tensor, *, temperature: float = 2.5) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty, or T is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import mcc
+        >>> mcc(torch.zeros(4, 2)).item()  # undecided between two classes
+        0.5
     """
     if temperature <= 0:
         raise AdaptError(f"mcc expects a temperature above 0, found {temperature}.")

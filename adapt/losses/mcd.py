@@ -26,6 +26,12 @@ def class_shares(logits: Tensor) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import class_shares
+        >>> round(class_shares(torch.zeros(3, 2)).item(), 4)  # log 2
+        0.6931
     """
     log_p = class_logits("class_shares", logits).log_softmax(1)
     return math.log(len(logits)) - log_p.logsumexp(0).mean()
@@ -55,6 +61,13 @@ def classifier_discrepancy(
 
     Raises:
         AdaptError: The shapes differ or are no matrix's, or an option does not fit.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import classifier_discrepancy
+        >>> one, other = torch.tensor([[100.0, 0.0]]), torch.tensor([[0.0, 100.0]])
+        >>> classifier_discrepancy(one, other).item()  # mean of |1 − 0| and |0 − 1|
+        1.0
     """
     if first.shape != second.shape or first.ndim != 2 or first.numel() == 0:
         raise AdaptError(

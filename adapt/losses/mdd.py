@@ -41,6 +41,13 @@ def mdd(
 
     Raises:
         AdaptError: The shapes do not fit, there is only one class, or the margin is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import mdd
+        >>> logits, undecided = torch.tensor([[9.0, 0.0]]), torch.zeros(1, 2)
+        >>> round(mdd(logits, undecided, logits, undecided, margin=4.0).item(), 4)  # −(4 log 2 + log 2)
+        -3.4657
     """
     shapes = [tuple(x.shape) for x in (source_logits, source_adversary, target_logits, target_adversary)]
     if (

@@ -52,6 +52,13 @@ def mmd(
 
     Raises:
         AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, or options that do not fit.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import mmd
+        >>> near, far = torch.tensor([[0.0], [1.0]]), torch.tensor([[5.0], [6.0]])
+        >>> mmd(near, far) > mmd(near, near + 0.1)
+        tensor(True)
     """
     source, target = feature_pair("mmd", source, target)
     widths = kernel_widths(torch.cat([source, target]), kernel=kernel, scales=scales, bandwidths=bandwidths)

@@ -43,6 +43,14 @@ def transport_plan(
 
     Raises:
         AdaptError: POT is missing, the input or an argument is out of range, or no plan was found.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import transport_plan
+        >>> x = torch.tensor([[0.0], [1.0]])
+        >>> transport_plan(x, x + 3, entropy=0.01).round(decimals=2)
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.5000]], dtype=torch.float64)
     """
     ot = pot()
     source, target = (x.double().cpu() for x in feature_pair("transport_plan", source, target, minimum=1))
@@ -82,6 +90,12 @@ def barycentric_map(plan: Tensor, target: Tensor) -> Tensor:
 
     Returns:
         Features `(N, d)`, inside the convex hull of the target.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import barycentric_map
+        >>> barycentric_map(torch.tensor([[0.25, 0.25]]), torch.tensor([[0.0], [2.0]]))  # a mean
+        tensor([[1.]])
     """
     return (plan / plan.sum(1, keepdim=True)) @ target.to(plan)
 
@@ -98,6 +112,13 @@ def nearest_shift(x: Tensor, anchors: Tensor, mapped: Tensor) -> Tensor:
 
     Returns:
         Features `(N, d)`.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import nearest_shift
+        >>> anchors = torch.tensor([[0.0], [10.0]])
+        >>> nearest_shift(torch.tensor([[9.0]]), anchors, anchors + 5)  # moves as 10 does
+        tensor([[14.]])
     """
     nearest = squared_distances_between(x, anchors).argmin(1)
     return x + (mapped - anchors)[nearest]

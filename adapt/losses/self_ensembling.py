@@ -26,6 +26,12 @@ def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> 
 
     Raises:
         AdaptError: A tensor is no matrix or is empty, the shapes differ, or τ is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import consistency
+        >>> consistency(torch.zeros(1, 2), torch.tensor([[100.0, 0.0]])).item()  # (½ − 1)² + (½ − 0)², over K
+        0.25
     """
     student, teacher = view_logits("consistency", student, teacher)
     differences = (student.softmax(1) - teacher.softmax(1)).square().mean(1)
@@ -47,6 +53,12 @@ def class_balance(logits: Tensor) -> Tensor:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import class_balance
+        >>> round(class_balance(torch.zeros(3, 2)).item(), 4)  # 2 log 2, its least: both classes are as frequent
+        1.3863
     """
     mean = class_logits("class_balance", logits).softmax(1).mean(0)
     uniform = 1 / len(mean)

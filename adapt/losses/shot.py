@@ -31,6 +31,12 @@ def information_maximisation(logits: Tensor, *, entropy: bool = True, diversity:
 
     Raises:
         AdaptError: `logits` is no matrix or is empty, or no term is left.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import information_maximisation
+        >>> round(information_maximisation(100 * torch.eye(2)).item(), 4)  # certain, and of every class: −log 2
+        -0.6931
     """
     if not (entropy or diversity):
         raise AdaptError("information_maximisation expects entropy, diversity or both, found neither.")
@@ -73,6 +79,13 @@ def centroid_labels(
 
     Raises:
         AdaptError: The shapes do not fit, an option is out of range, or no class is left.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import centroid_labels
+        >>> features = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+        >>> centroid_labels(features, torch.tensor([[9.0, 0.0], [0.0, 0.0], [0.0, 9.0]]))
+        tensor([0, 0, 1])
     """
     logits = class_logits("centroid_labels", logits)
     if features.ndim != 2 or len(features) != len(logits):

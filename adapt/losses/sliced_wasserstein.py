@@ -34,6 +34,13 @@ def sliced_wasserstein(
 
     Raises:
         AdaptError: No sample, different widths, a tensor that is no matrix, or no directions of that width.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import sliced_wasserstein
+        >>> x = torch.tensor([[0.0], [1.0]])
+        >>> sliced_wasserstein(x, x + 3).item()
+        9.0
     """
     x, y = feature_pair("sliced_wasserstein", x, y, minimum=1)
     directions = _directions(x, projections, generator)

@@ -25,6 +25,13 @@ def gram(features: Tensor) -> Tensor:
 
     Raises:
         AdaptError: The tensor is no batch of feature maps.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import gram
+        >>> gram(torch.ones(1, 2, 4, 4))
+        tensor([[[0.5000, 0.5000],
+                 [0.5000, 0.5000]]])
     """
     _feature_maps("gram", features)
     flat = features.flatten(2)
@@ -48,6 +55,13 @@ def style_loss(features: Sequence[Tensor], grams: Sequence[Tensor], weights: Seq
 
     Raises:
         AdaptError: The numbers of layers, of images or of channels differ.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import gram, style_loss
+        >>> maps = [torch.ones(1, 2, 4, 4)]
+        >>> style_loss(maps, [gram(2 * m) for m in maps]).item()
+        2.25
     """
     shares = [1 / max(1, len(features))] * len(features) if weights is None else list(weights)
     found = [tuple(f.shape) for f in features], [tuple(g.shape) for g in grams]
@@ -79,6 +93,12 @@ def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "
 
     Raises:
         AdaptError: The shapes differ, or the scale is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import content_loss
+        >>> content_loss(torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), scale="mean").item()
+        0.5
     """
     _feature_maps("content_loss", features)
     if features.shape != content.shape:
@@ -108,6 +128,12 @@ def total_variation(images: Tensor) -> Tensor:
 
     Raises:
         AdaptError: The tensor is no batch of images, or they are too small.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import total_variation
+        >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()  # one step across, none down
+        1.0
     """
     _feature_maps("total_variation", images)
     if min(images.shape[2:]) < 2:

@@ -25,6 +25,14 @@ def subspace_alignment(source: Tensor, target: Tensor, *, components: int) -> tu
 
     Raises:
         AdaptError: Fewer than 2 samples, different widths, or a k below 1 or above what the samples span.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import subspace_alignment
+        >>> source = torch.tensor([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])  # varies along the first axis
+        >>> of_source, of_target = subspace_alignment(source, source.flip(1), components=1)
+        >>> (source @ of_source.float()).abs().flatten().round(decimals=4)  # the axes share nothing
+        tensor([0., 0., 0.])
     """
     source, target = (x.double() for x in feature_pair("subspace_alignment", source, target))
     most = min(len(source) - 1, len(target) - 1, source.shape[1])

@@ -68,6 +68,14 @@ def tca(
 
     Raises:
         AdaptError: Fewer than 2 samples, different widths, an argument out of range, or a k above the kernel's rank.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import tca
+        >>> x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> y = x + torch.tensor([5.0, 0.0])  # the domains differ along the first axis
+        >>> tca(x, y, components=1).weight.shape
+        torch.Size([6, 1])
     """
     source, target = (x.double() for x in feature_pair("tca", source, target))
     z = torch.cat([source, target]) if landmarks is None else landmarks.double()
@@ -109,6 +117,14 @@ def transfer_components(
 
     Returns:
         Components `(N, k)`.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import tca, transfer_components
+        >>> x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> fitted = tca(x, x + torch.tensor([5.0, 0.0]), components=1)
+        >>> transfer_components(x.double(), fitted).shape
+        torch.Size([3, 1])
     """
     if kernel is None:
         kernel = "linear" if fitted.bandwidth == 0 else "gaussian"

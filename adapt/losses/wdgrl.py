@@ -26,6 +26,12 @@ def critic_gap(source_values: Tensor, target_values: Tensor) -> Tensor:
 
     Raises:
         AdaptError: A domain has no sample.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import critic_gap
+        >>> critic_gap(torch.tensor([3.0, 5.0]), torch.tensor([1.0])).item()
+        3.0
     """
     if source_values.numel() == 0 or target_values.numel() == 0:
         raise AdaptError(
@@ -57,6 +63,13 @@ def gradient_penalty(
 
     Raises:
         AdaptError: A tensor is no matrix or empty, the widths differ, or `mix` has another shape.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import gradient_penalty
+        >>> x = torch.ones(4, 2)
+        >>> gradient_penalty(lambda h: 3 * h[:, 0], x, x).item()  # (3 − 1)²
+        4.0
     """
     source, target = (x.detach() for x in feature_pair("gradient_penalty", source, target, minimum=1))
     count = max(len(source), len(target))

@@ -76,8 +76,7 @@ class ADDA(AlternatingMethod):
         with torch.no_grad():
             features = self.source_encoder(batch.source.x)
             (source,) = self.of_all_processes(Encoding(features, self.classifier(features)))
-        self._encodings = Encodings(source, self(batch.target.x))
-        return self._encodings
+        return Encodings(source, self(batch.target.x))
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
         """The discriminator and the target encoder."""

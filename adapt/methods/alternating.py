@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
@@ -66,7 +67,7 @@ class AlternatingMethod(Method):
         """
         raise AdaptError(f"{type(self).__name__} has to define phases(batch), which yields the steps of one batch.")
 
-    def configure_callbacks(self) -> Any:
+    def configure_callbacks(self) -> list[Callback]:
         """Pass for a method that Lightning clips and accumulates for, while it looks at that: the phases do both."""
         self.automatic_optimization = True
         return super().configure_callbacks()

@@ -4,11 +4,12 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
@@ -19,10 +20,10 @@ from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
 from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
-from adapt.methods.checkpoints import check_checkpoint, describe, load_network
+from adapt.methods.checkpoints import check_checkpoint, network_state
 from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
-from adapt.methods.randomness import random_state, set_random_state
+from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
     refuse_infinite_loss,
     refuse_missing_start,
@@ -30,13 +31,25 @@ from adapt.methods.refusals import (
     refuse_source_free_mismatch,
     refuse_unread_labels,
 )
-from adapt.methods.whole_domain import encode_domain
+from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import Penalty, TargetLabelPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
 from adapt.trees import Tree, cat, size
 
 DOMAINS = ("source", "target")
+_Encode = TypeVar("_Encode", bound=Callable[..., Encodings])
+
+
+def _remembered(encode: _Encode) -> _Encode:
+    """Keep what `encode` returns for the penalties, which would otherwise encode the batch once more."""
+
+    @wraps(encode)
+    def remembering(self: "Method", *args: Any, **kwargs: Any) -> Encodings:
+        self._encodings = encode(self, *args, **kwargs)
+        return self._encodings
+
+    return cast(_Encode, remembering)
 
 
 class Method(LightningModule):
@@ -84,6 +97,8 @@ class Method(LightningModule):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.baseline = says_baseline(cls)
+        if "encode" in vars(cls):
+            cls.encode = _remembered(cls.encode)  # type: ignore[method-assign]  # the same, and remembers
 
     def __init__(
         self,
@@ -113,6 +128,8 @@ class Method(LightningModule):
         if len({type(penalty) for penalty in penalties}) < len(penalties):
             names = ", ".join(type(penalty).__name__ for penalty in penalties)
             raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
+        self.term_watchers: list[Callable[[Method, dict[str, Tensor]], None]] = []
+        """Called with the method and the terms of each step, before their backward pass."""
         self._encodings: Encodings | None = None
         # At validations the headline is enough; tests report every metric.
         headline = self.problem.headline
@@ -120,14 +137,13 @@ class Method(LightningModule):
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
         self._late = LateChecks()
         self._sees_all = False
-        self._random_state: dict[str, Any] | None = None
-        self._batches_per_epoch = 0
         # A missing file is refused where training starts: loaded from its own checkpoint, or continued from it, a
         # method needs the source run no more.
         self.init_from = init_from
         self.started = init_from is not None and Path(init_from).is_file()
         if self.started:
-            load_network(self, Path(str(init_from)))
+            own = network_state(self.describe(), self.state_dict(), Path(str(init_from)))
+            self.load_state_dict(own, strict=False)
 
     @property
     def num_outputs(self) -> int:
@@ -136,16 +152,19 @@ class Method(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse data that does not fit the method, and tell DDP of parameters that a step may leave out."""
-        refuse_source_free_mismatch(self)
+        name, data = type(self).__name__, getattr(self.trainer, "datamodule", None)
+        refuse_source_free_mismatch(name, self.source_free, self.penalties, data)
         strategy = self.trainer.strategy
         if self.idle_parameters and isinstance(strategy, DDPStrategy):
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
         if stage == "fit":
-            refuse_unread_labels(self)
+            reads = self.target_labels != "none" or any(isinstance(p, TargetLabelPenalty) for p in self.penalties)
+            refuse_unread_labels(name, reads, data)
 
     def on_fit_start(self) -> None:
         """Refuse to train without the source run that the method starts from."""
-        refuse_missing_start(self)
+        if not self.started and self.trainer.ckpt_path is None:
+            refuse_missing_start(type(self).__name__, self.starts_from_source, self.init_from)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Named scalar terms of one step; their sum is minimised. Every method writes this.
@@ -159,6 +178,7 @@ class Method(LightningModule):
         """
         raise AdaptError(f"{type(self).__name__} has to define losses(batch), which returns a dict of named scalars.")
 
+    @_remembered
     def encode(self, batch: Pair) -> Encodings:
         """Encode both domains, in one pass or two as `joint_forward` says; the penalties see the same encodings."""
         if self.joint_forward:
@@ -167,8 +187,7 @@ class Method(LightningModule):
             source, target = Encoding(features[:at], logits[:at]), Encoding(features[at:], logits[at:])
         else:
             source, target = self.forward(batch.source.x), self.forward(batch.target.x)
-        self._encodings = Encodings(*self.of_all_processes(source, target))
-        return self._encodings
+        return Encodings(*self.of_all_processes(source, target))
 
     def of_all_processes(self, *encodings: Encoding) -> list[Encoding]:
         """The encodings of all processes' inputs, with gradient; outside of `losses` those that are given.
@@ -219,7 +238,9 @@ class Method(LightningModule):
         Raises:
             AdaptError: The trainer has no `DomainDataModule`, or it leaves this domain out.
         """
-        return encode_domain(self, role)
+        data = datamodule_of(self.trainer, type(self).__name__, f"a pass over the {role}")
+        batches = on_device(data, data.domain_dataloader(role), self.device)
+        return encode_batches(self, batches, labelled=role == "source")
 
     def forward(self, x: Tree) -> Encoding:
         """Features and outputs of inputs `(N, ...)`."""
@@ -296,10 +317,13 @@ class Method(LightningModule):
             DivergedError: It is not finite; on a GPU it is raised one or two steps later, and names this one.
             AdaptError: It is not, because the inputs are not.
         """
-        names, values, step = list(terms), torch.stack(list(terms.values())), self._step
+        owner, step = type(self).__name__, self._step
+        names, values = list(terms), torch.stack(list(terms.values()))
         self.check_later(
-            values, lambda found: refuse_infinite_loss(self, step, dict(zip(names, found, strict=True)), batch)
+            values, lambda found: refuse_infinite_loss(owner, step, dict(zip(names, found, strict=True)), batch)
         )
+        for watch in self.term_watchers:
+            watch(self, terms)
         return values.sum()
 
     def check_later(self, values: Tensor, judge: Callable[[Tensor], None]) -> None:
@@ -409,43 +433,26 @@ class Method(LightningModule):
         groups = [{"params": backbone, "lr_scale": self.backbone_lr_scale}, {"params": others, "lr_scale": 1.0}]
         return [group for group in groups if group["params"]]
 
-    def on_train_start(self) -> None:
-        """Continue the random numbers of a resumed run, once nothing else draws from them any more."""
-        if self._random_state is not None and self.trainer.ckpt_path is not None:
-            set_random_state(self._random_state)
-            self._keep_share_of_epoch()
-        self._random_state = None
+    def configure_callbacks(self) -> list[Callback]:
+        """What makes a continued run equal an uninterrupted one, also in a trainer that a script builds."""
+        return [ExactContinuation()]
 
-    @property
-    def _epoch_length(self) -> int:
-        """Batches per epoch; 0 where it is not known."""
-        number = float("inf") if self._trainer is None else self.trainer.num_training_batches
-        return 0 if number == float("inf") else int(number)
-
-    def _keep_share_of_epoch(self) -> None:
-        """Go on as far in the epoch as the run was, where other processes or batches make it longer or shorter."""
-        then, now = self._batches_per_epoch, self._epoch_length
-        if then and now and then != now:
-            current = self.trainer.fit_loop.epoch_loop.batch_progress.current
-            for name in ("ready", "started", "processed", "completed"):
-                setattr(current, name, getattr(current, name) * now // then)
-            combined: Any = self.trainer.fit_loop._combined_loader
-            for order in (loader.order for loader in combined.flattened if hasattr(loader, "order")):
-                order.first_batch = order.first_batch * now // then
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of, and the state of the random numbers; diverged weights are not saved."""
-        self._late.finish()
-        checkpoint["adapt"] = describe(self) | {
-            "random_state": random_state(),
-            "batches_per_epoch": self._epoch_length,
+    def describe(self) -> dict[str, Any]:
+        """Class, problem and backbone, by which a checkpoint is recognised."""
+        return {
+            "method": type(self).__name__,
+            "problem": self.problem.describe(),
+            "backbone": type(self.backbone).__name__,
         }
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the checkpoint is of; diverged weights are not saved."""
+        self._late.finish()
+        checkpoint.setdefault("adapt", {}).update(self.describe())
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another method or class count."""
-        check_checkpoint(self, checkpoint)
-        self._random_state = checkpoint["adapt"]["random_state"]
-        self._batches_per_epoch = checkpoint["adapt"].get("batches_per_epoch", 0)
+        """Refuse a checkpoint of another method, problem or backbone."""
+        check_checkpoint(self.describe(), checkpoint)
 
     @classmethod
     def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:

@@ -1,38 +1,29 @@
 """What a checkpoint says of itself, and the refusals when it does not fit."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.problems import Classification
 
-if TYPE_CHECKING:
-    from adapt.methods.base import Method
-
 _NETWORK = ("backbone", "bottleneck", "classifier")
 
 
-def describe(method: Method) -> dict[str, Any]:
-    """Class, problem and backbone of a method, for its checkpoint."""
-    return {
-        "method": type(method).__name__,
-        "problem": method.problem.describe(),
-        "backbone": type(method.backbone).__name__,
-    }
-
-
-def check_checkpoint(method: Method, checkpoint: dict[str, Any]) -> None:
+def check_checkpoint(own: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
     """Refuse to continue or to evaluate a method from another one's checkpoint.
+
+    Args:
+        own: What the method says of itself, `Method.describe()`.
+        checkpoint: What the file holds.
 
     Raises:
         AdaptError: The checkpoint is not one of ours, or of another method, problem or backbone.
     """
-    own, found = describe(method), _description(checkpoint, "The checkpoint")
+    found = _description(checkpoint, "The checkpoint")
     for key in ("method", "problem", "backbone"):
         one, other = (_problem(part) if key == "problem" else part for part in (own[key], found[key]))
         if one != other:
@@ -42,47 +33,56 @@ def check_checkpoint(method: Method, checkpoint: dict[str, Any]) -> None:
             )
 
 
-def read_own(method: type[Method], path: Path) -> dict[str, Any]:
-    """A checkpoint file of this method.
+def read_own(method: str, path: Path) -> dict[str, Any]:
+    """A checkpoint file of one method.
+
+    Args:
+        method: The name of its class.
+        path: The file.
 
     Raises:
         AdaptError: It is of another one, or cannot be read.
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))["method"]
-    if found != method.__name__:
+    if found != method:
         raise AdaptError(
-            f"Expected a checkpoint of {method.__name__}, found one of {found} at {path}. "
+            f"Expected a checkpoint of {method}, found one of {found} at {path}. "
             f"Give --model {found}, or start from its network with --model.init_from."
         )
     return checkpoint
 
 
-def load_network(method: Method, path: Path) -> None:
-    """Load backbone, bottleneck and classifier of another run's checkpoint, whatever its method.
+def network_state(own: Mapping[str, Any], state_dict: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Backbone, bottleneck and classifier out of another run's checkpoint, whatever its method.
+
+    Args:
+        own: What the method that takes them says of itself, `Method.describe()`.
+        state_dict: Its parameters and buffers, whose names and shapes they must have.
+        path: The checkpoint.
 
     Raises:
         AdaptError: No checkpoint lies there, or its network differs.
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))
-    own_problem, other = _problem(method.problem.describe()), _problem(found["problem"])
-    if own_problem != other:
+    wanted, other = _problem(own["problem"]), _problem(found["problem"])
+    if wanted != other:
         raise AdaptError(
-            f"Expected init_from with {own_problem}, found {other} in {path}. Start from a run on the same problem."
+            f"Expected init_from with {wanted}, found {other} in {path}. Start from a run on the same problem."
         )
     state = {k: v for k, v in checkpoint["state_dict"].items() if k.split(".")[0] in _NETWORK}
-    own = {k: v for k, v in method.state_dict().items() if k.split(".")[0] in _NETWORK}
+    mine = {k: v for k, v in state_dict.items() if k.split(".")[0] in _NETWORK}
     odd = sorted(
-        k for k in state.keys() | own.keys() if k not in state or k not in own or state[k].shape != own[k].shape
+        k for k in state.keys() | mine.keys() if k not in state or k not in mine or state[k].shape != mine[k].shape
     )
     if odd:
         named = ", ".join(odd[:3]) + (", ..." if len(odd) > 3 else "")
         raise AdaptError(
-            f"Expected init_from with this run's network ({type(method.backbone).__name__}), found other parameters in "
+            f"Expected init_from with this run's network ({own['backbone']}), found other parameters in "
             f"{path}: {named}. Use the backbone and bottleneck of that run."
         )
-    method.load_state_dict(state, strict=False)
+    return state
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _description(checkpoint: dict[str, Any], name: str) -> dict[str, Any]:
+def _description(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
     if "adapt" not in checkpoint:
         raise AdaptError(f"{name} was not written by adapt: it does not say which method it is of.")
     found: dict[str, Any] = checkpoint["adapt"]

@@ -101,9 +101,9 @@ class FineTuning(Method):
             self.backbone.train_last(tuned)
             self._tuned = tuned
         if self.regulariser is not None and not self._begun and self.progress >= self.source_fraction:
-            data = datamodule_of(self, "a pass over the labelled target samples")
-            labelled = on_device(self, data.labelled_target_dataloader())
-            self.regulariser.begin(self.network, labelled, on_device(self, data.held_out_dataloader()))
+            data = datamodule_of(self.trainer, type(self).__name__, "a pass over the labelled target samples")
+            labelled, held_out = data.labelled_target_dataloader(), data.held_out_dataloader()
+            self.regulariser.begin(self.network, *(on_device(data, part, self.device) for part in (labelled, held_out)))
             self._begun = True
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:

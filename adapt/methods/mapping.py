@@ -79,8 +79,7 @@ class MappingMethod(Method):
 
     def encode(self, batch: Pair) -> Encodings:
         """Encode each domain on its side of the map."""
-        self._encodings = Encodings(self.encode_source(batch.source), self(batch.target.x))
-        return self._encodings
+        return Encodings(self.encode_source(batch.source), self(batch.target.x))
 
     def encode_domain(self, role: Side) -> DomainEncoding:
         """As `Method.encode_domain`, on the role's side of the map."""

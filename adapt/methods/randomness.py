@@ -1,10 +1,11 @@
-"""State of the random numbers, so that a continued run equals an uninterrupted one bit for bit."""
+"""What makes a continued run equal an uninterrupted one, bit for bit: the random numbers and the place in the epoch."""
 
 import random
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 def random_state() -> dict[str, Any]:
@@ -29,3 +30,45 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+class ExactContinuation(Callback):
+    """Keeps the random numbers' state and the epoch's length in checkpoints, and goes on from there.
+
+    Every method brings it by `configure_callbacks`, so that a trainer built in a script continues exactly, too.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add both to what the checkpoint says of itself."""
+        kept = {"random_state": random_state(), "batches_per_epoch": _epoch_length(trainer)}
+        checkpoint.setdefault("adapt", {}).update(kept)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep both until training starts."""
+        self._kept = checkpoint.get("adapt", {})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Continue the random numbers, once nothing else draws from them any more, as far in the epoch as the run was.
+
+        Other processes or batch sizes make an epoch longer or shorter.
+        """
+        kept, self._kept = self._kept, {}
+        if trainer.ckpt_path is None or "random_state" not in kept:
+            return
+        set_random_state(kept["random_state"])
+        then, now = kept.get("batches_per_epoch", 0), _epoch_length(trainer)
+        if then and now and then != now:
+            current = trainer.fit_loop.epoch_loop.batch_progress.current
+            for name in ("ready", "started", "processed", "completed"):
+                setattr(current, name, getattr(current, name) * now // then)
+            combined: Any = trainer.fit_loop._combined_loader
+            for order in (loader.order for loader in combined.flattened if hasattr(loader, "order")):
+                order.first_batch = order.first_batch * now // then
+
+
+def _epoch_length(trainer: Trainer) -> int:
+    """Batches per epoch; 0 where it is not known."""
+    return 0 if trainer.num_training_batches == float("inf") else int(trainer.num_training_batches)

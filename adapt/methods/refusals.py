@@ -1,27 +1,22 @@
 """What a method refuses to train on."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sized
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from adapt.data.batches import Pair
 from adapt.errors import AdaptError, DivergedError
-from adapt.penalties import TargetLabelPenalty
 from adapt.problems import Problem
 from adapt.trees import leaves
 
-if TYPE_CHECKING:
-    from adapt.data.batches import Pair
-    from adapt.methods.base import Method
 
-
-def refuse_infinite_loss(method: Method, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
+def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
     """Refuse a sum of losses that is not finite, and say why it is not.
 
     Args:
-        method: Whose losses they are.
+        method: The name of the method whose losses they are.
         step: The training step.
         terms: Its terms, on the host.
         batch: Its batch.
@@ -42,7 +37,7 @@ def refuse_infinite_loss(method: Method, step: int, terms: dict[str, Tensor], ba
             )
     names = [name for name, value in terms.items() if not torch.isfinite(value)]
     raise DivergedError(
-        f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {type(method).__name__} is not finite at step "
+        f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {method} is not finite at step "
         f"{step}. Lower the learning rate, or the term's weight."
     )
 
@@ -66,53 +61,64 @@ def refuse_problem(part: object, problem: Problem) -> None:
         )
 
 
-def refuse_source_free_mismatch(method: Method) -> None:
+def refuse_source_free_mismatch(method: str, source_free: bool, penalties: Sized, data: Any) -> None:
     """Refuse data without a source for a method that needs it, the other way round, and penalties without a source.
+
+    Args:
+        method: The method's name.
+        source_free: Whether it trains without source samples.
+        penalties: The penalties added to it.
+        data: The trainer's datamodule; another kind, or None, says nothing and is taken as it is.
 
     Raises:
         AdaptError: They do not fit.
     """
-    if method.source_free and method.penalties:
+    if source_free and penalties:
+        raise AdaptError(f"{method} has no source samples, on which penalties act too. Leave the penalties out.")
+    found = getattr(data, "source_free", source_free)
+    if found and not source_free:
         raise AdaptError(
-            f"{type(method).__name__} has no source samples, on which penalties act too. Leave the penalties out."
+            f"{method} trains on source samples, found a datamodule with source_free. Leave source_free out."
         )
-    found = getattr(getattr(method.trainer, "datamodule", None), "source_free", method.source_free)
-    if found == method.source_free:
-        return
-    name = type(method).__name__
-    if found:
+    if source_free and not found:
         raise AdaptError(
-            f"{name} trains on source samples, found a datamodule with source_free. Leave source_free out."
+            f"{method} adapts without the source, found a datamodule that reads it. Give it source_free=True."
         )
-    raise AdaptError(f"{name} adapts without the source, found a datamodule that reads it. Give it source_free=True.")
 
 
-def refuse_unread_labels(method: Method) -> None:
+def refuse_unread_labels(method: str, reads: bool, data: Any) -> None:
     """Refuse labelled target samples that neither the method nor a penalty of it would read.
+
+    Args:
+        method: The method's name.
+        reads: Whether it, or a penalty of it, reads them.
+        data: The trainer's datamodule, or None.
 
     Raises:
         AdaptError: They would be drawn, and change nothing.
     """
-    shots = getattr(getattr(method.trainer, "datamodule", None), "shots", None)
-    read = method.target_labels != "none" or any(isinstance(p, TargetLabelPenalty) for p in method.penalties)
-    if shots is not None and not read:
+    shots = getattr(data, "shots", None)
+    if shots is not None and not reads:
         raise AdaptError(
-            f"{type(method).__name__} reads no labelled target samples, found --data.shots {shots}. "
+            f"{method} reads no labelled target samples, found --data.shots {shots}. "
             "Add --model.penalties+=TargetCrossEntropy, which does, or leave --data.shots out."
         )
 
 
-def refuse_missing_start(method: Method) -> None:
+def refuse_missing_start(method: str, needed: bool, init_from: str | None) -> None:
     """Refuse to train without the run that was asked for as the start, or that the method needs.
 
+    Args:
+        method: The method's name.
+        needed: Whether it cannot start without.
+        init_from: The checkpoint that was asked for, which is not there.
+
     Raises:
-        AdaptError: There is neither a source run nor a checkpoint to continue from.
+        AdaptError: It was needed or asked for.
     """
-    wanted = method.starts_from_source or method.init_from is not None
-    if not wanted or method.started or method.trainer.ckpt_path is not None:
-        return
-    found = "none" if method.init_from is None else f"no file at {method.init_from}"
-    raise AdaptError(
-        f"{type(method).__name__} starts from a source run, found {found}. "
-        "Give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
-    )
+    if needed or init_from is not None:
+        found = "none" if init_from is None else f"no file at {init_from}"
+        raise AdaptError(
+            f"{method} starts from a source run, found {found}. "
+            "Give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
+        )

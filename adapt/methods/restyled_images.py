@@ -1,13 +1,11 @@
 """The images that `StyleTransfer` trains on: painted once, and kept in a file for every run that wants the same."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image, ImageDraw
@@ -18,10 +16,7 @@ from torchvision.utils import make_grid
 
 from adapt.errors import AdaptError
 from adapt.layers import Pixels, to_bytes
-from adapt.methods.whole_domain import Role, domain_batches, domain_loader
-
-if TYPE_CHECKING:
-    from adapt.methods.base import Method
+from adapt.methods.whole_domain import on_device
 
 _MARGIN = 70
 _SMALLEST_SIDE = 96
@@ -45,25 +40,26 @@ class Pairing(NamedTuple):
     fingerprint: str
 
 
-def draw_pairs(method: Method, pixels: Pixels, count: int | None, seed: int) -> Pairing:
+def draw_pairs(data: Any, device: torch.device, pixels: Pixels, count: int | None, seed: int) -> Pairing:
     """Draw up to `count` source images (None: all), and a target image for each.
 
     One pass over the training inputs of each domain, in order and without augmentation; no label is read.
 
     Args:
-        method: The method, in its trainer.
+        data: The trainer's datamodule.
+        device: Where the method trains.
         pixels: The way from inputs to pixels.
         count: Most source images.
         seed: Of a generator of its own, so that every run draws the same ones.
     """
     generator = torch.Generator().manual_seed(seed)
-    source, target = (len(domain_loader(method, role).dataset) for role in ("source", "target"))  # type: ignore[arg-type]  # views have a length
+    source, target = (len(data.domain_dataloader(role).dataset) for role in ("source", "target"))
     positions = torch.randperm(source, generator=generator)[:count].sort().values
     partners = torch.randint(target, (len(positions),), generator=generator)
     digest = hashlib.sha256()
-    content = _collect(method, "source", positions, pixels, digest.update)
+    content = _collect(data, device, "source", positions, pixels, digest.update)
     drawn, place = torch.unique(partners, return_inverse=True)
-    style = _collect(method, "target", drawn, pixels, digest.update)[place]
+    style = _collect(data, device, "target", drawn, pixels, digest.update)[place]
     return Pairing(positions, content, style, source, digest.hexdigest())
 
 
@@ -154,10 +150,12 @@ def save_picture(rows: Mapping[str, Tensor], path: Path) -> Path:
     return path
 
 
-def _collect(method: Method, role: Role, at: Tensor, pixels: Pixels, update: Callable[[bytes], None]) -> Tensor:
+def _collect(
+    data: Any, device: torch.device, role: str, at: Tensor, pixels: Pixels, update: Callable[[bytes], None]
+) -> Tensor:
     """The images of a domain at ascending positions, as bytes, while all of its bytes go into a hash."""
     kept = []
-    for batch in domain_batches(method, role):
+    for batch in on_device(data, data.domain_dataloader(role), device):
         images = to_bytes(pixels.of(batch.x))
         update(f"{role} {tuple(images.shape)}".encode() + images.numpy().tobytes())
         kept.append(images[torch.isin(batch.index.cpu(), at)])

@@ -14,6 +14,7 @@ from adapt.layers.perceptual import CONTENT_LAYERS, STYLE_LAYERS, Network
 from adapt.layers.restyling import Solver, Start
 from adapt.methods.base import Method
 from adapt.methods.restyled_images import cached, draw_pairs, key, paint, save_picture
+from adapt.methods.whole_domain import datamodule_of
 
 _SHOWN = 6
 
@@ -127,7 +128,8 @@ class StyleTransfer(Method):
         network, checkpoint, pretrained = self._weights
         layers = sorted({self._settings["content_layer"], *self._settings["style_layers"]})
         eye = perceptual_features(network, layers, checkpoint, pretrained).to(self.device)
-        pairing = draw_pairs(self, self.pixels, self.max_images, self.style_seed)
+        data = datamodule_of(self.trainer, type(self).__name__, "a pass over both domains")
+        pairing = draw_pairs(data, self.device, self.pixels, self.max_images, self.style_seed)
 
         def painter(content: Tensor, style: Tensor, progress: Callable[[int, float], None]) -> Tensor:
             return restyle(content, style, eye, progress=progress, **self._settings)
@@ -141,10 +143,9 @@ class StyleTransfer(Method):
                 return paint(pairing, painter, self.paint_batch, self.device, self._settings["steps"], show)
 
         drawn = {"seed": self.style_seed, "images": self.max_images, "batch": self.paint_batch}
-        task = self.trainer.datamodule.task  # type: ignore[attr-defined]  # a part of the trainer sets it
         run = Path(self.trainer.default_root_dir)
         folder = run / "styles" if self.cache is None else Path(self.cache)
-        path = folder / f"{task}-{key(eye, self._settings | drawn, pairing.fingerprint)}.pt"
+        path = folder / f"{data.task}-{key(eye, self._settings | drawn, pairing.fingerprint)}.pt"
         if self.trainer.is_global_zero:
             self._images = cached(path, make, pairing.content.shape)
         self.trainer.strategy.barrier("restyled images")

@@ -1,86 +1,72 @@
 """Passes over a whole domain."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
 
 from adapt.encoding import DomainEncoding, Encoding
 from adapt.errors import AdaptError
 from adapt.layers import evaluating
 from adapt.processes import from_process, world
 
-if TYPE_CHECKING:
-    from adapt.methods.base import Method
-
-Role = Literal["source", "target"]
-
 
 @torch.no_grad()
-def encode_domain(method: Method, role: Role) -> DomainEncoding:
-    """See `Method.encode_domain`."""
+def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -> DomainEncoding:
+    """What a network makes of all batches, in evaluation mode and without gradient.
+
+    Args:
+        network: From inputs to an `Encoding`.
+        batches: Batches of one domain, on the network's device.
+        labelled: Whether they have labels `y`, which are then kept.
+    """
     rank, processes = world()
     features: list[Tensor] = []
     logits: list[Tensor] = []
     labels: list[Tensor] = []
-    with evaluating(method):
+    with evaluating(network):
         # Processes encode every batch by turns, and all hear of each: pseudo-labels and maps have to be the same.
-        for k, batch in enumerate(domain_batches(method, role)):
+        for k, batch in enumerate(batches):
             encoding = (
-                method(batch.x)
+                network(batch.x)
                 if k % processes == rank or k == 0
                 else Encoding(*(part.new_empty(len(batch.x), part.shape[1]) for part in (features[0], logits[0])))
             )
             features.append(from_process(encoding.features, k % processes))
             logits.append(from_process(encoding.logits, k % processes))
-            labels += [batch.y] if role == "source" else []
+            labels += [batch.y] if labelled else []
     return DomainEncoding(torch.cat(features), torch.cat(logits), torch.cat(labels) if labels else None)
 
 
-def domain_batches(method: Method, role: Role) -> Iterator[Any]:
-    """The batches of `domain_loader` on the method's device, transformed as in training.
+def on_device(data: Any, batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+    """Batches as a training step receives them: on the device and transformed.
 
-    Raises:
-        AdaptError: As `domain_loader`.
+    Args:
+        data: The datamodule that they come from.
+        batches: What its loader gives.
+        device: Where the method trains.
     """
-    return on_device(method, domain_loader(method, role))
-
-
-def domain_loader(method: Method, role: Role) -> DataLoader[Any]:
-    """One pass over a domain's training inputs, in order and without augmentation, as the trainer's data gives it.
-
-    Raises:
-        AdaptError: The trainer has no `DomainDataModule`, or it leaves this domain out.
-    """
-    loader: DataLoader[Any] = datamodule_of(method, f"a pass over the {role}").domain_dataloader(role)
-    return loader
-
-
-def on_device(method: Method, batches: Iterable[Any]) -> Iterator[Any]:
-    """Batches as a training step receives them: on the method's device and transformed."""
-    data: Any = datamodule_of(method, "batches")
     for batch in batches:
-        yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, method.device, 0), 0)
+        yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, device, 0), 0)
 
 
-def datamodule_of(method: Method, purpose: str) -> Any:
+def datamodule_of(trainer: Trainer, method: str, purpose: str) -> Any:
     """The trainer's datamodule.
 
     Args:
-        method: The method in training.
+        trainer: The trainer.
+        method: The method's name, for the message.
         purpose: What it needs the datamodule for, for the message.
 
     Raises:
         AdaptError: The trainer has none.
     """
-    data: Any = getattr(method.trainer, "datamodule", None)
+    data: Any = getattr(trainer, "datamodule", None)
     if data is None:
         raise AdaptError(
-            f"{type(method).__name__} needs {purpose}, found a trainer without a DomainDataModule. "
+            f"{method} needs {purpose}, found a trainer without a DomainDataModule. "
             "Give it to fit(method, datamodule=...)."
         )
     return data

@@ -76,36 +76,25 @@ class Monitor(Callback):
         self._write(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Have the terms of the first batch after a validation pass by."""
-        if not self._looks_at_gradients or "zero_gradient" not in self.kinds or not hasattr(pl_module, "checked_sum"):
-            return
-        checked_sum: Any = pl_module.checked_sum
-
-        def watched(terms: dict[str, Tensor], batch: Any) -> Any:
-            total = checked_sum(terms, batch)
-            if torch.is_grad_enabled():
-                for name, norm in gradient_norms(terms, pl_module).items():
-                    self._gradients[name] = max(norm, self._gradients.get(name, 0.0))
-            return total
-
-        # An attribute of the instance hides the class's until it is deleted: methods have one way to sum their terms,
-        # however many steps they take on a batch.
-        vars(pl_module)["checked_sum"] = watched
+        """Watch the terms of the first batch after a validation."""
+        if self._looks_at_gradients and "zero_gradient" in self.kinds:
+            # Those of a module that is none of our methods are seen by nobody.
+            getattr(pl_module, "term_watchers", []).append(self._keep_gradients)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the domain accuracy where it was logged, and let the terms go."""
+        """Keep the domain accuracy where it was logged, and stop watching the terms."""
         # A method that waits for several batches has shown no term yet.
         self._looks_at_gradients = self._looks_at_gradients and not self._gradients
-        vars(pl_module).pop("checked_sum", None)
+        self._stop_watching(pl_module)
         accuracy = trainer.callback_metrics.get("train/domain_accuracy") if getattr(pl_module, "logs_now", 0) else None
         if accuracy is not None:
             self._domain_accuracies.append(accuracy.detach().clone())
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let the terms go."""
-        vars(pl_module).pop("checked_sum", None)
+        """Stop watching the terms."""
+        self._stop_watching(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what an earlier validation left."""
@@ -146,6 +135,16 @@ class Monitor(Callback):
             text = None if kind in warned else SIGNS[kind](self.history)
             if text is not None:
                 self._warn(trainer, Warned(trainer.global_step, kind, f"At step {trainer.global_step}, {text}"))
+
+    def _keep_gradients(self, method: nn.Module, terms: Mapping[str, Tensor]) -> None:
+        if torch.is_grad_enabled():
+            for name, norm in gradient_norms(terms, method).items():
+                self._gradients[name] = max(norm, self._gradients.get(name, 0.0))
+
+    def _stop_watching(self, module: LightningModule) -> None:
+        watchers = getattr(module, "term_watchers", [])
+        if self._keep_gradients in watchers:
+            watchers.remove(self._keep_gradients)
 
     @staticmethod
     def _classes(module: LightningModule) -> bool:

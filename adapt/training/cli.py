@@ -134,7 +134,7 @@ class AdaptCLI(LightningCLI):
         self._settled = Settled((), (), "")
         if config.ckpt_path is None:
             return
-        self._checkpoint = read_own(imported(config.model.class_path), Path(config.ckpt_path))
+        self._checkpoint = read_own(imported(config.model.class_path).__name__, Path(config.ckpt_path))
         plain = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=False, skip_none=False))[command]
         given = self._given.get("init_args") if self._given else None
         self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
@@ -146,7 +146,7 @@ class AdaptCLI(LightningCLI):
             return
         training = self.subcommand == "fit"
         changed = check_data(self.datamodule, self._checkpoint, training)
-        check_checkpoint(self.model, self._checkpoint)
+        check_checkpoint(self.model.describe(), self._checkpoint)
         check_weights(self.model, self._checkpoint)
         if words := "; ".join(filter(None, [self._settled.words, changed])):
             print(f"adapt: the checkpoint has other settings: {words}.", file=sys.stderr)

@@ -10,7 +10,7 @@ from torch import Tensor
 from adapt.benchmark.plan.plan import setting_of
 from adapt.cli import AdaptCLI, main
 from adapt.data import Pair
-from adapt.encoding import Encoding
+from adapt.encoding import Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
 from adapt.penalties import MinEnt, Penalty, TargetCrossEntropy
@@ -54,6 +54,40 @@ def test_the_method_s_own_encodings_are_used_and_nothing_is_encoded_twice(tmp_pa
     trained, _, _ = train(Watched, tmp_path, steps=3, penalties=[penalty])
     assert trained.passes == 3
     assert penalty.seen[1] is trained.kept.target
+
+
+class Anew(SourceOnly):
+    """A user's method: encodes in its own way, and knows nothing of what the base keeps."""
+
+    passes = 0
+
+    def forward(self, x: Tensor) -> Encoding:
+        self.passes += self.training
+        return super().forward(x)
+
+    def encode(self, batch: Pair) -> Encodings:
+        return Encodings(self(batch.source.x), self(batch.target.x))
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        self.mine = self.encode(batch)
+        return {"source": self.cross_entropy(self.mine.source.logits, batch.source.y)}
+
+
+class Halved(Anew):
+    """A user's method on top of that one, which changes what it returns."""
+
+    def encode(self, batch: Pair) -> Encodings:
+        source, target = super().encode(batch)
+        return Encodings(source, Encoding(target.features / 2, target.logits))
+
+
+@pytest.mark.parametrize("method", [Anew, Halved])
+def test_an_own_encode_is_remembered_and_makes_no_second_forward_pass(method: type[Anew], tmp_path: Path) -> None:
+    penalty = Norm()
+    trained, _, _ = train(method, tmp_path, steps=3, penalties=[penalty])
+    assert trained.passes == 2 * 3
+    assert penalty.seen == (trained.mine.source, trained.mine.target)
+    assert penalty.seen[1].features is trained.mine.target.features
 
 
 def test_weight_zero_changes_no_weight(tmp_path: Path) -> None:

@@ -125,6 +125,20 @@ def test_the_weights_are_bit_equal_with_and_without_the_monitor(tmp_path: Path, 
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
+def test_a_method_s_other_watchers_of_its_terms_stay(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Told(SourceOnly):
+        def on_fit_start(self) -> None:
+            super().on_fit_start()
+            self.term_watchers.append(lambda method, terms: seen.extend(terms))
+
+    monitor, method = watch(Told, tmp_path, steps=20)
+    assert seen == ["source"] * 20
+    assert len(method.term_watchers) == 1
+    assert monitor.history[1].flat == []
+
+
 def test_a_warning_is_given_once_on_the_terminal_and_in_the_file(tmp_path: Path) -> None:
     with pytest.warns(AdaptationWarning, match="no gradient comes from mmd: .*See that") as caught:
         train(Detached, tmp_path, steps=80, trainer=OFTEN, callbacks=[Monitor()])
