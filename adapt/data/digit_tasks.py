@@ -48,7 +48,7 @@ class TurnedDigits(DomainDataModule):
         self.degrees = degrees
 
     @cached_property
-    def problem(self) -> Problem:  # type: ignore[override]  # read once, not at each batch
+    def problem(self) -> Problem:
         """The angle in degrees, with the mean and the spread of the source's."""
         labels = torch.cat([optdigits(name, True, self.degrees).y for name in self.sources])
         return Regression.of(["degrees"], labels)

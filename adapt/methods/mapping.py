@@ -93,7 +93,7 @@ class MappingMethod(Method):
             return Encoding(features, features[:, :0])
         if self.map.empty:
             raise AdaptError(f"{type(self).__name__} has no map yet: train it, or load a checkpoint of its own.")
-        features = self.mapped(full_precision(features), self._side).to(self.classifier.weight)
+        features = self.mapped(full_precision(features), self._side).to(next(self.classifier.parameters()))
         return Encoding(features, self.classifier(features))
 
     def on_fit_start(self) -> None:

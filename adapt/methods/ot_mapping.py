@@ -77,7 +77,7 @@ class OTMapping(MappingMethod):
 
     def encode_source(self, samples: Labelled) -> Encoding:
         """Source training samples where the plan sends them."""
-        features = self.map["moved"][samples.index].to(self.classifier.weight)
+        features = self.map["moved"][samples.index].to(next(self.classifier.parameters()))
         return Encoding(features, self.classifier(features))
 
     def mapped(self, features: Tensor, side: Side) -> Tensor:
