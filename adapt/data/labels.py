@@ -30,4 +30,4 @@ def as_labels(labels: Any) -> Tensor:
         return from_array(labels) if isinstance(labels, np.ndarray) else torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         found = str(list(labels)[:_SHOWN] if isinstance(labels, list | tuple) else labels).partition("\n")[0][:80]
-        raise SampleError(f"Expected numbers as labels, found {found}. Number the classes from 0.") from error
+        raise SampleError(f"Expected class indices as labels, found {found}. Number the classes from 0.") from error
