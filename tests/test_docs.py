@@ -121,6 +121,8 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "__init__",
         "alternating",
         "base",
+        "late",
+        "optimization",
         "checkpoints",
         "mapping",
         "randomness",

@@ -76,7 +76,8 @@ def test_a_source_free_method_trains_and_tests_without_the_source(tmp_path: Path
     method, data, trainer = train(Collapses, tmp_path, steps=12, module=Silent)
     assert trainer.global_step == 12
     found = trainer.test(method, datamodule=data, verbose=False)
-    assert [set(result) for result in found] == [{"test/target_accuracy"}]
+    metrics = method.problem.metrics()
+    assert [set(result) for result in found] == [{f"test/target_{name}" for name in metrics}]
     assert sorted(path.stem for path in (tmp_path / "checkpoints").iterdir()) == ["last", "oracle"]
 
 
