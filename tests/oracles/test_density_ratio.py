@@ -213,5 +213,5 @@ def test_features_that_coincide_need_a_bandwidth() -> None:
 
 def test_a_missing_solver_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "osqp", None)
-    with pytest.raises(AdaptError, match=r"\.\[kmm\]"):
+    with pytest.raises(AdaptError, match=r"adapt-lightning\[kmm\]"):
         kmm(*samples())

@@ -75,12 +75,12 @@ def test_regression_agrees_with_scikit_learn(count: int) -> None:
     z = outputs(k=count)
     y = (z + outputs(k=count).flip(0)).float()
     problem = Regression.of(count, y)
-    found = evaluated(problem, z, problem.as_labels(y))
+    found = evaluated(problem, z, problem.labels(y, "all"))
     assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, z), rel=1e-5)
     assert found["r2"] == pytest.approx(metrics.r2_score(y, z), rel=1e-4)
     assert found["rmse"] == pytest.approx(float(((z - y) ** 2).mean().sqrt()), rel=1e-5)
     scaled = (z - y) / torch.tensor(np.std(y.numpy(), 0))
-    assert problem.loss(z, problem.as_labels(y)).item() == pytest.approx(float(scaled.square().mean()), rel=1e-5)
+    assert problem.loss(z, problem.labels(y, "all")).item() == pytest.approx(float(scaled.square().mean()), rel=1e-5)
 
 
 def test_a_regressions_loss_does_not_depend_on_the_unit() -> None:
@@ -123,20 +123,20 @@ def test_prediction_columns() -> None:
 @pytest.mark.parametrize(
     ("problem", "y", "words"),
     [
-        (Classification(2), torch.tensor([1, 2]), "0 to 1 .* found 1 to 2"),
-        (Classification(2), torch.tensor([0, -100]), "found -100 to 0"),
-        (Classification(2), torch.tensor([[0], [1]]), r"found shape \(2, 1\)"),
-        (Classification(2), torch.tensor([0.5, 1.0]), "whole numbers"),
-        (Classification(2), torch.tensor([float("nan"), 1.0]), "whole numbers"),
-        (MultiLabel(2), torch.tensor([0, 1]), r"\(N, 2\)"),
-        (MultiLabel(2), torch.tensor([[0, 2]]), "zeros and ones"),
-        (Regression(), torch.tensor([1.0, float("inf")]), "NaN or infinity in 1 of 2"),
-        (Regression(2), torch.tensor([1.0, 2.0]), r"\(N, 2\)"),
+        (Classification(2), torch.tensor([1, 2]), "0 to 1, found 2 in 1 of 2 samples.*start at 1"),
+        (Classification(2), torch.tensor([0, -100]), "found -100 in 1 of 2"),
+        (Classification(2), torch.tensor([[0], [1]]), r"found torch.int64 \(2, 1\).*y\[:, 0\]"),
+        (Classification(2), torch.tensor([0.5, 1.0]), "found 0.5.*whole numbers"),
+        (Classification(2), torch.tensor([float("nan"), 1.0]), "found nan.*whole numbers"),
+        (MultiLabel(2), torch.tensor([0, 1]), r"rows of 2 zeros and ones, found torch.int64 \(2,\)"),
+        (MultiLabel(2), torch.tensor([[0, 2]]), "found 0, 2 in 1 of 1 samples"),
+        (Regression(), torch.tensor([1.0, float("inf")]), "found inf in 1 of 2 samples, the first at position 1"),
+        (Regression(2), torch.tensor([1.0, 2.0]), r"2 finite numbers per sample, found torch.float32 \(2,\)"),
     ],
 )
 def test_labels_of_another_kind_are_refused(problem: Problem, y: torch.Tensor, words: str) -> None:
     with pytest.raises(AdaptError, match=words):
-        problem.check_labels(y, "the target's test set")
+        problem.labels(y, "'b' (test)")
 
 
 def test_a_number_means_classes_and_nonsense_is_refused() -> None:
