@@ -113,4 +113,5 @@ def _description(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _problem(described: Mapping[str, Any]) -> str:
     # Names may differ: a script that says `problem=10` knows none.
-    return f"{described['kind']} with {len(described['names'])} outputs"
+    outputs = {"classification": "classes", "multi-label": "labels", "regression": "quantities"}
+    return f"{len(described['names'])} {outputs.get(described['kind'], described['kind'])}"
