@@ -156,7 +156,9 @@ def test_a_checkpoint_names_nothing(kind: str, command: str, mark: Path, run: Pa
     more = ["--trainer.max_steps", "15"] if command == "fit" else []
     words = ["--config", str(run / "config.yaml"), "--ckpt_path", "hostile.ckpt", "--run_dir", "out", *more]
     Path("out").mkdir()
-    assert main([command, *words]) == 0
+    # Training refuses to go on with the state of an optimizer that is not the configuration's.
+    refused = command == "fit" and kind in ("optimizer", "scheduler")
+    assert main([command, *words]) == (2 if refused else 0)
     assert not mark.exists()
     assert "evil" not in sys.modules
 
