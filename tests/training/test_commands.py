@@ -100,6 +100,7 @@ def test_short_names_and_options_alone_are_enough(tmp_path: Path) -> None:
         "problem": {"kind": "classification", "names": ["upper", "lower"]},
         "backbone": "MLP",
         "random_state": None,
+        "batches_per_epoch": 4,
     }
 
 
