@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapt.errors import AdaptError
+from adapt.files import write_atomically
 
 WARNINGS_FILE = "warnings.jsonl"
 
@@ -30,11 +31,7 @@ def write_warnings(directory: Path, found: Iterable[Warned]) -> None:
     lines = [json.dumps(warned._asdict(), ensure_ascii=False) + "\n" for warned in found]
     path = directory / WARNINGS_FILE
     if lines:
-        directory.mkdir(parents=True, exist_ok=True)
-        # A report may read while a run writes.
-        whole = path.with_suffix(".tmp")
-        whole.write_text("".join(lines), encoding="utf-8")
-        whole.replace(path)
+        write_atomically(path, "".join(lines))  # a report may read while a run writes
     else:
         path.unlink(missing_ok=True)
 
