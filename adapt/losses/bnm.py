@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from adapt.losses.inputs import in_full_precision
+from adapt.losses.inputs import in_full_precision, singular_values
 from adapt.losses.predictions import class_logits
 
 
@@ -33,5 +33,4 @@ def bnm(logits: Tensor) -> Tensor:
         -1.0
     """
     p = class_logits("bnm", logits).softmax(1)
-    singular: Tensor = torch.linalg.svdvals(p)
-    return -singular.sum() / len(p)
+    return -singular_values(p).sum() / len(p)

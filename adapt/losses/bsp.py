@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import feature_pair, in_full_precision
+from adapt.losses.inputs import feature_pair, in_full_precision, singular_values
 
 
 @in_full_precision
@@ -35,5 +35,5 @@ def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
     most = min(len(source), len(target), source.shape[1])
     if not 1 <= k <= most:
         raise AdaptError(f"bsp expects k between 1 and the {most} singular values of these features, found {k}.")
-    values = torch.cat([torch.linalg.svdvals(x)[:k] for x in (source, target)])
+    values = torch.cat([singular_values(x)[:k] for x in (source, target)])
     return values.square().sum()

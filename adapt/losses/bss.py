@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.losses.inputs import in_full_precision
+from adapt.losses.inputs import in_full_precision, singular_values
 
 
 @in_full_precision
@@ -37,5 +37,5 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
         raise AdaptError(
             f"bss expects k between 1 and the {min(features.shape)} singular values of these features, found {k}."
         )
-    values: Tensor = torch.linalg.svdvals(features)
+    values = singular_values(features)
     return values[-k:].square().sum()

@@ -55,6 +55,17 @@ def _converted(value: Any) -> Any:
     return value
 
 
+def singular_values(x: Tensor) -> Tensor:
+    """Singular values of a matrix `(N, d)` in descending order; all NaN where an entry is NaN or infinite.
+
+    LAPACK fails on such a matrix with a message of its own. The value NaN instead is found by the check that names the
+    loss and the step, and costs no wait for the device.
+    """
+    finite = torch.isfinite(x)
+    values: Tensor = torch.linalg.svdvals(torch.where(finite, x, 0))
+    return torch.where(finite.all(), values, torch.nan)
+
+
 def feature_pair(loss: str, source: Tensor, target: Tensor, *, minimum: int = 2) -> tuple[Tensor, Tensor]:
     """The features of both domains, in full precision, once their shapes are right.
 

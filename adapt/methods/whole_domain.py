@@ -21,6 +21,9 @@ def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -
         network: From inputs to an `Encoding`.
         batches: Batches of one domain, on the network's device.
         labelled: Whether they have labels `y`, which are then kept.
+
+    Raises:
+        AdaptError: A feature is not finite.
     """
     rank, processes = world()
     features: list[Tensor] = []
@@ -37,7 +40,13 @@ def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -
             features.append(from_process(encoding.features, k % processes))
             logits.append(from_process(encoding.logits, k % processes))
             labels += [batch.y] if labelled else []
-    return DomainEncoding(torch.cat(features), torch.cat(logits), torch.cat(labels) if labels else None)
+    whole = torch.cat(features)
+    if not (finite := torch.isfinite(whole).flatten(1).all(1)).all():
+        raise AdaptError(
+            f"Expected finite features in a pass over a domain, found NaN or infinity in those of {int((~finite).sum())} "
+            f"of {len(whole)} samples, the first at position {int((~finite).nonzero()[0])}. Repair or drop these inputs."
+        )
+    return DomainEncoding(whole, torch.cat(logits), torch.cat(labels) if labels else None)
 
 
 def on_device(data: Any, batches: Iterable[Any], device: torch.device) -> Iterator[Any]:

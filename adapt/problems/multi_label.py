@@ -14,7 +14,7 @@ from torchmetrics.classification import (
     MultilabelF1Score,
 )
 
-from adapt.errors import SampleError
+from adapt.errors import AdaptError, SampleError
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 
 
@@ -29,7 +29,7 @@ class MultiLabel(Problem):
         labels: Number of labels K, or their names.
 
     Raises:
-        AdaptError: There is no label.
+        AdaptError: There are fewer than two labels.
 
     Examples:
         >>> import torch
@@ -43,6 +43,10 @@ class MultiLabel(Problem):
 
     def __init__(self, labels: int | Sequence[str]) -> None:
         super().__init__([str(k) for k in range(labels)] if isinstance(labels, int) else labels)
+        if len(self.names) < 2:
+            raise AdaptError(
+                "MultiLabel expects at least two labels, found one. A single yes or no is Classification(['no', 'yes'])."
+            )
 
     def loss(
         self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"

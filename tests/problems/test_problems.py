@@ -147,3 +147,8 @@ def test_a_number_means_classes_and_nonsense_is_refused() -> None:
             as_problem(wrong)  # type: ignore[arg-type]
     with pytest.raises(AdaptError, match="all alike"):
         Regression.of(1, torch.ones(5))
+
+
+def test_one_label_alone_is_a_classification() -> None:
+    with pytest.raises(AdaptError, match=r"at least two labels, found one.*Classification"):
+        MultiLabel(1)
