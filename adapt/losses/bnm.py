@@ -1,6 +1,5 @@
 """Batch nuclear-norm maximisation."""
 
-import torch
 from torch import Tensor
 
 from adapt.losses.inputs import in_full_precision, singular_values

@@ -1,6 +1,5 @@
 """Batch spectral shrinkage."""
 
-import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError

@@ -43,8 +43,8 @@ def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -
     whole = torch.cat(features)
     if not (finite := torch.isfinite(whole).flatten(1).all(1)).all():
         raise AdaptError(
-            f"Expected finite features in a pass over a domain, found NaN or infinity in those of {int((~finite).sum())} "
-            f"of {len(whole)} samples, the first at position {int((~finite).nonzero()[0])}. Repair or drop these inputs."
+            f"Expected finite features in a pass over a domain, found NaN or infinity in {int((~finite).sum())} of "
+            f"{len(whole)} samples, the first at position {int((~finite).nonzero()[0])}. Repair or drop these inputs."
         )
     return DomainEncoding(whole, torch.cat(logits), torch.cat(labels) if labels else None)
 

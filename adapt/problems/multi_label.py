@@ -45,7 +45,7 @@ class MultiLabel(Problem):
         super().__init__([str(k) for k in range(labels)] if isinstance(labels, int) else labels)
         if len(self.names) < 2:
             raise AdaptError(
-                "MultiLabel expects at least two labels, found one. A single yes or no is Classification(['no', 'yes'])."
+                "MultiLabel expects at least two labels, found one. A yes or no alone is Classification(['no', 'yes'])."
             )
 
     def loss(
