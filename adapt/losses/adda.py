@@ -1,4 +1,4 @@
-"""What the target encoder of ADDA minimises."""
+"""The loss of ADDA's target encoder."""
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -11,8 +11,8 @@ from adapt.losses.inputs import in_full_precision
 def adda(target_logits: Tensor) -> Tensor:
     """Cross-entropy of the target against the source's domain label, mean log(1 + e^{−t}).
 
-    ADDA, Tzeng et al. 2017, https://arxiv.org/abs/1702.05464: the "GAN loss" with inverted labels. Where the
-    discriminator is sure of itself its gradient is at full strength; that of the reversed discriminator's loss is not.
+    ADDA, Tzeng et al. 2017, https://arxiv.org/abs/1702.05464: the "GAN loss" with inverted labels. Its gradient stays
+    strong where the discriminator is certain; reversing the discriminator's own loss loses it there.
 
     Args:
         target_logits: Discriminator's logits of the target features, `(M,)` or `(M, 1)`; source is label 1.

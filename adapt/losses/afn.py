@@ -10,19 +10,19 @@ from adapt.losses.inputs import feature_pair, in_full_precision
 def safn(source: Tensor, target: Tensor, *, step: float = 1.0) -> Tensor:
     """Stepwise adaptive feature norm, (1/N) Σ_i (‖f_i‖ − r_i)² of each domain, with r_i = ‖f_i‖ + step detached.
 
-    Larger Norm More Transferable, Xu et al. 2019, https://arxiv.org/abs/1811.07456. Every norm is asked to
-    grow by one step. The value is always 2 · step²; the gradient −2 · step · f_i / (N ‖f_i‖) is what matters.
+    Larger Norm More Transferable, Xu et al. 2019, https://arxiv.org/abs/1811.07456. Every norm should grow by one step.
+    The value is always 2 · step²; the gradient −2 · step · f_i / (N ‖f_i‖) is what matters.
 
     Args:
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
-        step: Growth that is asked for, in feature units.
+        step: How much each norm should grow, in feature units.
 
     Returns:
         Scalar, in feature units squared: the sum of both domains' terms. Features of 0 get no gradient.
 
     Raises:
-        AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+        AdaptError: A domain is empty, different widths, or a tensor that is not a matrix.
 
     Examples:
         >>> import torch
@@ -44,13 +44,13 @@ def hafn(source: Tensor, target: Tensor, *, radius: float = 25.0) -> Tensor:
     Args:
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
-        radius: R, which both mean norms are drawn to, in feature units.
+        radius: R, the value that both mean norms should reach, in feature units.
 
     Returns:
         Scalar, nonnegative, in feature units squared: the sum of both domains' terms.
 
     Raises:
-        AdaptError: A domain is empty, different widths, or a tensor that is no matrix.
+        AdaptError: A domain is empty, different widths, or a tensor that is not a matrix.
 
     Examples:
         >>> import torch

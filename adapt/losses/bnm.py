@@ -22,7 +22,7 @@ def bnm(logits: Tensor) -> Tensor:
         Scalar without unit, in [−√(min(B, K) / B), −1/√(K B)].
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
 
     Examples:
         >>> import torch

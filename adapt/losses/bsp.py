@@ -11,8 +11,8 @@ from adapt.losses.inputs import feature_pair, in_full_precision, singular_values
 def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
     """Sum of the squared k largest singular values of each domain's features, Σ_{i≤k} (σ²_s,i + σ²_t,i).
 
-    Chen et al. 2019, http://proceedings.mlr.press/v97/chen19i.html. The matrices are as they come: not centred, and
-    not divided by their sample counts, so that the value grows with the batch.
+    Chen et al. 2019, http://proceedings.mlr.press/v97/chen19i.html. The matrices are neither centred nor divided by
+    their sample counts, so the value grows with the batch.
 
     Args:
         source: Features `(N, d)`.
@@ -23,7 +23,7 @@ def bsp(source: Tensor, target: Tensor, *, k: int = 1) -> Tensor:
         Scalar, nonnegative, in squared feature units.
 
     Raises:
-        AdaptError: A tensor is no matrix or empty, the widths differ, or there are fewer than k singular values.
+        AdaptError: A tensor is not a matrix or empty, the widths differ, or there are fewer than k singular values.
 
     Examples:
         >>> import torch

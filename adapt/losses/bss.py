@@ -11,8 +11,8 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
     """Sum of the squared k smallest singular values of a batch of features, Σ_{i≤k} σ²_{−i}.
 
     Chen et al. 2019, https://papers.nips.cc/paper/2019/hash/c6bff625bdb0393992c9d4db0c6bbe45-Abstract.html. The matrix
-    is as it comes: not centred, and not divided by its sample count. Of its min(N, d) singular values the smallest
-    count, so that with fewer samples than features none of them is trivially zero.
+    is neither centred nor divided by its sample count. Only its min(N, d) singular values count, so none is zero just
+    because there are fewer samples than features.
 
     Args:
         features: Features `(N, d)`.
@@ -22,7 +22,7 @@ def bss(features: Tensor, *, k: int = 1) -> Tensor:
         Scalar, nonnegative, in squared feature units.
 
     Raises:
-        AdaptError: `features` is no matrix or is empty, or has fewer than k singular values.
+        AdaptError: `features` is not a matrix or is empty, or has fewer than k singular values.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What a conditional domain discriminator sees, and how much each sample weighs."""
+"""The inputs of a conditional domain discriminator, and the weights of the samples."""
 
 import math
 
@@ -14,7 +14,8 @@ def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor]
     """Outer product f ⊗ p of features and softmax, or its random projection (R_fᵀ f) ⊙ (R_pᵀ p) / √D.
 
     CDAN, Long et al. 2018, https://arxiv.org/abs/1705.10667. No gradient passes through the softmax p, as in the
-    authors' code and TLlib. With standard normal maps, inner products of projections estimate those of outer products.
+    authors' code and TLlib. If the maps are standard normal, inner products of the projections estimate those of the
+    outer products.
 
     Args:
         features: Features f `(N, d)`.
@@ -25,7 +26,7 @@ def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor]
         `(N, d · K)`, where entry `i · K + k` is f_i p_k, or `(N, D)`.
 
     Raises:
-        AdaptError: A tensor is no matrix, the sample counts differ, or the maps do not fit.
+        AdaptError: A tensor is not a matrix, the sample counts differ, or the maps do not fit.
 
     Examples:
         >>> import torch
@@ -56,20 +57,20 @@ def multilinear(features: Tensor, logits: Tensor, *, maps: tuple[Tensor, Tensor]
 def entropy_weights(source_logits: Tensor, target_logits: Tensor, *, gradient: bool = False) -> tuple[Tensor, Tensor]:
     """Weights 1 + e^{−H(p)} of each sample, H in nats, divided by their mean over both domains.
 
-    CDAN+E, Long et al. 2018, https://arxiv.org/abs/1705.10667: samples that are classified with certainty weigh up to
-    twice as much as the others. Normalised over both domains jointly (TLlib; the authors' code normalises each apart).
+    CDAN+E, Long et al. 2018, https://arxiv.org/abs/1705.10667: samples with certain predictions weigh up to twice as
+    much as the others. Normalised over both domains jointly (TLlib; the authors' code normalises each apart).
 
     Args:
         source_logits: Class logits `(N, K)`.
         target_logits: Class logits `(M, K)`; N ≠ M is allowed.
-        gradient: Whether a gradient passes through each sample's 1 + e^{−H(p)}; the mean is constant, as in the
-            authors' code, which also reverses that gradient, and this function does not.
+        gradient: Whether a gradient passes through each sample's 1 + e^{−H(p)}. The mean is constant, as in the
+            authors' code. That code also reverses this gradient; this function does not.
 
     Returns:
         Weights `(N,)` and `(M,)`, whose N + M values have mean 1.
 
     Raises:
-        AdaptError: A tensor is no matrix or is empty, or the class counts differ.
+        AdaptError: A tensor is not a matrix or is empty, or the class counts differ.
 
     Examples:
         >>> import torch

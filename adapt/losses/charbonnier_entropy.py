@@ -15,8 +15,8 @@ def charbonnier_entropy(logits: Tensor, *, eta: float = 2.0) -> Tensor:
     """Mean Charbonnier penalty of the softmax's entropy, (1/M) Σ_j (H_j² + 0.001²)^η, H_j = −Σ_k p_jk log p_jk.
 
     Fourier domain adaptation, Yang & Soatto 2020, https://arxiv.org/abs/2004.05498. With η > 1/2 uncertain samples
-    weigh more than in the mean entropy, which would rather make the certain ones more so. The authors' code divides
-    H by log K first; here it is in nats, as in the paper.
+    weigh more than in the mean entropy. The mean entropy mostly makes certain samples more certain. The authors' code
+    divides H by log K first; here it is in nats, as in the paper.
 
     Args:
         logits: Class logits `(M, K)`.
@@ -26,7 +26,7 @@ def charbonnier_entropy(logits: Tensor, *, eta: float = 2.0) -> Tensor:
         Scalar, nonnegative, in nats to the power 2η.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or η is not positive.
+        AdaptError: `logits` is not a matrix or is empty, or η is not positive.
 
     Examples:
         >>> import torch

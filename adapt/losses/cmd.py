@@ -34,7 +34,7 @@ def cmd(
         Scalar without unit, nonnegative; its gradient is 0 where the moments agree.
 
     Raises:
-        AdaptError: No sample, different widths, a tensor that is no matrix, options that do not fit, or features
+        AdaptError: No sample, different widths, a tensor that is not a matrix, options that do not fit, or features
             outside the interval.
 
     Examples:

@@ -1,4 +1,4 @@
-"""What target classes look like to a source classifier, and the loss that keeps them so."""
+"""How a source classifier sees the target classes, and the loss that keeps this."""
 
 import math
 
@@ -28,7 +28,7 @@ def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
         Scalar in nats.
 
     Raises:
-        AdaptError: A tensor is no matrix or empty, or the shapes differ.
+        AdaptError: A tensor is not a matrix or empty, or the shapes differ.
 
     Examples:
         >>> import torch
@@ -47,7 +47,7 @@ def co_tuning(logits: Tensor, soft_labels: Tensor) -> Tensor:
 
 @in_full_precision
 def category_relationship(logits: Tensor, y: Tensor, num_classes: int, *, temperature: float = 1.0) -> Tensor:
-    """What a source classifier thinks of each target class, p(y_s | y_t) = mean of softmax(z_i / T) over y_i = y_t.
+    """Source-class probabilities of each target class, p(y_s | y_t) = mean of softmax(z_i / T) over y_i = y_t.
 
     The direct approach of Co-Tuning (see `co_tuning`).
 
@@ -88,19 +88,19 @@ def calibration_temperature(logits: Tensor, y: Tensor, *, lowest: float = 0.1, h
     """The temperature T that minimises the cross-entropy of z / T on held-out samples.
 
     Guo et al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599. The loss is convex in
-    1 / T, so that bisecting its slope finds the minimum.
+    1 / T, so bisection of its slope finds the minimum.
 
     Args:
         logits: Logits of held-out samples `(N, K)`.
         y: Their classes `(N,)`.
-        lowest: Smallest T, which a classifier without a mistake would be given.
+        lowest: Smallest T. A classifier that makes no mistake gets this value.
         highest: Largest T.
 
     Returns:
         T in [lowest, highest].
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
 
     Examples:
         >>> import torch

@@ -13,8 +13,8 @@ from adapt.losses.inputs import feature_pair, in_full_precision
 def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "paper") -> Tensor:
     """Distance between the domains' covariances, ‖C_s − C_t‖²_F / (4d²), each C with n − 1.
 
-    Deep CORAL, Sun & Saenko 2016, https://arxiv.org/abs/1607.01719. With more features than samples the norm comes from
-    the samples' Gram matrices, in O((N + M)² d): the same value up to rounding.
+    Deep CORAL, Sun & Saenko 2016, https://arxiv.org/abs/1607.01719. If there are more features than samples, the norm
+    is computed from the samples' Gram matrices, in O((N + M)² d). The value is the same up to rounding.
 
     Args:
         source: Features `(N, d)`.
@@ -27,7 +27,7 @@ def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "
         Scalar, nonnegative, in feature units to the fourth power.
 
     Raises:
-        AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, or an unknown scale.
+        AdaptError: Fewer than 2 samples, different widths, a tensor that is not a matrix, or an unknown scale.
 
     Examples:
         >>> import torch
@@ -46,10 +46,10 @@ def coral(source: Tensor, target: Tensor, *, scale: Literal["paper", "mean"] = "
 
 
 def _squared_gap(source: Tensor, target: Tensor) -> Tensor:
-    """‖C_s − C_t‖²_F, from whichever matrices are the smaller."""
+    """‖C_s − C_t‖²_F, from the smaller matrices: covariances or Gram matrices."""
     if len(source) + len(target) > source.shape[1]:
         return (covariance(source) - covariance(target)).square().sum()
-    # ⟨AᵀA, BᵀB⟩ = ‖A Bᵀ‖²: Gram matrices of the samples stand for covariances of many features.
+    # ⟨AᵀA, BᵀB⟩ = ‖A Bᵀ‖²: the samples' Gram matrices replace covariances of many features.
     a, b, n, m = source - source.mean(0), target - target.mean(0), len(source) - 1, len(target) - 1
     within = (a @ a.T).square().sum() / n**2 + (b @ b.T).square().sum() / m**2
     gap: Tensor = within - 2 * (a @ b.T).square().sum() / (n * m)

@@ -34,10 +34,10 @@ def deepjdot(
 
     DeepJDOT, Damodaran et al. 2018, https://arxiv.org/abs/1803.10081:
     C_ij = α ‖g_i − g'_j‖² + λ_t CE(y_i, f_j), with source features g and labels y, target features g' and predictions
-    f. γ couples the uniform weights 1/N and 1/M; it is the plan of the detached cost, and constant for the gradient (at
-    the minimum that is the gradient of the minimum itself). `exact` finds it by POT's network simplex on the CPU, for
-    which the host waits for a GPU at every step. `sinkhorn`, Cuturi 2013, https://arxiv.org/abs/1306.0895, stays on the
-    device: it minimises Σ γ C + ε Σ γ log γ, and its cost is a little above the minimum.
+    f. γ couples the uniform weights 1/N and 1/M. It is computed from the detached cost and is constant for the gradient
+    (which is then the gradient of the minimum itself). `exact` uses POT's network simplex on the CPU, so the CPU waits
+    for the GPU at every step. `sinkhorn`, Cuturi 2013, https://arxiv.org/abs/1306.0895, stays on the device: it
+    minimises Σ γ C + ε Σ γ log γ, and its cost is a little above the minimum.
 
     Args:
         source: Features g `(N, d)`.
@@ -46,14 +46,14 @@ def deepjdot(
         target_logits: Logits of the target `(M, K)`.
         alpha: Weight α of the squared feature distances.
         label_weight: Weight λ_t of the cross-entropies.
-        solver: `exact`, `sinkhorn`, or `auto`: the first on the CPU, the second elsewhere.
+        solver: `exact`, `sinkhorn`, or `auto`: `exact` on the CPU, `sinkhorn` elsewhere.
         entropy: ε of `sinkhorn`, as a share of the mean cost.
 
     Returns:
-        Scalar, nonnegative, in nats and squared feature units by their weights; not finite where the input is not.
+        Scalar, nonnegative: squared feature units and nats, each with its weight. Not finite if the input is not.
 
     Raises:
-        AdaptError: POT is missing, shapes that do not belong together, a negative weight, or an unknown solver.
+        AdaptError: POT is missing, the shapes do not fit, a weight is negative, or the solver is unknown.
 
     Examples:
         >>> import torch
@@ -74,7 +74,7 @@ def deepjdot(
     if ot is None:
         return (sinkhorn_plan(cost.detach(), entropy) * cost).sum()
     if not torch.isfinite(cost).all():
-        # No plan exists; the sum hands the fault on to whoever checks the loss.
+        # There is no plan. The sum is not finite either, and the check of the loss reports it.
         return cost.sum()
     weights = [torch.full((n,), 1 / n, dtype=torch.float64).numpy() for n in cost.shape]
     plan = ot.emd(*weights, cost.detach().cpu().double().numpy(), numItermax=1_000_000)
@@ -82,17 +82,17 @@ def deepjdot(
 
 
 def sinkhorn_plan(cost: Tensor, entropy: float) -> Tensor:
-    """The entropic plan between uniform weights, in log space and in a fixed number of rounds.
+    """The entropic plan between uniform weights, in log space, with a fixed number of rounds.
 
     Args:
         cost: Costs `(N, M)`, without gradient.
         entropy: ε as a share of the mean cost.
 
     Returns:
-        γ `(N, M)`, whose columns sum to 1/M, and its rows nearly to 1/N.
+        γ `(N, M)`. Each column sums to 1/M, each row approximately to 1/N.
     """
     n, m = cost.shape
-    # From a large ε to the one asked for, halved in each round: a small one alone would take thousands of rounds.
+    # Start with a large ε and halve it in each round: with the small ε alone it would take thousands of rounds.
     tiny = torch.finfo(cost.dtype).tiny
     final = (entropy * cost.mean()).clamp_min(tiny)
     rows, columns, width = cost.new_zeros(n), cost.new_zeros(m), final

@@ -11,12 +11,12 @@ from adapt.losses.inputs import in_full_precision
 def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tensor:
     """Squared differences of feature maps, weighted by channel, Σ_c a_c · mean_{n,q} (F_ncq − F⁰_ncq)².
 
-    DELTA, Li et al. 2019, https://arxiv.org/abs/1901.09229, which sums over the positions q; the mean makes layers with
-    large maps count no more than those with small ones.
+    DELTA, Li et al. 2019, https://arxiv.org/abs/1901.09229. The paper sums over the positions q. The mean here gives
+    layers with large and small maps the same weight.
 
     Args:
-        maps: Feature maps of the network that learns `(N, C)`, `(N, C, H, W)`, or tokens `(N, T, C)`.
-        start: Those of the network that it started from, for the same inputs; no gradient reaches them.
+        maps: Feature maps of the trained network `(N, C)`, `(N, C, H, W)`, or tokens `(N, T, C)`.
+        start: Feature maps of the initial network for the same inputs; they get no gradient.
         attention: Weights a of the channels `(C,)`, which sum to 1; None for 1/C each.
 
     Returns:
@@ -46,5 +46,5 @@ def delta(maps: Tensor, start: Tensor, attention: Tensor | None = None) -> Tenso
 
 
 def channel_dimension(maps: Tensor) -> int:
-    """Where a layer's output has its channels: last in tokens `(N, T, C)`, second otherwise."""
+    """The channel dimension of a layer's output: the last for tokens `(N, T, C)`, otherwise the second."""
     return 2 if maps.ndim == 3 else 1

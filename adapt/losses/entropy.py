@@ -20,7 +20,7 @@ def entropy(logits: Tensor) -> Tensor:
         Scalar in nats, in [0, log K].
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
 
     Examples:
         >>> import torch

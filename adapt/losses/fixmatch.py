@@ -12,8 +12,8 @@ from adapt.losses.predictions import class_logits, view_logits
 def fixmatch(strong: Tensor, weak: Tensor, *, threshold: float = 0.95) -> Tensor:
     """Pseudo-label loss, (1/M) Σ_i 1[max_k q_ik ≥ τ] CE(strong_i, argmax_k q_ik), with q the softmax of `weak`.
 
-    FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685. The mean is over all M samples, those that are not
-    certain count 0; no gradient passes through `weak`.
+    FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685. The mean is over all M samples; samples below the
+    threshold count as 0. No gradient passes through `weak`.
 
     Args:
         strong: Class logits of the strongly augmented samples `(M, K)`, which learn.
@@ -24,7 +24,7 @@ def fixmatch(strong: Tensor, weak: Tensor, *, threshold: float = 0.95) -> Tensor
         Scalar in nats, nonnegative.
 
     Raises:
-        AdaptError: A tensor is no matrix or is empty, the shapes differ, or τ is out of range.
+        AdaptError: A tensor is not a matrix or is empty, the shapes differ, or τ is out of range.
 
     Examples:
         >>> import torch
@@ -50,7 +50,7 @@ def confident(logits: Tensor, threshold: float) -> Tensor:
         Booleans `(N,)`.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or the threshold is out of range.
+        AdaptError: `logits` is not a matrix or is empty, or the threshold is out of range.
 
     Examples:
         >>> import torch

@@ -21,22 +21,21 @@ def homm(
 ) -> Tensor:
     """Distance between the domains' moment tensors, ‖(1/N) Σ_i x_i^⊗p − (1/M) Σ_j y_j^⊗p‖²_F / d^p.
 
-    HoMM, Chen et al. 2020, https://arxiv.org/abs/1912.11976. The division by d^p makes it the mean over the d^p entries
-    of the squared difference. Order 1 is the squared difference of the means over d; order 2 matches Gram matrices,
-    and with `center` it is 4 times `adapt.losses.coral` but for N/(N−1) in the covariances.
+    HoMM, Chen et al. 2020, https://arxiv.org/abs/1912.11976. The division by d^p turns the sum into the mean over all
+    d^p entries. Order 1 is the squared difference of the means over d; order 2 matches Gram matrices. With `center`,
+    order 2 is 4 times `adapt.losses.coral`, except for N/(N−1) in the covariances.
 
-    The whole tensor is matched at any order and width without being formed: its squared norm is a sum of inner
-    products' powers, ⟨x^⊗p, y^⊗p⟩ = ⟨x, y⟩^p. This costs (N+M)² d and has no sampling noise; near 0 it is exact only
-    to the rounding of its terms and may be a little negative. `samples` is the paper's way where d^p is large: the
-    mean over entries whose p indices are drawn anew at each call, uniformly and with replacement; its expectation
-    is the whole tensor's.
+    The whole tensor is matched at any order and width without building it: ⟨x^⊗p, y^⊗p⟩ = ⟨x, y⟩^p, so its squared norm
+    is a sum of powers of inner products. This costs (N+M)² d and has no sampling noise. Rounding can make values near 0
+    slightly negative. `samples` is the paper's method for large d^p: the mean over entries whose p indices are drawn at
+    each call, uniformly and with replacement. Its expectation is the value of the whole tensor.
 
     Args:
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
         order: Order p of the moments.
-        samples: Number of entries that are drawn; None for all d^p.
-        center: Take each domain's mean off first, as the authors' code does; the means are then not matched.
+        samples: Number of entries to draw; None for all d^p.
+        center: Subtract each domain's mean first, as the authors' code does. The means are then not matched.
         squash: Function on the features: `"tanh"` as in the authors' layer, `"sigmoid"`, or `"none"`.
         generator: Source of the drawn indices, on the features' device; None for torch's own.
 
@@ -44,7 +43,7 @@ def homm(
         Scalar in the squashed features' units to the power 2p, nonnegative up to rounding.
 
     Raises:
-        AdaptError: No sample, different widths, a tensor that is no matrix, or options out of range.
+        AdaptError: No sample, different widths, a tensor that is not a matrix, or options out of range.
 
     Examples:
         >>> import torch
@@ -55,7 +54,7 @@ def homm(
     """
     source, target = feature_pair("homm", source, target, minimum=2 if center else 1)
     if order < 1 or (center and order == 1):
-        raise AdaptError(f"order expects at least 1, or 2 where center takes the means off, found {order}.")
+        raise AdaptError(f"order expects at least 1, or at least 2 with center=True, found {order}.")
     if samples is not None and samples < 1:
         raise AdaptError(f"samples expects at least 1 entry, or None for all, found {samples}.")
     source, target = bounded(source, squash), bounded(target, squash)

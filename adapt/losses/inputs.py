@@ -1,4 +1,4 @@
-"""What every loss demands of the features of two domains."""
+"""Checks and conversions of the features that a loss gets."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,10 +19,10 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 def in_full_precision(loss: Callable[P, R]) -> Callable[P, R]:
-    """A loss that never computes in half precision: autocast is off inside, and half-precision inputs become float32.
+    """Make a loss compute in full precision: autocast is off inside, and half-precision inputs become float32.
 
-    Sums of squares overflow in float16 long before the features do, and bfloat16 has three digits. Every loss is
-    decorated, so that none has to think of it.
+    Sums of squares overflow in float16 long before the features do, and bfloat16 has only three digits. Every loss has
+    this decorator.
 
     Args:
         loss: A function of tensors, and of lists or tuples of them.
@@ -38,7 +38,7 @@ def in_full_precision(loss: Callable[P, R]) -> Callable[P, R]:
 
 
 def _device_type(values: Any) -> str:
-    """Where the first tensor lies."""
+    """The device of the first tensor."""
     for value in values:
         if isinstance(value, Tensor):
             return value.device.type
@@ -58,8 +58,8 @@ def _converted(value: Any) -> Any:
 def singular_values(x: Tensor) -> Tensor:
     """Singular values of a matrix `(N, d)` in descending order; all NaN where an entry is NaN or infinite.
 
-    LAPACK fails on such a matrix with a message of its own. The value NaN instead is found by the check that names the
-    loss and the step, and costs no wait for the device.
+    On such a matrix LAPACK raises an unclear error. NaN reaches the later check, which names the loss and the step, and
+    the CPU need not wait for the device.
     """
     finite = torch.isfinite(x)
     values: Tensor = torch.linalg.svdvals(torch.where(finite, x, 0))
@@ -67,19 +67,19 @@ def singular_values(x: Tensor) -> Tensor:
 
 
 def feature_pair(loss: str, source: Tensor, target: Tensor, *, minimum: int = 2) -> tuple[Tensor, Tensor]:
-    """The features of both domains, in full precision, once their shapes are right.
+    """Check the shapes of both domains' features, and return them in full precision.
 
     Args:
         loss: Name of the loss, for the message.
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
-        minimum: Fewest samples that the loss is defined for.
+        minimum: Smallest number of samples for which the loss is defined.
 
     Returns:
         `source` and `target`.
 
     Raises:
-        AdaptError: A tensor is no matrix, the widths differ, or a domain has fewer than `minimum` samples.
+        AdaptError: A tensor is not a matrix, the widths differ, or a domain has fewer than `minimum` samples.
     """
     found = f"found {tuple(source.shape)} and {tuple(target.shape)}"
     if source.ndim != 2 or target.ndim != 2:

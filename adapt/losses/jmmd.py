@@ -23,12 +23,12 @@ def jmmd(
     scales: Sequence[float] | None = None,
     estimator: Estimator = "unbiased",
 ) -> Tensor:
-    """Squared MMD of several layers' joint activations, whose kernel is the product of the layers' kernels.
+    """Squared MMD of several layers' joint activations; the kernel is the product of the layers' kernels.
 
     JAN, Long et al. 2017, https://arxiv.org/abs/1605.06636:
-    E Π_l k_l(s_l, s'_l) + E Π_l k_l(t_l, t'_l) − 2 E Π_l k_l(s_l, t_l), where sample i's activations of all layers
-    stay together. A layer with bandwidth b has the kernel exp(−d²/b); one with None has the sum of Gaussians around
-    the pooled batch's mean distance, `adapt.losses.mmd` with `kernel="mean"`.
+    E Π_l k_l(s_l, s'_l) + E Π_l k_l(t_l, t'_l) − 2 E Π_l k_l(s_l, t_l), where each sample keeps its own activations in
+    all layers. A layer with bandwidth b has the kernel exp(−d²/b). A layer with None has the sum of Gaussians around
+    the pooled batch's mean distance, as `adapt.losses.mmd` with `kernel="mean"`.
 
     Args:
         source: Activations of each layer, `(N, d_l)`; by default features and softmax outputs, in this order.
@@ -41,7 +41,7 @@ def jmmd(
         Scalar without unit, in [−2, 2] times the product of the numbers of kernels.
 
     Raises:
-        AdaptError: The numbers of layers or of samples differ between them, or what `adapt.losses.mmd` refuses.
+        AdaptError: The numbers of layers or samples do not fit, or `adapt.losses.mmd` refuses the input.
 
     Examples:
         >>> import torch

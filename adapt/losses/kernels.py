@@ -26,8 +26,8 @@ def squared_distances(x: Tensor) -> Tensor:
     Returns:
         Distances `(N, N)`, nonnegative, exactly 0 on the diagonal; the gradient is finite where points coincide.
     """
-    # Distances ignore a shift: taking off a common offset keeps the Gram matrix from cancelling, and taking off a
-    # sample rather than the mean makes coinciding points exactly 0. Mixed precision would cancel whatever the shift.
+    # A shift does not change distances. Removing a common offset avoids cancellation in the Gram matrix. Subtracting a
+    # sample, not the mean, makes coinciding points exactly 0. Mixed precision would cancel with any shift.
     with torch.autocast(x.device.type, enabled=False):
         shifted = x - x[:1].detach()
         gram = shifted @ shifted.T
@@ -45,8 +45,8 @@ def squared_distances_between(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         Distances `(N, M)`, nonnegative.
     """
-    # As in `squared_distances`: without the shift a common offset would cancel in the products, and in half precision
-    # whatever the shift.
+    # As in `squared_distances`: without the shift a common offset would cancel in the products. In half precision it
+    # would cancel with any shift.
     with torch.autocast(x.device.type, enabled=False):
         x, y = x - x[:1].detach(), y - x[:1].detach()
         return (x.square().sum(1)[:, None] + y.square().sum(1)[None, :] - 2 * x @ y.T).clamp_min(0)
@@ -60,7 +60,7 @@ def gaussian_kernel(distances: Tensor, widths: Tensor) -> Tensor:
         widths: The values b, as `kernel_widths` gives them `(B,)`.
 
     Returns:
-        Kernel values of the distances' shape; at distance 0 the number of kernels.
+        Kernel values of the distances' shape; at distance 0 the value is the number of kernels.
     """
     return torch.exp(-distances / widths.view(-1, *(1,) * distances.ndim)).sum(0)
 
@@ -75,7 +75,7 @@ def kernel_widths(
 ) -> Tensor:
     """The bandwidths b of a pooled batch's Gaussian kernels, without gradient.
 
-    The mean over all pairs follows from the variance, in O(N d); only the median looks at the pairs.
+    The mean over all pairs follows from the variance, in O(N d); only the median needs the pairs.
 
     Args:
         x: Points of the pooled batch `(N, d)`.
@@ -87,7 +87,7 @@ def kernel_widths(
         Positive values `(B,)`.
 
     Raises:
-        AdaptError: The options do not belong together, or a factor or bandwidth is not positive.
+        AdaptError: The options do not fit together, or a factor or bandwidth is not positive.
     """
     if kernel == "fixed":
         if bandwidths is None or scales is not None:
@@ -98,11 +98,11 @@ def kernel_widths(
             raise AdaptError(f"kernel={kernel!r} finds its bandwidth itself: leave out `bandwidths`, or take 'fixed'.")
         factors = _positive("scales", _DEFAULT_SCALES[kernel] if scales is None else scales)
         width = _batch_bandwidth(x, kernel)
-        # Coinciding points have no scale of their own; any finite bandwidth gives them the same kernel value.
+        # Coinciding points define no scale; any finite bandwidth gives them the same kernel value.
         width = torch.where(width > 0, width, torch.ones_like(width))
     else:
         raise AdaptError(f"kernel expects 'mean', 'tllib', 'median' or 'fixed', found {kernel!r}.")
-    # A table would have to be copied to a GPU, for which the host waits; factors travel with the multiplication.
+    # Copying a tensor of factors to a GPU makes the CPU wait; plain numbers are part of the multiplication.
     return torch.stack([width * factor for factor in factors])
 
 
@@ -112,9 +112,9 @@ def _batch_bandwidth(x: Tensor, kernel: Kernel) -> Tensor:
         rows, columns = torch.triu_indices(n, n, offset=1, device=x.device)
         ordered = squared_distances(x)[rows, columns].sort().values
         return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    # Less a sample, as in `squared_distances`, so that coinciding points have no spread at all.
+    # Subtract a sample, as in `squared_distances`, so that coinciding points have exactly zero spread.
     shifted = x - x[:1]
-    total = 2 * (shifted - shifted.mean(0)).square().sum()  # of all distances, by their number of rows
+    total = 2 * (shifted - shifted.mean(0)).square().sum()  # sum of all distances / number of rows
     return 2 * total / n if kernel == "tllib" else total / (n - 1)
 
 

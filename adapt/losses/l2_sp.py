@@ -1,4 +1,4 @@
-"""Squared distance of weights from where they started."""
+"""Squared distance of weights from their initial values."""
 
 from collections.abc import Iterable
 
@@ -17,13 +17,13 @@ def l2_sp(weights: Iterable[Tensor], start: Iterable[Tensor] | None = None) -> T
 
     Args:
         weights: Tensors of any shapes.
-        start: The values w⁰ that they started from, in the same order; None for zero, which is weight decay.
+        start: Their initial values w⁰, in the same order; None for zero, which is weight decay.
 
     Returns:
         Scalar, nonnegative, in squared units of the weights.
 
     Raises:
-        AdaptError: There is no weight, or the two differ in number or shape.
+        AdaptError: There is no weight, or weights and initial values differ in number or shape.
 
     Examples:
         >>> import torch
@@ -36,7 +36,7 @@ def l2_sp(weights: Iterable[Tensor], start: Iterable[Tensor] | None = None) -> T
         origin = [full_precision(w) for w in start]
         shapes, expected = ([tuple(w.shape) for w in part] for part in (moved, origin))
         if shapes != expected:
-            raise AdaptError(f"l2_sp expects weights of the shapes that they started with, {expected}, found {shapes}.")
+            raise AdaptError(f"l2_sp expects weights of the same shapes as at the start, {expected}, found {shapes}.")
         moved = [w - w0 for w, w0 in zip(moved, origin, strict=True)]
     if not moved:
         raise AdaptError("l2_sp expects at least one tensor of weights, found none.")

@@ -14,9 +14,9 @@ def coral_map(source: Tensor, target: Tensor, *, regularization: float = 1.0) ->
     """The map x ↦ x A + b that gives source features the target's covariance and mean.
 
     CORAL, Sun, Feng & Saenko 2016, https://arxiv.org/abs/1511.05547: A = (C_s + λ_s I)^{−½} (C_t + λ_t I)^{½},
-    b = μ_t − μ_s A, with C the covariance (n − 1) and λ = r · tr C / d of each domain. The paper standardises every
-    feature of both domains and takes λ = 1, which is r = 1 there; in units of the mean variance it means the same for
-    features of any size. Aᵀ (C_s + λ_s I) A = C_t + λ_t I.
+    b = μ_t − μ_s A, with each domain's covariance C (n − 1) and λ = r · tr C / d. The paper standardises every feature
+    of both domains and takes λ = 1, which equals r = 1 there. As r is in units of the mean variance, it means the same
+    for features of any size. Aᵀ (C_s + λ_s I) A = C_t + λ_t I.
 
     Args:
         source: Features `(N, d)`.
@@ -27,7 +27,7 @@ def coral_map(source: Tensor, target: Tensor, *, regularization: float = 1.0) ->
         A `(d, d)` and b `(d,)`, in double precision.
 
     Raises:
-        AdaptError: Input as `coral` refuses it, a negative r, or a covariance that is singular without one.
+        AdaptError: Input that `coral` refuses, a negative r, or a singular covariance with r = 0.
 
     Examples:
         >>> import torch
@@ -52,7 +52,7 @@ def _power(x: Tensor, regularization: float, exponent: float) -> Tensor:
     if exponent < 0 and values[0] <= _SINGULAR * values[-1]:
         raise AdaptError(
             f"coral_map expects a source covariance of full rank, found {len(x)} samples of {x.shape[1]} features "
-            "that leave a direction empty: give a regularization above 0."
+            "with no variance in some direction: give a regularization above 0."
         )
     power: Tensor = (vectors * values**exponent) @ vectors.T
     return power

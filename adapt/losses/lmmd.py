@@ -1,4 +1,4 @@
-"""Local maximum mean discrepancy: one for each class."""
+"""Local maximum mean discrepancy: one MMD per class."""
 
 from collections.abc import Sequence
 
@@ -23,16 +23,16 @@ def lmmd(
     bandwidths: Sequence[float] | None = None,
     checked: bool = False,
 ) -> Tensor:
-    """Squared MMD between the domains' parts of each class, averaged over classes.
+    """Squared MMD between the two domains' samples of each class, averaged over classes.
 
     DSAN, Zhu et al. 2020, https://arxiv.org/abs/2106.09388:
     (1/|C|) Σ_c [ Σ_ij u_ic u_jc k(s_i, s_j) + Σ_ij v_ic v_jc k(t_i, t_j) − 2 Σ_ij u_ic v_jc k(s_i, t_j) ]. A class's
-    weights sum to 1 in each domain: u_ic is 1 by the class's number of source samples where y_i = c, and v_jc its
-    predicted probability p_jc / Σ_j' p_j'c at the target. No gradient passes through them. This is the biased
-    estimate.
+    weights sum to 1 in each domain. On the source, u_ic is 1 / (the class's number of samples) where y_i = c, otherwise
+    0. On the target, v_jc = p_jc / Σ_j' p_j'c with the predicted probabilities p. No gradient passes through the
+    weights. This is the biased estimate.
 
-    C holds, as in the authors' code, the classes that both the labels of the source batch and the most probable
-    classes of the target batch name; without any the value is 0. The paper's formula has all classes in the sum.
+    C holds the classes that occur both in the source labels and among the target's most probable classes, as in the
+    authors' code. Without such a class the value is 0. The paper's formula sums over all classes.
 
     Args:
         source: Features `(N, d)`.
@@ -42,13 +42,13 @@ def lmmd(
         kernel: How the bandwidths follow from the batch, see `adapt.losses.mmd`; `"mean"` is the authors' kernel.
         scales: Factors of the batch's bandwidth, see `adapt.losses.mmd`.
         bandwidths: The values b of exp(−d²/b), for `"fixed"` only.
-        checked: Whether the labels are known to be classes; a look at them makes the host wait for a GPU.
+        checked: True if the labels are known to be valid; checking them makes the CPU wait for the GPU.
 
     Returns:
         Scalar without unit, in [0, 2] times the number of kernels.
 
     Raises:
-        AdaptError: Shapes or labels that do not belong together, or options that do not fit.
+        AdaptError: Shapes, labels or options that do not fit.
 
     Examples:
         >>> import torch
@@ -79,12 +79,12 @@ def lmmd(
     pooled = torch.cat([source, target])
     widths = kernel_widths(pooled, kernel=kernel, scales=scales, bandwidths=bandwidths)
     values = gaussian_kernel(squared_distances(pooled), widths)
-    # The bracket of class c is w_cᵀ K w_c with the target's weights negative.
+    # The bracket of class c equals w_cᵀ K w_c, where the target's weights are negative.
     each = (weights * (values @ weights)).sum(0)
     return (each * shared).sum() / shared.sum().clamp_min(1)
 
 
 def _shares(memberships: Tensor) -> Tensor:
-    """Each class's column by its sum; classes of nobody stay 0."""
+    """Divide each class's column by its sum; a class without samples stays 0."""
     sums = memberships.sum(0)
     return memberships / torch.where(sums > 0, sums, torch.ones_like(sums))

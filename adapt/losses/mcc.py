@@ -28,7 +28,7 @@ def mcc(logits: Tensor, *, temperature: float = 2.5) -> Tensor:
         Scalar without unit, in [0, 1 − 1/K]: 0 where every sample is certain, 1 − 1/K where all are uniform.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or T is not positive.
+        AdaptError: `logits` is not a matrix or is empty, or T is not positive.
 
     Examples:
         >>> import torch
@@ -43,6 +43,6 @@ def mcc(logits: Tensor, *, temperature: float = 2.5) -> Tensor:
     certainty = 1 + torch.exp((p * log_p).sum(1)).detach()
     weights = len(p) * certainty / certainty.sum()
     confusion = (weights[:, None] * p).T @ p
-    # A class that no sample of the batch could be has underflown to 0, and 0/0 would be NaN.
+    # If a class has probability 0 in the whole batch (underflow), 0/0 would be NaN.
     share = confusion / confusion.sum(1, keepdim=True).clamp_min(1e-30)
     return (share.sum() - share.trace()) / p.shape[1]

@@ -15,8 +15,8 @@ from adapt.losses.sliced_wasserstein import sliced_wasserstein
 def class_shares(logits: Tensor) -> Tensor:
     """Cross-entropy of the batch's mean prediction p̄ against uniform, −(1/K) Σ_k log p̄_k, computed in log space.
 
-    The class balance that TLlib adds to MCD (https://github.com/thuml/Transfer-Learning-Library), which has
-    p̄_k + 10⁻⁶ in the logarithm.
+    TLlib adds this class balance to MCD (https://github.com/thuml/Transfer-Learning-Library), with p̄_k + 10⁻⁶ in the
+    logarithm.
 
     Args:
         logits: Class logits `(N, K)`.
@@ -25,7 +25,7 @@ def class_shares(logits: Tensor) -> Tensor:
         Scalar in nats, at least log K; log K where p̄ is uniform.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
 
     Examples:
         >>> import torch
@@ -53,14 +53,14 @@ def classifier_discrepancy(
         kind: `"l1"` is the mean of |p_ik − q_ik| over samples and classes, MCD, Saito et al. 2018,
             https://arxiv.org/abs/1712.02560. `"sliced_wasserstein"` is SWD, Lee et al. 2019,
             https://arxiv.org/abs/1903.04064: the mean over random directions θ of the squared Wasserstein-2 distance
-            between the batch's values ⟨θ, p_i⟩ and ⟨θ, q_i⟩. It compares the two clouds, not sample with sample.
+            between the batch's values ⟨θ, p_i⟩ and ⟨θ, q_i⟩. It compares the two distributions, not sample with sample.
         projections: Number of directions, drawn uniformly from the sphere at every call.
 
     Returns:
         Scalar without unit, nonnegative; `"l1"` is at most 2/K, `"sliced_wasserstein"` at most 2.
 
     Raises:
-        AdaptError: The shapes differ or are no matrix's, or an option does not fit.
+        AdaptError: The tensors are not matrices, their shapes differ, or an option does not fit.
 
     Examples:
         >>> import torch

@@ -22,15 +22,15 @@ def mdd(
 ) -> Tensor:
     """Margin disparity discrepancy, mean log(1 − p'_ŷ(x_t)) − γ · mean CE(f'(x_s), ŷ_s).
 
-    Zhang et al. 2019, https://arxiv.org/abs/1904.05801. ŷ is the classifier's prediction, through which no gradient
-    passes; p' is the softmax of the adversarial head f'. The head maximises the discrepancy: it agrees with the
-    classifier on the source and disagrees on the target. The features minimise it.
+    Zhang et al. 2019, https://arxiv.org/abs/1904.05801. ŷ is the classifier's prediction; no gradient passes through
+    it. p' is the softmax of the adversarial head f'. The head maximises the discrepancy: it agrees with the classifier
+    on the source and disagrees on the target. The features minimise it.
 
-    log(1 − p'_ŷ) is the log-sum-exp of the other classes minus that of all, clamped at −100. So its gradient lives
-    where p'_ŷ rounds to 1. TLlib's log(1 − p'_ŷ + 10⁻⁶) has none there.
+    log(1 − p'_ŷ) is computed as the log-sum-exp of the other classes minus that of all, clamped at −100. So it has a
+    gradient even if p'_ŷ rounds to 1; TLlib's log(1 − p'_ŷ + 10⁻⁶) has none there.
 
     Args:
-        source_logits: Classifier's logits `(N, K)`, of which only the arg max is used.
+        source_logits: Classifier's logits `(N, K)`; only their arg max is used.
         source_adversary: Adversarial head's logits `(N, K)`.
         target_logits: Classifier's logits `(M, K)`; N ≠ M is allowed.
         target_adversary: Adversarial head's logits `(M, K)`.

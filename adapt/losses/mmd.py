@@ -26,13 +26,13 @@ def mmd(
     """Squared maximum mean discrepancy, E k(s,s') + E k(t,t') − 2 E k(s,t), with k a sum of Gaussians.
 
     Gretton et al. 2012, https://jmlr.org/papers/v13/gretton12a.html; as a loss on features in DAN, Long et al. 2015,
-    https://arxiv.org/abs/1502.02791 (equal weights here, where DAN learns them).
+    https://arxiv.org/abs/1502.02791 (DAN learns the kernels' weights; here they are equal).
 
     The kernel is Σ_b exp(−d²/b) with d² the squared Euclidean distance. No gradient passes through b:
         `"mean"`: b = scale × mean of d² over all pairs of different samples in the pooled batch.
         `"median"`: the same with the median.
-        `"tllib"`: b = 2σ², σ² = scale × mean of d² over all pairs, the zeros of the diagonal among them. With the
-            unbiased estimator this is the loss of the library TLlib but for the constant 2/(N−1) that it adds.
+        `"tllib"`: b = 2σ², σ² = scale × mean of d² over all pairs, including the zeros of the diagonal. With the
+        unbiased estimator this is the loss of the library TLlib, except that TLlib adds the constant 2/(N−1).
         `"fixed"`: b = `bandwidths`.
 
     Args:
@@ -43,15 +43,15 @@ def mmd(
         bandwidths: The values b, in squared feature units, for `"fixed"` only.
         estimator: `"unbiased"` is the U-statistic, which may be negative; `"biased"` the V-statistic, which may not.
             `"linear"` averages k(s,s') + k(t,t') − k(s,t') − k(s',t) over the disjoint pairs of neighbours
-            (0, 1), (2, 3), ...; it uses the first 2·⌊min(N, M)/2⌋ samples of both domains, and so depends on their
+            (0, 1), (2, 3), ...; it uses the first 2·⌊min(N, M)/2⌋ samples of both domains, so it depends on their
             order. The bandwidth still comes from the whole pooled batch. Time and memory are linear in the samples,
-            but with `"median"`.
+            except with `"median"`.
 
     Returns:
         Scalar without unit, in [−2, 2] times the number of kernels.
 
     Raises:
-        AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, or options that do not fit.
+        AdaptError: Fewer than 2 samples, different widths, a tensor that is not a matrix, or options that do not fit.
 
     Examples:
         >>> import torch
@@ -66,10 +66,10 @@ def mmd(
 
 
 def kernel_discrepancy(layers: Sequence[tuple[Tensor, Tensor, Tensor]], estimator: Estimator = "unbiased") -> Tensor:
-    """Estimate of the squared MMD under the product of some layers' kernels.
+    """Estimate of the squared MMD; the kernel is the product of the layers' kernels.
 
     Args:
-        layers: Of each layer the source's `(N, d)` and the target's `(M, d)` activations, and the bandwidths `(B,)`.
+        layers: For each layer the activations of source `(N, d)` and target `(M, d)`, and the bandwidths `(B,)`.
         estimator: As in `mmd`.
 
     Returns:

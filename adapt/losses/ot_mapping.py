@@ -25,21 +25,21 @@ def transport_plan(
 ) -> Tensor:
     """The plan γ between two samples of uniform weights that minimises Σ_ij γ_ij C_ij + ε Σ_ij γ_ij log γ_ij + η Ω(γ).
 
-    Courty et al. 2017, https://arxiv.org/abs/1507.00504, by POT. C_ij = ‖x_i − x'_j‖² / median, which makes ε and η
-    mean the same for features of any size. `emd` is the exact plan (ε = η = 0), `sinkhorn` the entropic one (η = 0),
-    and `group_lasso` adds Ω = Σ_j Σ_k ‖γ_{I_k j}‖_1^{½} over the source samples I_k of each class, so that a target
-    sample receives mass from few classes (POT's majorisation of the paper's l_p–l_1 norm with p = ½).
+    Courty et al. 2017, https://arxiv.org/abs/1507.00504, by POT. C_ij = ‖x_i − x'_j‖² / median, so ε and η mean the
+    same for features of any size. `emd` is the exact plan (ε = η = 0), `sinkhorn` the entropic one (η = 0), and
+    `group_lasso` adds Ω = Σ_j Σ_k ‖γ_{I_k j}‖_1^{½} over the source samples I_k of each class. Then a target sample
+    receives mass from few classes (POT's majorisation of the paper's l_p–l_1 norm with p = ½).
 
     Args:
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
         y: Class indices of the source `(N,)`, for `group_lasso`.
-        plan: Which of the three.
+        plan: One of the three plans above.
         entropy: ε.
         group: η.
 
     Returns:
-        γ `(N, M)`, nonnegative, whose sum is 1; in double precision, on the CPU.
+        γ `(N, M)`, nonnegative, with sum 1; in double precision, on the CPU.
 
     Raises:
         AdaptError: POT is missing, the input or an argument is out of range, or no plan was found.
@@ -71,18 +71,18 @@ def transport_plan(
         labels = y.cpu().numpy()
         found = ot.da.sinkhorn_lpl1_mm(weights[0], labels, weights[1], cost, entropy, group, stopInnerThr=1e-6)
     result = torch.from_numpy(found)
-    # Sinkhorn's scaling underflows, or is far from done, where ε is small beside the largest costs.
+    # If ε is small compared with the largest costs, Sinkhorn's scaling underflows or has not converged.
     missed = float((len(source) * result.sum(1) - 1).abs().max())
     if not missed < _TOLERANCE:
         raise AdaptError(
-            f"transport_plan found no {plan} plan that moves all of every source sample (worst error {missed:.2g} of "
+            f"transport_plan found no {plan} plan that moves each source sample fully (worst error {missed:.2g} of "
             f"its mass): raise entropy above {entropy}."
         )
     return result
 
 
 def barycentric_map(plan: Tensor, target: Tensor) -> Tensor:
-    """Where each source sample goes, the mean of the target weighted by its row of the plan.
+    """New position of each source sample: the mean of the target, weighted by the sample's row of the plan.
 
     Args:
         plan: γ `(N, M)`.
@@ -101,14 +101,14 @@ def barycentric_map(plan: Tensor, target: Tensor) -> Tensor:
 
 
 def nearest_shift(x: Tensor, anchors: Tensor, mapped: Tensor) -> Tensor:
-    """The map of samples that took no part in the plan: each moves as its nearest neighbour does.
+    """Map samples that were not in the plan: each moves like its nearest neighbour in the plan.
 
-    Ferradans et al. 2014, https://arxiv.org/abs/1307.5551: x ↦ x + T(a) − a, with a the anchor nearest to x.
+    Ferradans et al. 2014, https://arxiv.org/abs/1307.5551: x ↦ x + T(a) − a, where a is the anchor nearest to x.
 
     Args:
         x: Features `(N, d)`.
         anchors: Samples a of the plan `(A, d)`.
-        mapped: Where they go, T(a) `(A, d)`.
+        mapped: Their new positions T(a) `(A, d)`.
 
     Returns:
         Features `(N, d)`.

@@ -1,4 +1,4 @@
-"""What every loss demands of class logits."""
+"""Checks of the class logits that a loss gets."""
 
 from torch import Tensor
 
@@ -7,14 +7,14 @@ from adapt.losses.inputs import full_precision
 
 
 def class_logits(loss: str, logits: Tensor) -> Tensor:
-    """The logits in full precision, once their shape is right.
+    """Check the shape of the logits, and return them in full precision.
 
     Args:
         loss: Name of the loss, for the message.
         logits: Class logits `(N, K)`.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
     """
     if logits.ndim != 2 or logits.numel() == 0:
         raise AdaptError(f"{loss} expects logits (N, K) of at least one sample, found {tuple(logits.shape)}.")
@@ -22,18 +22,18 @@ def class_logits(loss: str, logits: Tensor) -> Tensor:
 
 
 def view_logits(loss: str, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits of two views of the same samples, in full precision, and the second without gradient.
+    """Check the logits of two views of the same samples; return both in full precision, the second detached.
 
     Args:
         loss: Name of the loss, for the message.
-        student: Logits that learn `(N, K)`.
-        teacher: Logits that teach `(N, K)`.
+        student: Logits that get a gradient `(N, K)`.
+        teacher: Logits that serve as the target `(N, K)`.
 
     Returns:
         `student` and the detached `teacher`.
 
     Raises:
-        AdaptError: A tensor is no matrix or is empty, or the shapes differ.
+        AdaptError: A tensor is not a matrix or is empty, or the shapes differ.
     """
     if student.shape != teacher.shape:
         raise AdaptError(

@@ -17,15 +17,15 @@ def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> 
     2017, https://arxiv.org/abs/1703.01780. The mean is over all N samples; no gradient passes through the teacher.
 
     Args:
-        student: Class logits `(N, K)`, which learn.
+        student: The student's class logits `(N, K)`.
         teacher: The teacher's class logits of the same samples `(N, K)`.
-        threshold: Probability τ from which the teacher is believed; 0 believes it always.
+        threshold: Smallest probability τ at which the teacher counts; with 0 it always counts.
 
     Returns:
         Scalar without unit, in [0, 2/K].
 
     Raises:
-        AdaptError: A tensor is no matrix or is empty, the shapes differ, or τ is out of range.
+        AdaptError: A tensor is not a matrix or is empty, the shapes differ, or τ is out of range.
 
     Examples:
         >>> import torch
@@ -42,17 +42,17 @@ def consistency(student: Tensor, teacher: Tensor, *, threshold: float = 0.0) -> 
 def class_balance(logits: Tensor) -> Tensor:
     """Binary cross-entropy of the batch's mean prediction p̄ against uniform, −Σ_k [u log p̄_k + (1 − u) log(1 − p̄_k)].
 
-    Self-ensembling, French et al. 2018, https://arxiv.org/abs/1706.05208, with u = 1/K. Summed over the classes, and
-    with 10⁻⁶ in both logarithms, as in the authors' code; TLlib averages over the classes.
+    Self-ensembling, French et al. 2018, https://arxiv.org/abs/1706.05208, with u = 1/K. As in the authors' code, it is
+    summed over the classes and has 10⁻⁶ in both logarithms. TLlib averages over the classes.
 
     Args:
         logits: Class logits `(N, K)`.
 
     Returns:
-        Scalar in nats; least where p̄ is uniform.
+        Scalar in nats; smallest if p̄ is uniform.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
 
     Examples:
         >>> import torch

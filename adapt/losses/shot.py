@@ -1,4 +1,4 @@
-"""Information maximisation and centroid pseudo-labels: what SHOT adapts with."""
+"""The two losses of SHOT: information maximisation, and pseudo-labels from class centroids."""
 
 import math
 from typing import Literal
@@ -17,9 +17,9 @@ from adapt.losses.predictions import class_logits
 def information_maximisation(logits: Tensor, *, entropy: bool = True, diversity: bool = True) -> Tensor:
     """Mean entropy of the predictions minus the entropy of the mean prediction, (1/N) Σ_i H(p_i) − H((1/N) Σ_i p_i).
 
-    SHOT, Liang et al. 2020, https://arxiv.org/abs/2002.08546. It is the negative of what a prediction tells of its
-    sample: low where each is certain and all together use every class. Computed in log space; the authors' code adds
-    1e-5 to the probabilities instead.
+    SHOT, Liang et al. 2020, https://arxiv.org/abs/2002.08546. It is the negative mutual information of samples and
+    predictions: low if each prediction is certain and all classes are used. Computed in log space; the authors' code
+    adds 1e-5 to the probabilities instead.
 
     Args:
         logits: Class logits `(N, K)`.
@@ -30,7 +30,7 @@ def information_maximisation(logits: Tensor, *, entropy: bool = True, diversity:
         Scalar in nats, in [−log K, 0] with both terms.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or no term is left.
+        AdaptError: `logits` is not a matrix or is empty, or no term is left.
 
     Examples:
         >>> import torch
@@ -56,21 +56,20 @@ def centroid_labels(
     threshold: int = 0,
     variant: Literal["paper", "code"] = "paper",
 ) -> Tensor:
-    """Pseudo-labels of a whole domain: for each sample the class whose centroid lies nearest by cosine distance.
+    """Pseudo-labels of a whole domain: each sample gets the class with the nearest centroid in cosine distance.
 
-    SHOT, Liang et al. 2020, https://arxiv.org/abs/2002.08546. With q_i the softmax of sample i's logits in the first
-    round, and the last round's labels, one-hot, in every further one,
+    SHOT, Liang et al. 2020, https://arxiv.org/abs/2002.08546. In the first round q_i is the softmax of sample i's
+    logits; in later rounds it is the previous round's label, one-hot: c_k = Σ_i q_ik f_i / Σ_i q_ik, ŷ_i = argmin_k 1 −
+    cos(f_i, c_k).
 
-        c_k = Σ_i q_ik f_i / Σ_i q_ik,  ŷ_i = argmin_k 1 − cos(f_i, c_k).
-
-    In each round only classes count that more than `threshold` samples have: by the largest logit in the first, by the
-    last round's labels afterwards. Without gradient.
+    A class counts only if more than `threshold` samples have it: by the largest logit in the first round, by the
+    previous round's labels afterwards. No gradient passes.
 
     Args:
         features: Features of all samples `(N, d)`.
         logits: Their class logits `(N, K)`.
         rounds: Number of rounds.
-        threshold: Number of samples that a class has to exceed.
+        threshold: A class needs more samples than this.
         variant: `"paper"` is the formula above; `"code"` first appends a 1 to each feature vector and scales it to
             length 1, as the authors' code does.
 
@@ -109,7 +108,7 @@ def centroid_labels(
                 f"centroid_labels found no class with more than {threshold} of {len(labels)} samples. "
                 "Lower the threshold."
             )
-        # A centroid's length is no part of its angle, so that the sum does for the mean.
+        # A centroid's length does not change its angle, so the sum can replace the mean.
         centroids = normalize((weights.T @ features)[kept], dim=1)
         labels = kept[(unit @ centroids.T).argmax(1)]
         weights = one_hot(labels, classes).to(features.dtype)

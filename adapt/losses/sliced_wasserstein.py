@@ -14,26 +14,26 @@ def sliced_wasserstein(
     """Squared sliced 2-Wasserstein distance, the mean over directions θ of W₂²(⟨θ, x⟩, ⟨θ, y⟩).
 
     Rabin et al. 2011, https://doi.org/10.1007/978-3-642-24785-9_37; Bonneel et al. 2015,
-    https://doi.org/10.1007/s10851-014-0506-3. Along a line the optimal plan is monotone, W₂² = ∫₀¹ (F⁻¹(q) − G⁻¹(q))²
-    dq, and for N = M this is the mean squared difference of the sorted projections. For N ≠ M both quantile functions
-    are steps, and the integral is a sum over the union of their levels, without interpolation error.
+    https://doi.org/10.1007/s10851-014-0506-3. On a line the optimal plan is monotone, W₂² = ∫₀¹ (F⁻¹(q) − G⁻¹(q))² dq.
+    For N = M this is the mean squared difference of the sorted projections. For N ≠ M both quantile functions are step
+    functions, and the integral is a sum over the union of their levels, without interpolation error.
 
-    It is a function of any two samples: features of two domains, or the outputs of two classifiers on one domain
-    (Lee et al. 2019, https://arxiv.org/abs/1903.04064).
+    It compares any two samples: features of two domains, or the outputs of two classifiers on one domain (Lee et al.
+    2019, https://arxiv.org/abs/1903.04064).
 
     Args:
         x: Points `(N, d)`.
         y: Points `(M, d)`; N ≠ M is allowed.
-        projections: Number L of directions, drawn anew at each call, uniformly on the unit sphere; or the directions
-            themselves `(d, L)`, used as they are.
+        projections: Number L of directions, drawn at each call, uniformly on the unit sphere; or the directions
+            themselves `(d, L)`, which are used unchanged.
         generator: Source of the drawn directions, on the points' device; None for torch's own.
 
     Returns:
-        Scalar in squared units of the points, nonnegative: the square of the distance, whose gradient is finite where
-        the samples coincide. A shift by v gives ‖v‖² / d in expectation.
+        Scalar in squared units of the points, nonnegative. It is the square of the distance, so its gradient is finite
+        where the samples coincide. A shift by v gives ‖v‖² / d in expectation.
 
     Raises:
-        AdaptError: No sample, different widths, a tensor that is no matrix, or no directions of that width.
+        AdaptError: No sample, different widths, a tensor that is not a matrix, or no directions of that width.
 
     Examples:
         >>> import torch
@@ -68,8 +68,8 @@ def _directions(x: Tensor, projections: int | Tensor, generator: torch.Generator
 
 
 def _monotone_plan(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of both sorted samples that face each other, and the mass of each such pair in units of 1/(N·M)."""
-    # In these units the levels i/N and j/M are whole numbers: where two coincide, the mass between them is exactly 0.
+    """Rows of both sorted samples that are compared, and the mass of each such pair in units of 1/(N·M)."""
+    # In these units the levels i/N and j/M are integers: if two coincide, the mass between them is exactly 0.
     starts, ends = m * torch.arange(n, device=device), n * torch.arange(1, m + 1, device=device)
     levels = torch.cat([starts, ends]).sort().values
     return levels[:-1] // m, levels[:-1] // n, levels.diff()

@@ -1,4 +1,4 @@
-"""Bounded versions of features, for the discrepancies that are defined on bounded ones."""
+"""Bounded versions of features, for discrepancies that need bounded features."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ Squash = Literal["sigmoid", "tanh", "none"]
 
 
 def bounded(x: Tensor, squash: Squash) -> Tensor:
-    """Features brought into (0, 1) by the sigmoid, into (−1, 1) by tanh, or left as they are.
+    """Map features into (0, 1) by the sigmoid, into (−1, 1) by tanh, or leave them unchanged.
 
-    The features of our backbones end in a ReLU: nonnegative and without an upper bound.
+    Our backbones end in a ReLU, so their features are nonnegative and have no upper bound.
 
     Args:
         x: Features of any shape.

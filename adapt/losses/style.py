@@ -1,4 +1,4 @@
-"""What a picture shows and how it is painted, as distances of a network's feature maps."""
+"""Content and style of images, compared by distances of a network's feature maps."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,8 +14,8 @@ from adapt.losses.inputs import in_full_precision
 def gram(features: Tensor) -> Tensor:
     """Correlations of each image's feature maps over all positions, G_ij = Σ_k F_ik F_jk / (C·H·W).
 
-    Gatys et al. 2016, https://arxiv.org/abs/1508.06576, whose Gram matrix is the sum; the constant makes matrices of
-    images of different sizes comparable, and `style_loss` the paper's where they are the same.
+    Gatys et al. 2016, https://arxiv.org/abs/1508.06576. The paper's Gram matrix is the sum. The constant makes images
+    of different sizes comparable; for equal sizes `style_loss` is the paper's.
 
     Args:
         features: Feature maps `(N, C, H, W)`.
@@ -24,7 +24,7 @@ def gram(features: Tensor) -> Tensor:
         Symmetric matrices `(N, C, C)`, positive semidefinite.
 
     Raises:
-        AdaptError: The tensor is no batch of feature maps.
+        AdaptError: The tensor is not a batch of feature maps.
 
     Examples:
         >>> import torch
@@ -42,12 +42,12 @@ def gram(features: Tensor) -> Tensor:
 def style_loss(features: Sequence[Tensor], grams: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
     """Distance of Gram matrices over layers, Σ_l w_l ¼ ‖G_l − A_l‖²_F, mean over the images.
 
-    Gatys et al. 2016, https://arxiv.org/abs/1508.06576; with G as `gram` has it this is the paper's
+    Gatys et al. 2016, https://arxiv.org/abs/1508.06576; with G from `gram` this is the paper's
     Σ_l w_l ‖G_l − A_l‖²_F / (4 C_l² (H_l W_l)²).
 
     Args:
-        features: Of each layer the feature maps `(N, C, H, W)` of the pictures to be painted.
-        grams: Of each layer the Gram matrices `(N, C, C)` of their styles.
+        features: For each layer the feature maps `(N, C, H, W)` of the generated images.
+        grams: For each layer the Gram matrices `(N, C, C)` of their style images.
         weights: Weight w of each layer; None is 1/L for each, the paper's.
 
     Returns:
@@ -83,10 +83,10 @@ def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "
     Gatys et al. 2016, https://arxiv.org/abs/1508.06576.
 
     Args:
-        features: Feature maps `(N, C, H, W)` of the pictures to be painted.
-        content: Those of what they are to show, of the same shape.
-        scale: `"paper"` sums over C·H·W values, and so grows with the image beside a style loss that does not;
-            `"mean"` divides by their number.
+        features: Feature maps `(N, C, H, W)` of the generated images.
+        content: Feature maps of their content images, of the same shape.
+        scale: `"paper"` sums over C·H·W values, so it grows with the image, while the style loss does not. `"mean"`
+            divides by their number.
 
     Returns:
         Scalar, nonnegative.
@@ -115,10 +115,10 @@ def content_loss(features: Tensor, content: Tensor, *, scale: Literal["paper", "
 
 @in_full_precision
 def total_variation(images: Tensor) -> Tensor:
-    """Roughness of images: mean squared difference of vertical plus that of horizontal neighbours.
+    """Total variation: mean squared difference of vertical neighbours plus that of horizontal neighbours.
 
-    Mahendran & Vedaldi 2015, https://arxiv.org/abs/1412.0035, with β = 2 and means for sums, so that images of all
-    sizes have one scale.
+    Mahendran & Vedaldi 2015, https://arxiv.org/abs/1412.0035, with β = 2 and means instead of sums, so that the scale
+    does not depend on the image size.
 
     Args:
         images: Images `(N, C, H, W)`, with at least 2 rows and 2 columns.
@@ -127,7 +127,7 @@ def total_variation(images: Tensor) -> Tensor:
         Scalar, nonnegative.
 
     Raises:
-        AdaptError: The tensor is no batch of images, or they are too small.
+        AdaptError: The tensor is not a batch of images, or the images are too small.
 
     Examples:
         >>> import torch

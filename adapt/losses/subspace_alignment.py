@@ -9,11 +9,11 @@ from adapt.losses.inputs import feature_pair
 
 
 def subspace_alignment(source: Tensor, target: Tensor, *, components: int) -> tuple[Tensor, Tensor]:
-    """Projections of centred features on the target's principal axes, of the source through its own.
+    """Projections of centred features: the source's principal axes, aligned with the target's, and the target's own.
 
     Fernando et al. 2013, https://doi.org/10.1109/ICCV.2013.368:
-    with P_s and P_t the k leading eigenvectors of the covariances, M = P_sᵀ P_t minimises ‖P_s M − P_t‖_F, so that a
-    centred source sample becomes x P_s M and a centred target sample x P_t.
+    P_s and P_t hold the k leading eigenvectors of the covariances. M = P_sᵀ P_t minimises ‖P_s M − P_t‖_F. A centred
+    source sample becomes x P_s M, a centred target sample x P_t.
 
     Args:
         source: Features `(N, d)`.

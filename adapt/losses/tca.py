@@ -1,4 +1,4 @@
-"""Transfer component analysis: components of both domains' spread in which their means agree."""
+"""Transfer component analysis: components that keep the variance while the domains' means agree."""
 
 from typing import Literal, NamedTuple
 
@@ -12,12 +12,12 @@ from adapt.losses.kernels import squared_distances, squared_distances_between
 
 
 class TransferComponents(NamedTuple):
-    """A kernel projection, one for both domains.
+    """A kernel projection for both domains.
 
     Attributes:
-        landmarks: The samples Z `(m, d)` that the kernel is taken to.
+        landmarks: The samples Z `(m, d)` that every input is compared with.
         weight: W `(m, k)`.
-        bias: What centres the components `(k,)`.
+        bias: Centres the components `(k,)`.
         bandwidth: b of exp(−d²/b), a scalar; 0 is the linear kernel.
     """
 
@@ -38,20 +38,19 @@ def tca(
     whiten: bool = False,
     landmarks: Tensor | None = None,
 ) -> TransferComponents:
-    """The k components that keep the most variance for the least gap between the domains' means.
+    """The k components with much variance and a small gap between the domains' means.
 
     Pan et al. 2011, https://doi.org/10.1109/TNN.2010.2091281: W holds the leading eigenvectors of
     (K L K + μ I)^{−1} K H K for the pooled kernel matrix K, with L = e eᵀ, e = 1/N on the source and −1/M on the
-    target, and H = I − 11ᵀ/(N + M). L has rank one, so that K L K = g gᵀ with g the gap between the domains' mean
-    kernel values: the components are those of kernel PCA without g's direction, the more so the smaller μ.
+    target, and H = I − 11ᵀ/(N + M). L has rank one, so K L K = g gᵀ, where g is the gap between the domains' mean
+    kernel values. The components are those of kernel PCA with g's direction suppressed; a smaller μ suppresses it more.
 
-    That is cubic in N + M. With landmarks Z, W is sought among functions Σ_j w_j k(·, z_j): K is then `(N + M, m)`,
-    and both statistics still run over all samples. Z = all samples is the paper's method.
+    The cost is cubic in N + M. With landmarks Z the components are functions Σ_j w_j k(·, z_j), and K is `(N + M, m)`.
+    Mean and variance still use all samples. Z = all samples is the paper's method.
 
-    The components are centred, and one number brings their mean variance over both domains to 1. Their variances are
-    the eigenvalues, as the eigenvectors have it that implementations project on. The paper states the problem under
-    WᵀKHKW = I, unit variance of every component: that is `whiten`, and lifts the noise of the last to the size of the
-    first.
+    The components are centred, and one common factor brings their mean variance over both domains to 1. Their variances
+    are in the ratio of the eigenvalues, as in other implementations. The paper requires WᵀKHKW = I, unit variance of
+    every component. `whiten` does this; it also amplifies the noise of the last components.
 
     Args:
         source: Features `(N, d)`.
@@ -67,7 +66,7 @@ def tca(
         What `transfer_components` applies, in double precision.
 
     Raises:
-        AdaptError: Fewer than 2 samples, different widths, an argument out of range, or a k above the kernel's rank.
+        AdaptError: Fewer than 2 samples, different widths, an argument out of range, or k above the kernel's rank.
 
     Examples:
         >>> import torch
@@ -99,7 +98,7 @@ def tca(
     values, vectors = eigh(*matrices, subset_by_index=[len(z) - components, len(z) - 1])
     if values[0] <= 1e-10 * values[-1]:
         raise AdaptError(f"tca found fewer than {components} components that vary: lower components.")
-    # The solver's vectors have wᵀ (K L K + μ I) w = 1, so that wᵀ K H K w is the eigenvalue.
+    # The solver's vectors satisfy wᵀ (K L K + μ I) w = 1, so wᵀ K H K w is the eigenvalue.
     spread = values if whiten else values.mean()
     weight = torch.from_numpy(vectors * ((len(pooled) - 1) / spread) ** 0.5).flip(1).to(z)
     return TransferComponents(z, weight, -mean @ weight, bandwidth)
@@ -112,8 +111,8 @@ def transfer_components(
 
     Args:
         x: Features `(N, d)`.
-        fitted: What `tca` gave.
-        kernel: Its kernel; None asks the bandwidth, for which the host waits for a GPU.
+        fitted: The result of `tca`.
+        kernel: Its kernel; None reads the bandwidth, which makes the CPU wait for the GPU.
 
     Returns:
         Components `(N, k)`.
@@ -128,14 +127,14 @@ def transfer_components(
     """
     if kernel is None:
         kernel = "linear" if fitted.bandwidth == 0 else "gaussian"
-    # The weights are large and of both signs: in half precision their sum would be lost.
+    # The weights are large and have both signs: half precision would lose their sum.
     with torch.autocast(x.device.type, enabled=False):
         values = kernel_values(full_precision(x), fitted.landmarks, None if kernel == "linear" else fitted.bandwidth)
         return values @ fitted.weight + fitted.bias
 
 
 def kernel_values(x: Tensor, landmarks: Tensor, bandwidth: Tensor | None) -> Tensor:
-    """Kernel values `(N, m)` between points `(N, d)` and landmarks `(m, d)`; without a bandwidth the dot product."""
+    """Kernel values `(N, m)` of points `(N, d)` and landmarks `(m, d)`; the dot product if there is no bandwidth."""
     if bandwidth is None:
         return x @ landmarks.T
     return torch.exp(-squared_distances_between(x, landmarks) / bandwidth)

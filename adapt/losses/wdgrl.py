@@ -13,9 +13,9 @@ from adapt.losses.inputs import feature_pair, in_full_precision
 def critic_gap(source_values: Tensor, target_values: Tensor) -> Tensor:
     """Mean of the critic on the source minus its mean on the target.
 
-    WDGRL, Shen et al. 2018, https://arxiv.org/abs/1707.01217. At its maximum over critics with Lipschitz constant 1 it
-    is the Wasserstein-1 distance of the features, by Kantorovich and Rubinstein's duality. The critic maximises it,
-    the features minimise it.
+    WDGRL, Shen et al. 2018, https://arxiv.org/abs/1707.01217. By Kantorovich and Rubinstein's duality, its maximum over
+    critics with Lipschitz constant 1 is the Wasserstein-1 distance of the features. The critic maximises it, the
+    features minimise it.
 
     Args:
         source_values: Critic's values `(N,)` or `(N, 1)`.
@@ -48,9 +48,9 @@ def gradient_penalty(
     """Mean of (‖∇_h critic(h)‖ − 1)² over the source, the target, and points between them.
 
     WDGRL, Shen et al. 2018, https://arxiv.org/abs/1707.01217, after Gulrajani et al. 2017,
-    https://arxiv.org/abs/1704.00028. The points are t + α(s − t), one for each pair of samples; where N ≠ M the smaller
-    domain's samples are used again in turn, so that there are max(N, M) of them. All N + M + max(N, M) points weigh
-    the same. Only the critic gets a gradient: the features are constants here.
+    https://arxiv.org/abs/1704.00028. The points are t + α(s − t), one for each pair of samples. If N ≠ M, samples of
+    the smaller domain are used again in turn, so there are max(N, M) points. All N + M + max(N, M) points weigh the
+    same. Only the critic gets a gradient: the features are constants here.
 
     Args:
         critic: Maps features `(n, d)` to values `(n,)`, each from its own row alone: no batch norm.
@@ -62,7 +62,7 @@ def gradient_penalty(
         Scalar, nonnegative.
 
     Raises:
-        AdaptError: A tensor is no matrix or empty, the widths differ, or `mix` has another shape.
+        AdaptError: A tensor is not a matrix or empty, the widths differ, or `mix` has another shape.
 
     Examples:
         >>> import torch

@@ -115,7 +115,7 @@ def test_bad_input_is_named() -> None:
         homm(x, torch.zeros(4, 2))
     with pytest.raises(AdaptError, match="order expects"):
         homm(x, x, order=0)
-    with pytest.raises(AdaptError, match="takes the means off"):
+    with pytest.raises(AdaptError, match="at least 2 with center=True"):
         homm(x, x, order=1, center=True)
     with pytest.raises(AdaptError, match="None for all, found 0"):
         homm(x, x, samples=0)
