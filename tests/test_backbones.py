@@ -339,7 +339,7 @@ def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
     [
         (b"<!DOCTYPE html><html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        (b"", "no state dict"),
+        (b"", "not a state dict"),
         (nn.Linear(2, 2), "it holds a torch.nn.modules.linear.Linear. Save `model.state_dict"),
         ([torch.zeros(2)], "expects a state dict of tensors"),
         (None, "found the folder"),

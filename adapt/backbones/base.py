@@ -1,4 +1,4 @@
-"""What every feature extractor offers."""
+"""The base class of every feature extractor."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 class Backbone(nn.Module, ABC):
-    """A feature extractor. Image backbones take inputs that the datamodule has already normalised.
+    """A feature extractor. The datamodule has already normalised the inputs of image backbones.
 
     A subclass sets `num_features` and writes `forward`. If its first parameter is named `input_shape`, the command
     line fills it with the datamodule's.
@@ -33,9 +33,9 @@ class Backbone(nn.Module, ABC):
     def blocks(self) -> list[nn.Module]:
         """The parts with parameters, from input to output, for fine-tuning the last k and for gradual unfreezing.
 
-        These are the children, with containers named `layers`, `blocks`, `features` and the like opened, and with
-        each normalisation joined to the part before it. A parameter held by no part, such as a transformer's class
-        token or position embedding, is in no block: freeze the whole backbone first, then free the blocks.
+        These are the children. Containers with names such as `layers`, `blocks` or `features` are replaced by their own
+        children, and each normalisation is joined to the part before it. Some parameters belong to no block, such as a
+        transformer's class token or position embedding: freeze the whole backbone first, then unfreeze the blocks.
         """
         blocks: list[nn.Module] = []
         for part in _parts(self):
@@ -51,7 +51,7 @@ class Backbone(nn.Module, ABC):
         return blocks[len(blocks) - count :]
 
     def train_last(self, count: int) -> None:
-        """Let the last `count` blocks train; with fewer than all, the rest keeps its weights and its statistics.
+        """Train only the last `count` blocks; the others keep their weights and their batch-norm statistics.
 
         Args:
             count: From 0 to the number of blocks.
@@ -64,18 +64,18 @@ class Backbone(nn.Module, ABC):
 
 
 def image_shape(backbone: str, input_shape: Sequence[int], smallest: int) -> tuple[int, int, int]:
-    """Channels, height and width, once they are large enough.
+    """Check that an image shape is large enough, and return it.
 
     Args:
         backbone: Name, for the message.
         input_shape: `(channels, height, width)`.
-        smallest: Fewest pixels of height and of width.
+        smallest: Smallest height and width in pixels.
 
     Returns:
         `(channels, height, width)`.
 
     Raises:
-        AdaptError: The shape is no image's or too small.
+        AdaptError: The shape is not an image shape or is too small.
     """
     if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < smallest:
         raise AdaptError(

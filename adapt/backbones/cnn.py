@@ -8,18 +8,18 @@ from adapt.errors import AdaptError
 
 
 class SmallCNN(Backbone):
-    """Three stages of 3×3 convolution, batch norm and ReLU, the first two halving the image; an average pool.
+    """Three stages of 3×3 convolution, batch norm and ReLU, then an average pool. The first two halve the image.
 
-    Made to train in seconds on a CPU: images of 16×16 to 64×64, gray or colour.
+    It trains in seconds on a CPU, on gray or colour images of 16×16 to 64×64 pixels.
 
     Args:
         input_shape: `(channels, height, width)`, at least 8×8.
         width: Channels of the first two stages; the third has twice as many.
-        grid: Side of the square that the average pool leaves; `num_features` is 2 · width · grid².
+        grid: Side of the average pool's output in pixels; `num_features` is 2 · width · grid².
         dropout: Probability of dropping a feature.
 
     Raises:
-        AdaptError: The shape is no image's or is below 8×8 or below 4 · grid.
+        AdaptError: The shape is not an image shape, or is below 8×8 or below 4 · grid.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SmallCNN(Backbone):
 
 
 def _stage(channels: int, width: int, pool: nn.Module) -> nn.Sequential:
-    # Pooling before the normalisation leaves it a quarter of the work.
+    # Pooling first leaves a quarter of the work for the normalisation.
     convolution = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False)
     return nn.Sequential(convolution, pool, nn.BatchNorm2d(width), nn.ReLU())
 

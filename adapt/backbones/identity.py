@@ -8,7 +8,7 @@ from adapt.backbones.base import Backbone
 
 
 class Identity(Backbone):
-    """Flattens the input and has no parameters: for features extracted beforehand, and for linear models.
+    """Flattens the input and has no parameters: for precomputed features, and for linear models.
 
     Args:
         input_shape: Shape of one input; its product is `num_features`.

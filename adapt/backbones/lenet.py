@@ -1,4 +1,4 @@
-"""LeNet, the digits' usual backbone."""
+"""LeNet, the usual backbone for digits."""
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class LeNet(Backbone):
         dropout: Probability of dropping a channel of the second convolution and a hidden unit.
 
     Raises:
-        AdaptError: The shape is no image's or is below 16×16.
+        AdaptError: The shape is not an image shape or is below 16×16.
     """
 
     def __init__(self, input_shape: tuple[int, int, int] = (1, 28, 28), dropout: float = 0.5) -> None:

@@ -19,10 +19,10 @@ from adapt.extras import optional
 
 
 class PretrainedBackbone(Backbone):
-    """A backbone of which the first blocks can be kept as they came.
+    """A pretrained backbone whose first blocks can stay frozen.
 
-    Their weights get no gradient and their batch norms keep their statistics, which is what training the last blocks
-    of a large network on little data, or on a laptop, wants. `FineTuning` has `tune`, which overrules this.
+    Frozen weights get no gradient and frozen batch norms keep their statistics. Use this to train the last blocks of a
+    large network on little data or on a laptop. `FineTuning` has its own argument `tune`, which overrides this.
 
     Args:
         trainable: How many of the last blocks train; None for the whole backbone.
@@ -33,7 +33,7 @@ class PretrainedBackbone(Backbone):
         self.trainable = trainable
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode, but of frozen blocks."""
+        """Set the mode of all but the frozen blocks."""
         if self.trainable is None:
             return super().train(mode)
         super().train(False)
@@ -42,10 +42,10 @@ class PretrainedBackbone(Backbone):
         return self
 
     def resize(self, height: int, width: int) -> None:
-        """Make a network that is built for one image size take another one; most need nothing."""
+        """Adapt a network to another image size, if it was built for one; most networks need nothing."""
 
     def _take(self, input_shape: Sequence[int] | None) -> None:
-        """Fit the network to the data's images, and refuse those that do not pass through it."""
+        """Adapt the network to the data's image size; refuse sizes that it cannot process."""
         if input_shape is None:
             return
         shape = tuple(input_shape)
@@ -70,11 +70,11 @@ class PretrainedBackbone(Backbone):
         try:
             with torch.no_grad():
                 self(torch.zeros(1, *shape))
-        # A network says in its own way what it cannot take.
+        # Networks raise different errors on inputs that they cannot process.
         except Exception as error:
             return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         finally:
-            nn.Module.train(self)  # nothing is frozen yet
+            nn.Module.train(self)  # nothing is frozen yet, so set every mode
         return None
 
     def _freeze(self) -> None:
@@ -89,16 +89,16 @@ class PretrainedBackbone(Backbone):
 class TorchvisionBackbone(PretrainedBackbone):
     """A torchvision classification network without its classifier.
 
-    What is removed is the last linear layer with the dropout before it (so VGG keeps its two 4096 layers, as DAN
-    uses them). SqueezeNet's classifier is a convolution: a global average pool takes its place.
+    It removes the last linear layer and the dropout before it (so VGG keeps its two layers of 4096, as in DAN).
+    SqueezeNet's classifier is a convolution: a global average pool takes its place.
 
     Args:
         name: Model name of `torchvision.models`, e.g. `resnet50`.
         weights: Name of torchvision weights, e.g. `IMAGENET1K_V2` or `DEFAULT`; torchvision downloads and caches them.
-        checkpoint: Local file with weights in torchvision's keys, instead of `weights`; see `load_checkpoint` for the
-            forms that it may have. Half-precision values become float32. The classifier's keys may be there, may be
-            missing, and may have other shapes. A relative path is also looked for in `$ADAPT_DATA`.
-        trainable: How many of the last blocks train, the others staying as they came; None for all.
+        checkpoint: Local file with weights in torchvision's keys, instead of `weights`; `load_checkpoint` lists the
+            accepted forms. Half-precision values become float32. The classifier's keys may be missing or have other
+            shapes. A relative path is also searched in `$ADAPT_DATA`.
+        trainable: How many of the last blocks train; the others stay frozen. None trains all.
         input_shape: `(channels, height, width)` of the data, which the command line fills in. The position embedding
             of a vision transformer is interpolated to it.
 
@@ -138,7 +138,7 @@ class TorchvisionBackbone(PretrainedBackbone):
         self._freeze()
 
     def resize(self, height: int, width: int) -> None:
-        """Interpolate the position embedding of a vision transformer."""
+        """Interpolate the position embedding of a vision transformer to another image size."""
         model = self.model
         if not isinstance(model, VisionTransformer) or height != width or height % model.patch_size:
             return
@@ -158,12 +158,12 @@ class TimmBackbone(PretrainedBackbone):
     Args:
         name: timm's model name, e.g. `tf_efficientnet_lite0`.
         pretrained: Let timm download its weights.
-        checkpoint: Local file with weights in timm's keys, instead of `pretrained`; see `load_checkpoint` for the
-            forms that it may have. Half-precision values become float32. The classifier's keys may be there, may be
-            missing, and may have other shapes. A relative path is also looked for in `$ADAPT_DATA`.
-        trainable: How many of the last blocks train, the others staying as they came; None for all.
-        input_shape: `(channels, height, width)` of the data, which the command line fills in. Where timm knows how, a
-            transformer is made for it, its position embedding interpolated.
+        checkpoint: Local file with weights in timm's keys, instead of `pretrained`; `load_checkpoint` lists the
+            accepted forms. Half-precision values become float32. The classifier's keys may be missing or have other
+            shapes. A relative path is also searched in `$ADAPT_DATA`.
+        trainable: How many of the last blocks train; the others stay frozen. None trains all.
+        input_shape: `(channels, height, width)` of the data, which the command line fills in. If timm supports it, a
+            transformer is built for this size and its position embedding is interpolated.
 
     Raises:
         AdaptError: timm is not installed, unknown name, too many blocks, both sources of weights, a file that is
@@ -186,7 +186,7 @@ class TimmBackbone(PretrainedBackbone):
             _known(name, timm.list_models(), "timm")
         model: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
         self.model: nn.Module = model
-        # Some networks widen the features in the head that is left; num_features is the width before it.
+        # Some networks widen the features in the rest of the head; num_features is the width before it.
         self.num_features = int(getattr(model, "head_hidden_size", None) or model.num_features)
         if checkpoint is not None:
             classifier = model.pretrained_cfg.get("classifier") or ()
@@ -196,9 +196,9 @@ class TimmBackbone(PretrainedBackbone):
         self._freeze()
 
     def resize(self, height: int, width: int) -> None:
-        """Let timm make the network for another size, where it knows how."""
+        """Let timm build the network for another image size, if timm supports it."""
         model: Any = self.model
-        # timm refuses a size with an assertion; the network then does not take the images, which says it better.
+        # timm refuses a size with an assertion. The check of the network that follows gives a clearer error.
         if hasattr(model, "set_input_size"):
             with suppress(AssertionError, RuntimeError, ValueError):
                 model.set_input_size(img_size=(height, width))
@@ -222,7 +222,7 @@ def _known(name: str, names: Sequence[str], library: str) -> None:
 
 
 def _drop_auxiliary_heads(model: nn.Module) -> list[str]:
-    """Remove Inception's and GoogLeNet's extra classifiers, which make the output in training mode a tuple."""
+    """Remove Inception's and GoogLeNet's extra classifiers: with them the output in training mode is a tuple."""
     if not hasattr(model, "aux_logits"):
         return []
     setattr(model, "aux_logits", False)  # noqa: B010 - nn.Module types plain attributes as tensors
@@ -233,7 +233,7 @@ def _drop_auxiliary_heads(model: nn.Module) -> list[str]:
 
 
 def _drop_last_linear(model: nn.Module) -> tuple[str, int]:
-    """Put identities in the place of the last linear layer and the dropout before it; its path and input width."""
+    """Replace the last linear layer and the dropout before it by identities; return its path and input width."""
     modules = list(model.named_modules())
     position = max(index for index, (_, module) in enumerate(modules) if isinstance(module, nn.Linear))
     path, linear = modules[position]

@@ -1,4 +1,4 @@
-"""Weights from files as people have them: wrapped, prefixed, with another head."""
+"""Load weights from the usual kinds of files: wrapped, with a prefix, or with another head."""
 
 import re
 import warnings
@@ -14,23 +14,23 @@ from torch import Tensor, nn
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 
-# What training scripts call the weights beside an optimizer and an epoch; an average of them comes first, as in timm.
+# Names that training scripts give the weights in a checkpoint; averaged weights come first, as in timm.
 _WRAPPERS = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model_state_dict", "model", "net")
-# What torch puts into names when it wraps a module, wherever it does.
+# Name parts that torch adds when it wraps a module.
 _TORCH = {"module", "_orig_mod"}
 
 
 def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) -> None:
-    """Load a network's weights from a local file: every weight of the network has to be there, in its shape.
+    """Load a network's weights from a local file. It must hold every weight of the network, in the same shape.
 
     The file is a state dict, or a dict that holds one (`state_dict`, `model`, an average such as `state_dict_ema`),
     written by `torch.save` or as safetensors. Names may have a prefix (`module.`, `backbone.`, ...), and modules that
-    the network lacks, such as a head, are left out. A warning says what was stripped and what was left out.
+    the network lacks, such as a head, are left out. A warning names what was removed or left out.
 
     Args:
         model: The network, already without its classifier.
-        path: The file; read with `weights_only=True`. A relative path is also looked for in `$ADAPT_DATA`.
-        ignored: Prefixes of the classifier's names, which are left out without a word.
+        path: The file; read with `weights_only=True`. A relative path is also searched in `$ADAPT_DATA`.
+        ignored: Prefixes of the classifier's names, which are left out without a warning.
 
     Raises:
         AdaptError: The file is missing, holds no weights, or does not fit.
@@ -45,12 +45,12 @@ def load_checkpoint(model: nn.Module, path: str, ignored: Sequence[str] = ()) ->
     reshaped = [key for key, value in named.items() if key in own and own[key].shape != value.shape]
     fitting = {key: value for key, value in named.items() if key in own and key not in reshaped}
     missing = [key for key in model.load_state_dict(fitting, strict=False).missing_keys if key not in reshaped]
-    # More layers in a module that the network has are another architecture; a module that it lacks is a head.
+    # More layers in a module of the network mean another architecture; an unknown module is a head.
     parts = {key.split(".")[0] for key in own}
     if missing or reshaped or any(key.split(".")[0] in parts for key in extra):
         problems = {"missing": missing, "unexpected": extra, "of another shape": reshaped}
         found = "; ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in problems.items() if keys)
-        raise AdaptError(f"checkpoint {path} does not fit {type(model).__name__}: {found}. Is it this architecture's?")
+        raise AdaptError(f"checkpoint {path} does not fit {type(model).__name__}: {found}. Is it of this architecture?")
     if prefix:
         notes.append(f"the prefix {prefix!r} stripped")
     if extra or elsewhere:
@@ -75,20 +75,20 @@ def _read(file: Path, path: str) -> Any:
         with file.open("rb") as stream:
             start = stream.read(64)
         if start.lstrip()[:1] == b"<":
-            raise AdaptError(f"checkpoint {path} is a web page and no state dict: download the file itself.")
+            raise AdaptError(f"checkpoint {path} is a web page, not a state dict: download the file itself.")
         if start.startswith(b"version https://git-lfs"):
-            raise AdaptError(f"checkpoint {path} is a Git LFS pointer and no state dict: run `git lfs pull`.")
+            raise AdaptError(f"checkpoint {path} is a Git LFS pointer, not a state dict: run `git lfs pull`.")
         if file.suffix == ".safetensors" or start[8:9] == b"{":
             return _read_safetensors(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except AdaptError:
         raise
-    # What the unpickler raises at bytes that are no checkpoint depends on the first of them.
+    # If the file is not a checkpoint, the unpickler's error depends on its first bytes.
     except (UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, OSError) as e:
         kind = "safetensors" if file.suffix == ".safetensors" else "torch.load with weights_only=True"
         object_found = re.search(r"GLOBAL (\S+)", str(e))
         hint = f": it holds a {object_found[1]}. Save `model.state_dict()` alone" if object_found else ""
-        raise AdaptError(f"checkpoint {path} is no state dict that {kind} can read{hint}.") from e
+        raise AdaptError(f"checkpoint {path} is not a state dict that {kind} can read{hint}.") from e
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 
 def _weights(content: Any, path: str, own: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The dict of tensors in a file's content, and what there is to say about where it was."""
+    """The dict of tensors in a file's content, and notes on where it was found."""
     notes = []
     while isinstance(content, Mapping) and not any(isinstance(value, Tensor) for value in content.values()):
         wrapped = [key for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
@@ -129,7 +129,7 @@ def _weights(content: Any, path: str, own: Mapping[str, Tensor]) -> tuple[dict[s
 
 
 def _prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
-    """What stands before most of the network's names in a file; the first of several."""
+    """The prefix of most of the network's names in a file; the first if there are several."""
     counted: Counter[str] = Counter({"": 0})
     by_end: dict[str, list[str]] = {}
     for key in own:

@@ -1,4 +1,4 @@
-"""Modules that are not whole networks."""
+"""Building blocks of networks and methods."""
 
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
 from adapt.layers.batch_norm import batch_norms, batch_statistics, only_batch_norm_trains

@@ -1,4 +1,4 @@
-"""Random changes of a batch on its device, drawn anew for every sample."""
+"""Random changes of a batch on its device; every sample gets its own."""
 
 import math
 from typing import Literal
@@ -11,14 +11,14 @@ from adapt.errors import AdaptError
 
 
 class RandomAffine(nn.Module):
-    """Turn, scale, shear and move each image of `(N, C, H, W)` by its own amounts, uniform in ±the magnitudes.
+    """Rotate, scale, shear and shift each image of `(N, C, H, W)`, each by its own amounts, uniform in ±magnitude.
 
     Args:
         rotation: Degrees.
-        scale: Share by which a side grows or shrinks, below 1; each axis has its own.
-        shear: Tangent of the angle by which the x axis leans.
+        scale: Share by which a side grows or shrinks, below 1; drawn separately for each axis.
+        shear: Tangent of the shear angle of the x axis.
         translation: Share of the side, along each axis.
-        padding: What lies beyond the edge: the `border`'s pixels, the image's `reflection`, or `zeros`.
+        padding: What fills the space beyond the edge: the `border` pixels, the image's `reflection`, or `zeros`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RandomAffine(nn.Module):
         # The grid spans [−1, 1], so a side is 2.
         move = 2 * self.translation * _uniform(x, 2)
         sin, cos = angle.sin(), angle.cos()
-        # A side spans 2 whatever its pixels: without this an oblong image would be sheared by a turn.
+        # Every side spans 2, whatever its pixels: without this a rotation would shear an oblong image.
         oblong = x.shape[2] / x.shape[3]
         rows = [
             torch.stack([scale[:, 0] * cos, scale[:, 1] * (lean * cos - sin) * oblong, move[:, 0]], 1),
@@ -55,7 +55,7 @@ class RandomAffine(nn.Module):
 
 
 class RandomIntensity(nn.Module):
-    """Stretch each image's contrast about its mean, and add to its brightness.
+    """Change each image's contrast about its mean, and its brightness.
 
     Args:
         gain: Share by which the contrast grows or shrinks.
@@ -75,15 +75,15 @@ class RandomIntensity(nn.Module):
 
 
 class RandomInversion(nn.Module):
-    """Turn some images into their negatives: of two digits that differ in polarity alone, a network learns one.
+    """Turn some images into their negatives, so that a network learns dark and bright digits alike.
 
-    An image keeps its range, whatever the data is normalised to: its darkest value becomes its brightest.
+    An image keeps its range of values, with any normalisation: its darkest value becomes its brightest.
 
     Args:
-        rate: Probability of each image.
+        rate: Probability for each image.
 
     Raises:
-        AdaptError: It is no probability.
+        AdaptError: `rate` is not between 0 and 1.
     """
 
     def __init__(self, rate: float = 0.5) -> None:
@@ -94,7 +94,7 @@ class RandomInversion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images of the same shape `(N, C, H, W)`."""
-        if self.rate == 0:  # draws nothing, so that chains without it keep their random numbers
+        if self.rate == 0:  # draws nothing, so chains without inversion keep their random numbers
             return x
         inverted = torch.rand(len(x), 1, 1, 1, device=x.device) < self.rate
         middle = x.amin((1, 2, 3), keepdim=True) + x.amax((1, 2, 3), keepdim=True)
@@ -104,7 +104,7 @@ class RandomInversion(nn.Module):
 class Cutout(nn.Module):
     """Paint one square of each image with the image's mean colour.
 
-    DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552, with a side that is drawn too, as FixMatch does.
+    DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552, with a random side, as in FixMatch.
 
     Args:
         side: Longest side, as a share of the image's shorter one; drawn uniformly from 0 up to it.
@@ -146,12 +146,12 @@ class GaussianNoise(nn.Module):
 
 
 class FeatureDropout(nn.Module):
-    """Replace some features of each sample of `(N, d)` by the batch's mean of them.
+    """Replace some features of each sample of `(N, d)` by their mean over the batch.
 
-    The mean and not 0, which for many measurements is no value at all.
+    The mean and not 0, because 0 is not a possible value of many measurements.
 
     Args:
-        rate: Probability of each.
+        rate: Probability for each feature.
     """
 
     def __init__(self, rate: float = 0.1) -> None:
@@ -165,26 +165,26 @@ class FeatureDropout(nn.Module):
 
 
 class Augmentation(nn.Module):
-    """A chain of the changes above: dropout and noise for vectors, the others and noise for images.
+    """A chain of the changes above: dropout and noise for vectors, all but dropout for images.
 
-    Every sample has its own draws from torch's generator, so that a continued run repeats them. The chain acts
-    wherever it is called, in training mode or not. No image is flipped: a mirrored digit is another thing.
+    Every sample gets its own random numbers from torch's generator, so a continued run repeats them. The chain also
+    acts in evaluation mode. Images are not flipped, because a mirrored digit is not that digit.
 
     Args:
-        rotation: Largest turn, in degrees.
+        rotation: Largest rotation, in degrees.
         scale: Largest growth or shrinking of a side.
-        shear: Largest tangent of the leaning angle.
-        translation: Largest move, as a share of the side.
+        shear: Largest tangent of the shear angle.
+        translation: Largest shift, as a share of the side.
         gain: Largest change of contrast, as a share of it.
         offset: Largest change of brightness, in standard deviations of the image's pixels.
-        cutout: Longest side of the painted square, as a share of the image's.
-        noise: Standard deviation of the noise, in those of `GaussianNoise`.
+        cutout: Longest side of the painted square, as a share of the image's shorter side.
+        noise: Standard deviation of the noise, in the units of `GaussianNoise`.
         dropout: Probability of replacing a feature of a vector by its mean.
-        padding: What lies beyond a moved image's edge.
+        padding: What fills the space beyond a shifted image's edge.
         inversion: Probability of turning an image into its negative.
 
     Raises:
-        AdaptError: A magnitude is negative; later, inputs that are neither images nor vectors.
+        AdaptError: A magnitude is negative. When called: the inputs are neither images nor vectors.
     """
 
     def __init__(
@@ -214,21 +214,21 @@ class Augmentation(nn.Module):
         if x.ndim not in (2, 4) or not x.is_floating_point():
             raise AdaptError(
                 f"{type(self).__name__} expects images (N, C, H, W) or vectors (N, d) of floats, found {x.dtype} of "
-                f"shape {tuple(x.shape)}: give the method an augmentation of your own, a module from inputs to inputs."
+                f"shape {tuple(x.shape)}: give the method your own augmentation, a module from inputs to inputs."
             )
         changed: Tensor = self.image(x) if x.ndim == 4 else self.vector(x)
         return changed
 
 
 class WeakAugmentation(Augmentation):
-    """FixMatch's weak one without its flip, images that move by up to 12.5 %, and a little noise, which vectors need.
+    """FixMatch's weak augmentation without its flip: shifts of up to 12.5 %, and a little noise for vectors.
 
     Sohn et al. 2020, https://arxiv.org/abs/2001.07685.
 
     Args:
-        translation: Largest move, as a share of the side.
-        noise: Standard deviation of the noise, in those of `GaussianNoise`.
-        padding: What lies beyond a moved image's edge.
+        translation: Largest shift, as a share of the side.
+        noise: Standard deviation of the noise, in the units of `GaussianNoise`.
+        padding: What fills the space beyond a shifted image's edge.
     """
 
     def __init__(
@@ -241,22 +241,22 @@ class WeakAugmentation(Augmentation):
 
 
 class StrongAugmentation(Augmentation):
-    """All changes at once and larger, in the place of FixMatch's RandAugment, whose operations need 8-bit colours.
+    """All changes at once, and larger. It replaces FixMatch's RandAugment, which needs 8-bit colours.
 
     Sohn et al. 2020, https://arxiv.org/abs/2001.07685; RandAugment: Cubuk et al. 2020,
     https://arxiv.org/abs/1909.13719.
 
     Args:
-        rotation: Largest turn, in degrees.
+        rotation: Largest rotation, in degrees.
         scale: Largest growth or shrinking of a side.
-        shear: Largest tangent of the leaning angle.
-        translation: Largest move, as a share of the side.
+        shear: Largest tangent of the shear angle.
+        translation: Largest shift, as a share of the side.
         gain: Largest change of contrast, as a share of it.
         offset: Largest change of brightness, in standard deviations of the image's pixels.
-        cutout: Longest side of the painted square, as a share of the image's.
-        noise: Standard deviation of the noise, in those of `GaussianNoise`.
+        cutout: Longest side of the painted square, as a share of the image's shorter side.
+        noise: Standard deviation of the noise, in the units of `GaussianNoise`.
         dropout: Probability of replacing a feature of a vector by its mean.
-        padding: What lies beyond a moved image's edge.
+        padding: What fills the space beyond a shifted image's edge.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Batch normalisation, for the methods that adapt nothing else."""
+"""Batch normalisation, for methods that adapt only these layers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def batch_norms(wanted_by: str, *networks: nn.Module) -> list[_BatchNorm]:
 
 
 def only_batch_norm_trains(*networks: nn.Module) -> None:
-    """Put batch norm in training mode and every other layer, dropout among them, in evaluation mode."""
+    """Put batch norm in training mode and every other layer (dropout too) in evaluation mode."""
     for network in networks:
         for module in network.modules():
             module.training = isinstance(module, _BatchNorm)
@@ -37,7 +37,7 @@ def only_batch_norm_trains(*networks: nn.Module) -> None:
 
 @contextmanager
 def batch_statistics(layers: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Let layers normalise with the statistics of the batch, whatever their mode, and keep no trace of it."""
+    """Let layers normalise with the batch's statistics in any mode, without changing their running statistics."""
     before = [(layer.training, layer.track_running_stats) for layer in layers]
     for layer in layers:
         layer.training, layer.track_running_stats = True, False

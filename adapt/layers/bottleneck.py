@@ -6,7 +6,7 @@ from torch import nn
 class Bottleneck(nn.Sequential):
     """Linear → batch norm → ReLU, from `(N, in_features)` to `(N, out_features)`.
 
-    The layer that the field puts between a pretrained backbone and the classifier, and aligns; it learns at the
+    The usual layer between a pretrained backbone and the classifier; methods align its output. It learns at the
     classifier's rate. In training mode batch norm needs at least 2 samples.
 
     Args:

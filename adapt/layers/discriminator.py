@@ -16,8 +16,8 @@ class DomainDiscriminator(nn.Module):
         layers: Number of hidden layers; 0 is a logistic regression.
         batch_norm: Normalise before each ReLU. In a joint pass the statistics then mix both domains.
         dropout: Probability of dropping a hidden unit.
-        negative_slope: Slope of the hidden units below zero; 0 is ReLU. A critic whose features learn to keep all of
-            its ReLUs silent has no gradient by which to recover.
+        negative_slope: Slope of the hidden units below zero; 0 is ReLU. If the features learn to switch all ReLUs of a
+            critic off, it gets no gradient and cannot recover.
 
     Raises:
         AdaptError: A width is below 1 or the number of layers below 0.

@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""Evaluation mode inside a `with` block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Hold a module in evaluation mode; afterwards each of its parts is in the mode that it was in."""
-    # Part by part: what a method has frozen in evaluation mode stays so.
+    """Put a module in evaluation mode; afterwards each of its parts returns to its former mode."""
+    # Part by part: a part that a method froze in evaluation mode stays there.
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:

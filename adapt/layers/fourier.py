@@ -1,4 +1,4 @@
-"""Images whose coarse appearance is another image's."""
+"""Give images the coarse appearance of other images."""
 
 import torch
 from torch import Tensor
@@ -12,23 +12,23 @@ def swap_amplitude(source: Tensor, target: Tensor, beta: float) -> Tensor:
 
     Fourier domain adaptation, Yang & Soatto 2020, https://arxiv.org/abs/2004.05498:
     `F⁻¹[M ∘ |F(x_t)| e^{i∠F(x_s)} + (1 − M) ∘ F(x_s)]` for each channel, with F the two-dimensional discrete Fourier
-    transform and M the rectangle of the frequencies |k| ≤ ⌊β·H⌋ and |l| ≤ ⌊β·W⌋, the mean among them. β = 0 changes
-    nothing, as the paper has it; from β = 1/2 on every amplitude is swapped.
+    transform and M the rectangle of the frequencies |k| ≤ ⌊β·H⌋ and |l| ≤ ⌊β·W⌋, including the mean. β = 0 changes
+    nothing, as in the paper; from β = 1/2 every amplitude is swapped.
 
-    The rectangle is symmetric about 0, so that the result is real. Of the authors' two implementations this is the one
-    in NumPy (which takes the shorter side for both lengths); the one in torch leaves out the highest positive ones.
+    The rectangle is symmetric about 0, so the result is real. This follows the authors' NumPy code (which takes the
+    shorter side for both lengths); their torch code leaves out the highest positive frequencies.
 
     Args:
-        source: Images `(N, C, H, W)`, of nonnegative values: the mean's phase is its sign.
-        target: Images `(M, C, H, W)`, the style of source image i being image i; where N ≠ M, one that torch's
-            generator draws for it.
+        source: Images `(N, C, H, W)` with nonnegative values: the phase of the mean is its sign.
+        target: Images `(M, C, H, W)`; image i is the style of source image i. If N ≠ M, torch's generator draws a style
+            for each.
         beta: Share β of the height and of the width, in [0, 1].
 
     Returns:
         Images `(N, C, H, W)`; they may leave the range of the inputs.
 
     Raises:
-        AdaptError: The tensors are no images of one size, there is no target, or β is out of range.
+        AdaptError: The tensors are not images of one size, there is no target, or β is out of range.
     """
     if source.ndim != 4 or source.shape[1:] != target.shape[1:] or len(target) == 0:
         raise AdaptError(

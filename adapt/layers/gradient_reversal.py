@@ -1,4 +1,4 @@
-"""Gradient reversal: minimise after it, maximise before it, in one backward pass."""
+"""Gradient reversal: layers after it minimise the loss, layers before it maximise it, in one backward pass."""
 
 from typing import Any
 
@@ -20,7 +20,8 @@ class _ReverseGradient(torch.autograd.Function):
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
     """Identity whose gradient is multiplied by −scale.
 
-    Ganin & Lempitsky 2015, https://arxiv.org/abs/1409.7495. What follows learns at full strength whatever the scale.
+    Ganin & Lempitsky 2015, https://arxiv.org/abs/1409.7495. The layers after it learn at full strength, whatever the
+    scale.
 
     Args:
         x: Any tensor.

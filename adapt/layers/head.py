@@ -1,4 +1,4 @@
-"""A classifier with hidden layers, where a paper's is no single linear layer."""
+"""A classifier with hidden layers, for papers that use more than one linear layer."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""What a trained network sees in an image, layer by layer."""
+"""Feature maps of an image in several layers of a trained network."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -13,18 +13,18 @@ from adapt.errors import AdaptError
 from adapt.paths import data_root
 
 Network = Literal["squeezenet1_1", "vgg19"]
-# Of VGG-19 the paper's five layers, conv1_1 to conv5_1 and conv4_2 for the content, after their ReLUs.
+# For VGG-19 the paper's layers, after their ReLUs: conv1_1 to conv5_1, and conv4_2 for the content.
 STYLE_LAYERS: dict[str, tuple[int, ...]] = {"squeezenet1_1": (1, 4, 6, 7), "vgg19": (1, 6, 11, 20, 29)}
 CONTENT_LAYERS: dict[str, int] = {"squeezenet1_1": 4, "vgg19": 22}
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class PerceptualFeatures(nn.Module):
-    """Feature maps of chosen layers of a frozen torchvision network; what follows the last of them is dropped.
+    """Feature maps of chosen layers of a frozen torchvision network; later layers are dropped.
 
-    Gatys et al. 2016, https://arxiv.org/abs/1508.06576, on VGG-19, which SqueezeNet 1.1 stands in for with a 20th of
-    the work. Maximum pooling is kept; the paper's average pooling is a matter of taste. Without weights the network is
-    a random one, always the same: its Gram matrices still tell textures apart, and need no file.
+    Gatys et al. 2016, https://arxiv.org/abs/1508.06576, use VGG-19; SqueezeNet 1.1 replaces it with a 20th of the work.
+    Maximum pooling is kept; the paper prefers average pooling. Without weights the network is random, but always the
+    same. Its Gram matrices still tell textures apart, and it needs no file.
 
     Args:
         network: torchvision's name.
@@ -33,7 +33,7 @@ class PerceptualFeatures(nn.Module):
         checkpoint: Local file with a state dict in torchvision's keys, instead of `weights`.
 
     Raises:
-        AdaptError: Unknown network or layer, both sources of weights, or weights that are not to be had.
+        AdaptError: Unknown network or layer, both sources of weights, or weights that cannot be loaded.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PerceptualFeatures(nn.Module):
             raise AdaptError(f"network expects one of {', '.join(get_args(Network))}, found {network!r}.")
         if weights is not None and checkpoint is not None:
             raise AdaptError("expected weights or checkpoint, found both: keep one of them.")
-        # A network that is drawn must be the same in every run, and must not move the generator of the run.
+        # A random network must be the same in every run, and must not change the run's generator.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = _torchvision_model(network, weights)
@@ -64,16 +64,16 @@ class PerceptualFeatures(nn.Module):
         self.features = nn.Sequential(*stages[: layers[-1] + 1])
         for module in self.features.modules():
             if isinstance(module, nn.ReLU):
-                module.inplace = False  # or it would overwrite the map before it, if that is one of the chosen
+                module.inplace = False  # otherwise it could overwrite a chosen layer's map
         self.requires_grad_(False).eval()
         for name, values in zip(("mean", "std"), _IMAGENET, strict=True):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Feature maps `(N, C_l, H_l, W_l)` of images `(N, 3, H, W)`, or `(N, 1, H, W)` in gray, with pixels in [0, 1].
+        """Feature maps `(N, C_l, H_l, W_l)` of images `(N, 3, H, W)` or gray `(N, 1, H, W)`, with pixels in [0, 1].
 
         Raises:
-            AdaptError: They are no such images, or too small for the deepest layer.
+            AdaptError: The inputs are not such images, or they are too small for the deepest layer.
         """
         if pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
             raise AdaptError(f"Expected images (N, 3, H, W) or (N, 1, H, W), found {tuple(pixels.shape)}.")
@@ -83,7 +83,7 @@ class PerceptualFeatures(nn.Module):
             if min(x.shape[2:]) < (2 if isinstance(module, nn.MaxPool2d) else 1) or min(pixels.shape[2:]) < 3:
                 raise AdaptError(
                     f"Expected larger images for layer {self.layers[-1]}, found {tuple(pixels.shape[2:])}: "
-                    "take layers that come earlier."
+                    "take earlier layers."
                 )
             x = module(x)
             if position in self.layers:
@@ -103,7 +103,7 @@ def perceptual_features(
         pretrained: False takes the random network, unless there is a checkpoint.
 
     Raises:
-        AdaptError: As `PerceptualFeatures`.
+        AdaptError: As for `PerceptualFeatures`.
     """
     if checkpoint is not None or not pretrained:
         return PerceptualFeatures(network, layers, checkpoint=checkpoint)

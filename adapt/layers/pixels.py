@@ -1,4 +1,4 @@
-"""From the inputs that a datamodule has normalised to the pixels of the images, and back."""
+"""Convert inputs that a datamodule normalised to pixels, and back."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,19 +11,19 @@ _TOLERANCE = 0.01
 
 
 class Pixels:
-    """The way between normalised inputs and pixels in [0, 1], for methods that change images.
+    """Convert between normalised inputs and pixels in [0, 1], for methods that change images.
 
-    What is swapped or matched is a property of images of nonnegative values: an amplitude that is exchanged at
-    frequency 0 after the mean was subtracted has lost its sign.
+    These methods need nonnegative values. For example, after subtracting the mean, a swapped amplitude at frequency 0
+    would lose its sign.
 
     Args:
         owner: Name of the method, for messages.
         mean: Mean per channel that the datamodule subtracted, None if it did not.
-        std: Standard deviation per channel that it divided by.
-        check: Has values judged, at once or when a GPU has computed them, as `Method.check_later` does.
+        std: Standard deviation per channel that the datamodule divided by.
+        check: Checks values at once, or after the GPU has computed them, as `Method.check_later` does.
 
     Raises:
-        AdaptError: Only one of both is given, their lengths differ, or a deviation is not positive.
+        AdaptError: Only one of the two is given, their lengths differ, or a deviation is not positive.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Pixels:
         """Pixels in [0, 1] of inputs `(N, C, H, W)`.
 
         Raises:
-            AdaptError: The inputs are no images, have another number of channels, or lie outside the range.
+            AdaptError: The inputs are not images, have another number of channels, or lie outside the range.
         """
         if inputs.ndim != 4 or not inputs.is_floating_point():
             raise AdaptError(
                 f"{self.owner} expects images (N, C, H, W) of floats, found {inputs.dtype} of shape "
-                f"{tuple(inputs.shape)}: it changes pixels, and has no meaning for other data."
+                f"{tuple(inputs.shape)}: it changes pixels, so it needs images."
             )
         if len(self.mean) not in (1, inputs.shape[1]):
             raise AdaptError(
@@ -62,7 +62,7 @@ class Pixels:
         return pixels.clamp(0, 1)
 
     def back(self, pixels: Tensor) -> Tensor:
-        """Inputs of pixels `(N, C, H, W)`, which are cut off at 0 and 1 before."""
+        """Normalised inputs of pixels `(N, C, H, W)`, which are first clipped to [0, 1]."""
         mean, std = self._columns(pixels)
         return (pixels.clamp(0, 1) - mean) / std
 
@@ -75,11 +75,11 @@ class Pixels:
             )
 
     def _columns(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Filled on the device: a copy from the host would make it wait.
+        # Filled on the device: a copy from the CPU would make it wait.
         mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
         return mean, std
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
-    """Pixels in [0, 1] as bytes on the CPU, a quarter of the size."""
+    """Pixels in [0, 1] as bytes on the CPU, with a quarter of the memory."""
     return (pixels.detach().float() * 255).round().clamp(0, 255).to(torch.uint8).cpu()

@@ -1,4 +1,4 @@
-"""Pictures that show one image in the style of another."""
+"""Style transfer: the content of one image in the style of another."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -35,14 +35,14 @@ def restyle(
     """Pixels that minimise `content_weight · content_loss + style_weight · style_loss + smoothness · total_variation`.
 
     Gatys et al. 2016, https://arxiv.org/abs/1508.06576. All images of a batch are optimised at once, each towards
-    its own content and style; with Adam the result for one does not depend on the others. After each step pixels are
-    cut off at black and white. Departures: Adam, and a start from the content image, which need fewer steps than the
-    paper's L-BFGS from noise (`solver`, `start` give those); the content loss is a mean; total variation is new.
+    its own content and style; with Adam the result for one image does not depend on the others. After each step pixels
+    are clipped to [0, 1]. Departures: Adam starts from the content image, which needs fewer steps than the paper's
+    L-BFGS from noise (`solver` and `start` choose these); the content loss is a mean; total variation is added.
 
     Args:
-        content: Images `(N, 3, H, W)` (or `(N, 1, H, W)`), with pixels in [0, 1]; what is shown.
-        style: Images `(N, 3, H', W')` of any size, with pixels in [0, 1]; how it is painted.
-        network: Its layers are those of style and content.
+        content: Images `(N, 3, H, W)` (or `(N, 1, H, W)`), with pixels in [0, 1]; the content.
+        style: Images `(N, 3, H', W')` of any size, with pixels in [0, 1]; the style.
+        network: The network whose layers give style and content.
         content_layer: The layer whose maps the content loss compares.
         style_layers: The layers whose Gram matrices the style loss compares; None for all of the network's.
         steps: Steps of the solver.
@@ -50,15 +50,15 @@ def restyle(
         content_weight: Weight of the content loss.
         smoothness: Weight of the total variation.
         solver: `adam`, or `lbfgs` with a line search, which evaluates the network several times a step.
-        rate: Step of Adam, in pixel values from 0 to 1; L-BFGS starts its searches at 1.
-        start: Start from the `content`, or from `noise` by torch's generator.
+        rate: Learning rate of Adam, in pixel values from 0 to 1; L-BFGS starts its line searches at 1.
+        start: Start from the `content`, or from `noise` (drawn from torch's generator).
         progress: Called after each step with its number, from 1, and the loss.
 
     Returns:
         Images of the content's shape, with pixels in [0, 1] and without gradient.
 
     Raises:
-        AdaptError: The batches differ, the a layer is none of the network's, or a number is out of range.
+        AdaptError: The batches differ, the network does not have a layer, or a number is out of range.
     """
     if content.ndim != 4 or style.ndim != 4 or content.shape[:2] != style.shape[:2]:
         raise AdaptError(
@@ -70,7 +70,7 @@ def restyle(
         raise AdaptError(
             f"restyle expects layers out of the network's {network.layers}, found {content_layer} and {chosen}."
         )
-    # Put so that NaN, which is neither below nor above anything, is refused too.
+    # Written this way to refuse NaN too, because every comparison with NaN is false.
     weights = (style_weight, content_weight, smoothness)
     if steps < 1 or not 0 < rate < math.inf or not all(0 <= weight < math.inf for weight in weights):
         raise AdaptError(
@@ -81,7 +81,7 @@ def restyle(
     with torch.no_grad():
         shown, painted = network(content)[at], network(style)
         grams = [gram(painted[i]) for i in where]
-        # Layers differ by orders of magnitude; what is left is each one's relative error, in any network.
+        # Layers differ by orders of magnitude; dividing leaves each layer's relative error, in any network.
         shown_size = shown.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(_SMALLEST)
         gram_sizes = [g.square().sum((1, 2), keepdim=True).sqrt().clamp_min(_SMALLEST) for g in grams]
         shown, grams = shown / shown_size, [g / size for g, size in zip(grams, gram_sizes, strict=True)]
@@ -93,7 +93,7 @@ def restyle(
         optimizer.zero_grad()
         maps = network(pixels)
         painted = [maps[i] / size[..., None].sqrt() for i, size in zip(where, gram_sizes, strict=True)]
-        # A sum over the images, so that a batch does not make the gradient of each smaller.
+        # A sum over the images, so that each image's gradient does not depend on the batch size.
         loss = len(content) * (
             content_weight * content_loss(maps[at] / shown_size, shown, scale="mean")
             + style_weight * style_loss(painted, grams)
