@@ -1,4 +1,4 @@
-"""Stateless terms that add to any method, so that the combinations of papers need no class of their own."""
+"""Stateless loss terms that can be added to any method, so that combinations of papers need no new class."""
 
 from adapt.penalties.afn import AFN
 from adapt.penalties.base import Penalty, TargetLabelPenalty

@@ -1,4 +1,4 @@
-"""Adaptive feature norm, as a term beside another method's."""
+"""Adaptive feature norm, as an extra term of another method."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from adapt.penalties.base import Penalty
 
 
 class AFN(Penalty):
-    """Feature norms of both domains, drawn to larger values.
+    """Pull the feature norms of both domains to larger values.
 
     Paper: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for Unsupervised Domain
     Adaptation, ICCV 2019 (https://arxiv.org/abs/1811.07456).
@@ -36,7 +36,7 @@ class AFN(Penalty):
         self.variant, self.step, self.radius = variant, step, radius
 
     def value(self, source: Encoding, target: Encoding) -> Tensor:
-        """Squared distance of the norms from where they are drawn to."""
+        """Squared distance of the norms from their goal."""
         if self.variant == "hard":
             return hafn(source.features, target.features, radius=self.radius)
         return safn(source.features, target.features, step=self.step)

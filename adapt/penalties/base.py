@@ -1,4 +1,4 @@
-"""The contract of a penalty: one weighted term of the encodings that the method itself trains on."""
+"""The contract of a penalty: one weighted loss term, computed from the encodings that the method trains on."""
 
 from torch import Tensor
 
@@ -22,7 +22,7 @@ class Penalty:
         self.weight = weight
 
     def value(self, source: Encoding, target: Encoding) -> Tensor:
-        """The scalar that is to become small.
+        """The scalar to minimise.
 
         Args:
             source: Encoding of N source samples.
@@ -36,14 +36,14 @@ class Penalty:
 
 
 class TargetLabelPenalty(Penalty):
-    """Base of the penalties of labelled target samples, which `--data.shots` brings: write `labelled_value`.
+    """Base of the penalties on the labelled target samples of `--data.shots`: write `labelled_value`.
 
     Args:
         weight: Factor on the value.
     """
 
     def labelled_value(self, labelled: Encoding, y: Tensor) -> Tensor:
-        """The scalar that is to become small.
+        """The scalar to minimise.
 
         Args:
             labelled: The method's own encoding of L labelled target samples.

@@ -1,4 +1,4 @@
-"""Batch nuclear-norm maximisation, as a term beside another method's."""
+"""Batch nuclear-norm maximisation, as an extra term of another method."""
 
 from typing import ClassVar
 
@@ -25,5 +25,5 @@ class BNM(Penalty):
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def value(self, source: Encoding, target: Encoding) -> Tensor:
-        """Negative nuclear norm by the batch size."""
+        """Negative nuclear norm divided by the batch size."""
         return bnm(target.logits)

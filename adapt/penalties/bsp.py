@@ -1,4 +1,4 @@
-"""Batch spectral penalization, as a term beside an adversarial method's."""
+"""Batch spectral penalization, as an extra term of an adversarial method."""
 
 from torch import Tensor
 
@@ -14,8 +14,8 @@ class BSP(Penalty):
     Adaptation, ICML 2019 (http://proceedings.mlr.press/v97/chen19i.html).
 
     Formula: `w · Σ_{i≤k} (σ²_s,i + σ²_t,i)`, with σ the singular values of a domain's features `(N, d)` and `(M, d)` in
-    descending order. Adversarial training lets the leading ones grow until the others, which tell classes apart, no
-    longer matter. The value grows with the batch size, as the paper's does: a larger batch wants a smaller weight.
+    descending order. Adversarial training lets the largest ones grow until the others no longer matter, but the others
+    tell classes apart. The value grows with the batch size, as in the paper: a larger batch needs a smaller weight.
 
     Published, DANN + BSP: Office-31 mean, ResNet-50, 87.7 % (the paper's, in TLlib's table); MNIST→USPS 95.7,
     USPS→MNIST 97.8 % against source only 82.1 and 74.6 (TLlib, oracle).

@@ -1,4 +1,4 @@
-"""Minimum class confusion, as a term beside another method's."""
+"""Minimum class confusion, as an extra term of another method."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Entropy minimisation, as a term beside another method's."""
+"""Entropy minimisation, as an extra term of another method."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Cross-entropy on the few labelled target samples, as a term beside another method's."""
+"""Cross-entropy on the few labelled target samples, as an extra term of another method."""
 
 from typing import ClassVar
 
@@ -14,10 +14,10 @@ class TargetCrossEntropy(TargetLabelPenalty):
     """Cross-entropy on the labelled target samples of `--data.shots`, which makes any method semi-supervised.
 
     Paper: Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019
-    (https://arxiv.org/abs/1904.06487), where source and target cross-entropy alone are the baseline S+T.
+    (https://arxiv.org/abs/1904.06487), whose baseline S+T is the cross-entropy on source and target alone.
 
-    Formula: `w · CE(f(x_l), y_l)`, with labelled target samples x_l `(min(N, shots · K), ...)` and y_l in a batch of
-    their own.
+    Formula: `w · CE(f(x_l), y_l)`, with labelled target samples x_l `(min(N, shots · K), ...)` and y_l in a separate
+    batch.
 
     Args:
         weight: Weight w.

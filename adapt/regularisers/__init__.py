@@ -1,4 +1,4 @@
-"""Terms that hold fine-tuning back, so that a few labels do not undo what the source taught."""
+"""Loss terms for fine-tuning that keep what was learned on the source, despite few labels."""
 
 from adapt.regularisers.base import FromStart, Network, Regulariser
 from adapt.regularisers.bss import BSS

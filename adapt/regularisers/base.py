@@ -1,4 +1,4 @@
-"""The contract of a regulariser: one weighted term of the network that is being tuned and of where it started."""
+"""The contract of a regulariser: one weighted term that compares the fine-tuned network with its start."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -17,7 +17,7 @@ class Network(nn.Module):
 
     Args:
         backbone: Feature extractor.
-        bottleneck: What stands between backbone and classifier.
+        bottleneck: Layer between backbone and classifier.
         classifier: Output layer.
     """
 
@@ -32,10 +32,10 @@ class Network(nn.Module):
 
 
 class Regulariser(nn.Module):
-    """Base of every regulariser: write `value`, and `attach` and `begin` where it remembers something.
+    """Base of every regulariser: write `value`; write `attach` and `begin` too if it stores something.
 
-    A method trains with a copy of the object that it is given. What that copy remembers are its buffers and
-    parameters, so that a continued run finds them in its checkpoint.
+    A method trains with a copy of the object that it is given. The copy stores its state in buffers and parameters, so
+    a continued run finds it in its checkpoint.
 
     Args:
         weight: Factor on the value.
@@ -51,7 +51,7 @@ class Regulariser(nn.Module):
         self.weight = weight
 
     def attach(self, network: Network) -> None:
-        """Make room for what is remembered; called once, when the method is built.
+        """Create the buffers and parameters for the stored state; called once, when the method is built.
 
         Args:
             network: The network that will be tuned.
@@ -59,22 +59,22 @@ class Regulariser(nn.Module):
         return
 
     def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
-        """Remember the starting point; called once, before the first labelled target batch.
+        """Store the starting point; called once, before the first labelled target batch.
 
         Args:
-            network: The network as it starts.
+            network: The network before fine-tuning.
             labelled: One pass over the labelled target samples, in order and without augmentation.
             held_out: One pass over the source's validation samples.
         """
         return
 
     def value(self, network: Network, batch: Labelled, encoding: Encoding) -> Tensor:
-        """The scalar that is to become small.
+        """The scalar to minimise.
 
         Args:
-            network: The network that is being tuned.
+            network: The network during fine-tuning.
             batch: N labelled target samples.
-            encoding: What the network made of them.
+            encoding: Their features and logits.
         """
         raise AdaptError(
             f"{type(self).__name__} has to define value(network, batch, encoding), which returns a scalar."
@@ -86,7 +86,7 @@ class Regulariser(nn.Module):
 
 
 class FromStart(Regulariser):
-    """Base of the regularisers that keep a frozen copy of the network as it started, `start`."""
+    """Base of the regularisers that keep a frozen copy of the network before fine-tuning, `start`."""
 
     start: Network
 
@@ -95,7 +95,7 @@ class FromStart(Regulariser):
         self.start = deepcopy(network).requires_grad_(False).eval()
 
     def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
-        """Let the copy be the network as it is now."""
+        """Copy the network's current weights."""
         self.start.load_state_dict(network.state_dict())
 
     def train(self, mode: bool = True) -> Self:

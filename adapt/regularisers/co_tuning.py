@@ -1,4 +1,4 @@
-"""Co-Tuning: the source's classifier is tuned along, on labels translated into source classes."""
+"""Co-Tuning: also tune the source's classifier, on labels translated into source classes."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -16,26 +16,26 @@ from adapt.regularisers.base import Network, Regulariser
 
 
 class CoTuning(Regulariser):
-    """Cross-entropy of the source's own classifier against what it took each target class for.
+    """Cross-entropy of the source's own classifier against its initial predictions for each target class.
 
     Paper: You et al., Co-Tuning for Transfer Learning, NeurIPS 2020
     (https://proceedings.neurips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html).
 
-    Formula: `w · −(1/N) Σ_i Σ_s p(s | y_i) log q_s(x_i)`, with q the softmax of a second head on the same features,
-    which starts as the source's classifier and learns too, and p(s | y) the mean of softmax(z / T) over the labelled
-    target samples of class y, where z are the source network's logits as fine-tuning starts (the paper's direct
-    approach). T ≥ 1 calibrates that network on the source's validation samples. The first head predicts.
+    Formula: `w · −(1/N) Σ_i Σ_s p(s | y_i) log q_s(x_i)`, with q the softmax of a second head on the same features. The
+    second head starts as the source's classifier and is trained too. p(s | y) is the mean of softmax(z / T) over the
+    labelled target samples of class y, with z the source network's logits before fine-tuning (the paper's direct
+    approach). T ≥ 1 calibrates that network on the source's validation samples. The first head makes the predictions.
 
-    In the paper source and target have different classes, and the second head keeps what the first, which is new,
-    forgets. Here both have the same K classes and both heads start as the source's classifier. What remains: p(· | y)
-    is a soft label, which says for which classes the source network takes the target's class y, and keeping that
-    answer readable from the features holds the backbone near what the source taught it. Where the source network is
-    sure and right, that label is the class itself, and the second head only repeats the first one's task; where it is
-    sure and wrong, the second head holds on to the mistake, and the first alone learns better.
+    In the paper source and target have different classes. The first head is new, and the second keeps what was learned
+    on the source. Here both domains have the same K classes, and both heads start as the source's classifier. Still,
+    p(· | y) is a soft label: it says which classes the source network predicts for the target's class y. Predicting it
+    keeps the backbone close to the source network. If the source network is certain and right, the soft label is the
+    class itself, and the second head repeats the first one's task. If it is certain and wrong, the second head keeps
+    the mistake, and the first head alone learns better.
 
-    Departures: T is at least 1, for a network without a mistake on the source's validation samples would be given
-    T → 0, and its doubts about the target would be lost. The paper's reverse approach, a classifier from source
-    predictions to target classes chosen on held-out target labels, is left out: a few shots cannot spare any.
+    Departures: T is at least 1. Otherwise a network without mistakes on the source's validation samples would get T → 0
+    and lose its uncertainty about the target. The paper's reverse approach is left out. It trains a classifier from
+    source predictions to target classes and needs held-out target labels, which a few shots cannot spare.
 
     Published: not on a task here.
 
@@ -51,15 +51,15 @@ class CoTuning(Regulariser):
         super().__init__(weight)
 
     def attach(self, network: Network) -> None:
-        """Copy the classifier, and make room for the relationship."""
+        """Copy the classifier, and create the buffer for the relationship."""
         classifier = network.classifier
-        assert isinstance(classifier, nn.Linear)  # it takes classification alone
+        assert isinstance(classifier, nn.Linear)  # only classification is accepted
         self.head, classes = deepcopy(classifier), classifier.out_features
         self.register_buffer("relationship", torch.full((classes, classes), 1 / classes))
 
     @torch.no_grad()
     def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
-        """Let the second head be the classifier as it is now, and learn the relationship."""
+        """Copy the classifier's current weights into the second head, and compute the relationship."""
         self.head.load_state_dict(network.classifier.state_dict())
         with evaluating(network):
             temperature = calibration_temperature(*_predictions(network, held_out), lowest=1.0)

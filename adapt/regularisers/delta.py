@@ -1,4 +1,4 @@
-"""DELTA: feature maps that stay near the source network's."""
+"""DELTA: keep feature maps close to the source network's."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,30 +18,30 @@ from adapt.regularisers.base import FromStart, Network
 
 
 class DELTA(FromStart):
-    """Squared difference of the feature maps from the source network's, weighted by what each channel is good for.
+    """Squared difference of the feature maps from the source network's, weighted by each channel's importance.
 
     Paper: Li et al., DELTA: Deep Learning Transfer Using Feature Map with Attention for Convolutional Networks, ICLR
     2019 (https://arxiv.org/abs/1901.09229).
 
     Formula: `w · Σ_l Σ_c a_lc · mean (F_lc(x) − F⁰_lc(x))²` over samples and positions, with F_l the output
-    `(N, C_l, ...)` of the backbone's block l, F⁰_l that of the network as fine-tuning starts, and
-    `a_l = softmax_c (L₀ without channel c − L₀)`, L₀ being the starting network's cross-entropy on the labelled target
-    samples. The attention is computed once, with one pass over these samples for each channel.
+    `(N, C_l, ...)` of the backbone's block l, F⁰_l that of the network before fine-tuning, and `a_l = softmax_c (L₀
+    without channel c − L₀)`. L₀ is the initial network's cross-entropy on the labelled target samples. The attention is
+    computed once, with one pass over these samples for each channel.
 
-    Departures: L₀ is of the source network's own classifier, which has the target's classes, where the paper first
-    trains a new one; the mean over samples and positions stands for a sum; there is no decay of new parts (they are
-    `L2SP`'s `new`). Both networks run in evaluation mode, so that neither dropout nor a batch's statistics pass for a
-    change, which costs a second pass over the batch; TLlib tunes in training mode.
+    Departures: L₀ uses the source network's own classifier, which has the target's classes; the paper first trains a
+    new one. The sum over samples and positions is a mean here. New parts do not decay (see `new` of `L2SP`). Both
+    networks run in evaluation mode, so that dropout and batch statistics do not count as a change. This costs a second
+    pass over the batch; TLlib tunes in training mode.
 
     Published: not on a task here.
 
     Args:
         weight: Weight w.
-        attention: Whether channels are weighted; without, each has 1/C_l, and no pass is needed.
-        attention_samples: Most labelled samples that the attention is computed on, evenly picked from all.
+        attention: Whether channels are weighted. If not, each has weight 1/C_l, and the extra passes are not needed.
+        attention_samples: Largest number of labelled samples for the attention, picked evenly from all.
 
     Raises:
-        AdaptError: The backbone has no blocks, or one whose output is no tensor.
+        AdaptError: The backbone has no blocks, or a block's output is not a tensor.
     """
 
     attention: Tensor
@@ -61,7 +61,7 @@ class DELTA(FromStart):
 
     @torch.no_grad()
     def begin(self, network: Network, labelled: Iterable[Labelled], held_out: Iterable[Labelled]) -> None:
-        """Let the copy be the network as it is now, and weigh its channels."""
+        """Copy the network's current weights, and compute the channels' weights."""
         super().begin(network, labelled, held_out)
         if self.weighted:
             batches = list(labelled)
@@ -81,7 +81,7 @@ class DELTA(FromStart):
         return torch.stack([delta(m, s, a) for m, s, a in zip(maps, start, weights, strict=True)]).sum()
 
     def get_extra_state(self) -> Tensor:
-        """The attention, whose length the network's first pass decides."""
+        """The attention; the network's first pass sets its length."""
         return self.attention
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -93,7 +93,7 @@ def feature_maps(backbone: Backbone, x: Tensor) -> list[Tensor]:
     """Outputs of the backbone's blocks for inputs `(N, ...)`, from input to output.
 
     Raises:
-        AdaptError: One is no tensor, or a block takes no part.
+        AdaptError: An output is not a tensor, or a block is not used.
     """
     layers = _layers(backbone)
     kept: dict[nn.Module, Tensor] = {}
@@ -115,7 +115,7 @@ def feature_maps(backbone: Backbone, x: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 def channel_attention(network: Network, x: Tensor, y: Tensor) -> list[Tensor]:
-    """Softmax over each block's channels of the rise of the loss when the channel is removed.
+    """For each block, the softmax over channels of the loss increase when a channel is removed.
 
     Args:
         network: The network.
@@ -145,7 +145,7 @@ def channel_attention(network: Network, x: Tensor, y: Tensor) -> list[Tensor]:
 def _layers(backbone: Backbone) -> list[nn.Module]:
     layers = []
     for block in backbone.blocks:
-        # A part and its normalisation are a list that nobody calls: the normalisation's output is the block's.
+        # A part joined with its normalisation is a list, which is never called: use the normalisation's output.
         while isinstance(block, nn.ModuleList):
             block = block[-1]
         layers.append(block)

@@ -1,4 +1,4 @@
-"""L2-SP: weights that stay near their starting point."""
+"""L2-SP: keep weights close to their starting point."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,18 +18,18 @@ class L2SP(FromStart):
     (https://arxiv.org/abs/1802.01483).
 
     Formula: `α/2 ‖w_S − w⁰_S‖² + β/2 ‖w_N‖²`, with w_S the parameters shared with the source network, w⁰_S their values
-    when fine-tuning starts, and w_N those of the new parts. Biases and the scales and shifts of normalisations count
-    as in TLlib; running statistics are no parameters and are free.
+    when fine-tuning starts, and w_N those of the new parts. Biases and the scales and shifts of normalisations count,
+    as in TLlib. Running statistics are not parameters and do not count.
 
-    In the paper the classifier is new, because the target has other classes. Here source and target have the same
-    ones and the classifier starts from the source's too, so that all parts are shared unless `new` names some.
+    In the paper the classifier is new, because the target has other classes. Here both domains have the same classes
+    and the classifier also starts from the source's. So all parts are shared, except those that `new` names.
 
     Published: not on a task here.
 
     Args:
         weight: α.
         new_weight: β.
-        new: Parts that are drawn to zero instead of to where they started.
+        new: Parts that are pulled to zero instead of to their starting point.
     """
 
     def __init__(
