@@ -1,4 +1,4 @@
-"""What the estimators share: their input in double precision, Gaussian basis functions, and the bandwidth."""
+"""Shared parts of the estimators: input in double precision, Gaussian basis functions, and the bandwidth."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,12 @@ from torch import Tensor
 from adapt.errors import AdaptError
 from adapt.losses.inputs import feature_pair
 
-# The median changes little beyond this many samples, and its distances grow with their square.
+# With more samples the median hardly changes, and the number of distances grows quadratically.
 _MEDIAN_SAMPLES = 1000
 
 
 def double_pair(estimator: str, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The features of both domains in double precision on the CPU, where the same input gives the same weights.
+    """The features of both domains in double precision on the CPU, so that the same input gives the same weights.
 
     Args:
         estimator: Name of the estimator, for the message.
@@ -38,7 +38,7 @@ def bandwidth_of(estimator: str, source: Tensor, target: Tensor, bandwidth: floa
         source: Features `(N, d)`.
         target: Features `(M, d)`.
         bandwidth: The width b of exp(−d²/b), in squared feature units; None for the median.
-        seed: Seed of the at most 1000 samples of each domain that the median is taken over.
+        seed: Seed for drawing the samples for the median, at most 1000 of each domain.
 
     Raises:
         AdaptError: The bandwidth is not positive, or more than half of all pairs coincide.

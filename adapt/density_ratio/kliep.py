@@ -19,13 +19,13 @@ def kliep(
     tolerance: float = 1e-4,
     seed: int = 0,
 ) -> Tensor:
-    """Density ratio w(x) = Σ_l α_l exp(−‖x − c_l‖²/b) whose w(x) p_s(x) is closest to p_t(x) in relative entropy.
+    """Density ratio w(x) = Σ_l α_l exp(−‖x − c_l‖²/b) with w(x) p_s(x) closest to p_t(x) in relative entropy.
 
     KLIEP, Sugiyama et al. 2007,
     https://papers.nips.cc/paper/2007/hash/be83ab3ecd0db773eb2dc1b0a17836a1-Abstract.html: maximise Σ_j log w(t_j)
     subject to Σ_i w(s_i) = N and α ≥ 0, with centres c_l drawn from the target. The problem is concave; see
-    `kliep_coefficients` for how it is solved here. The paper picks b by cross-validated likelihood, here it is the
-    median of all squared distances unless given.
+    `kliep_coefficients` for the solver. The paper picks b by cross-validated likelihood. Here the default is the median
+    of all squared distances.
 
     Time grows with (N + M) · L · (d + iterations) for L centres, memory with (N + M) · L.
 
@@ -33,10 +33,10 @@ def kliep(
         source: Features `(N, d)`.
         target: Features `(M, d)`; N ≠ M is allowed.
         bandwidth: The width b in squared feature units; None for the median.
-        centres: Most target samples that carry a basis function (100 in the paper).
-        iterations: Most steps.
-        tolerance: The mean log ratio at the target, in nats, is that close to its maximum when the steps end early.
-        seed: Seed of the centres, and of the samples that the median is taken over.
+        centres: Largest number of basis functions; each is centred on a target sample (100 in the paper).
+        iterations: Largest number of steps.
+        tolerance: Stop early when the mean log ratio at the target is this close to its maximum, in nats.
+        seed: Seed for drawing the centres, and the samples for the median.
 
     Returns:
         Weights `(N,)`, nonnegative, with mean 1.
@@ -57,16 +57,16 @@ def kliep(
 def kliep_coefficients(at_target: Tensor, source_mean: Tensor, iterations: int, tolerance: float) -> Tensor:
     """Coefficients α ≥ 0 with α · `source_mean` = 1 that maximise mean_j log(Φα)_j.
 
-    With β_l = α_l · source_mean_l this is the likelihood of a mixture whose components are fixed, and
-    β_l ← β_l · D_l, D_l = mean_j (Φ_jl / source_mean_l) / (Φα)_j, its expectation maximisation: it keeps the
-    constraints without a projection, needs no step size where the paper's gradient ascent does, and never lowers the
-    likelihood, which is at most log max_l D_l below its maximum.
+    With β_l = α_l · source_mean_l this is the likelihood of a mixture with fixed components. Its expectation
+    maximisation is β_l ← β_l · D_l, D_l = mean_j (Φ_jl / source_mean_l) / (Φα)_j. It keeps the constraints without a
+    projection and needs no step size, unlike the paper's gradient ascent. It never lowers the likelihood. The
+    likelihood is at most log max_l D_l below its maximum.
 
     Args:
         at_target: Basis functions at the target Φ `(M, L)`.
         source_mean: Their means over the source `(L,)`.
-        iterations: Most steps.
-        tolerance: Distance from the maximum, in nats, at which the steps end early.
+        iterations: Largest number of steps.
+        tolerance: Distance from the maximum, in nats, at which to stop early.
 
     Returns:
         Coefficients `(L,)`.
@@ -74,7 +74,7 @@ def kliep_coefficients(at_target: Tensor, source_mean: Tensor, iterations: int, 
     Raises:
         AdaptError: No basis function reaches the source.
     """
-    # Where no source sample is near a centre, no weight can follow it.
+    # Without a source sample near a centre, no weight can match the target there.
     used = source_mean > torch.finfo(source_mean.dtype).tiny
     if not used.any():
         raise AdaptError("kliep expects domains that overlap, found no source sample near the target. Raise bandwidth.")
@@ -86,7 +86,7 @@ def kliep_coefficients(at_target: Tensor, source_mean: Tensor, iterations: int, 
         if math.log(float(slopes.max())) <= tolerance:
             break
         beta = beta * slopes
-        beta = beta / beta.sum()  # rounding alone takes it off 1
+        beta = beta / beta.sum()  # differs from 1 only by rounding
     alpha = torch.zeros_like(source_mean)
     alpha[used] = beta / source_mean[used]
     return alpha

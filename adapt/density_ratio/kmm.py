@@ -24,17 +24,18 @@ def kmm(
     block: int = 2000,
     seed: int = 0,
 ) -> Tensor:
-    """Weights that bring the source's kernel mean to the target's, argmin_w ½ wᵀKw − κᵀw.
+    """Weights that make the source's kernel mean match the target's, argmin_w ½ wᵀKw − κᵀw.
 
     Kernel mean matching, Huang et al. 2006,
     https://papers.nips.cc/paper_files/paper/2006/hash/a2186aa7c086b46ad4e8bf81e2a3a19b-Abstract.html, with
     K_ij = k(s_i, s_j), κ_i = (N/M) Σ_j k(s_i, t_j), k = exp(−d²/b), subject to 0 ≤ w_i ≤ B and |mean w − 1| ≤ ε. The
     quadratic programme is solved by OSQP to 1e-6; `ridge` on the diagonal of K makes its solution unique.
-    The means match, single weights do not follow the ratio: most are 0 and few large, fewer the wider b is.
+    The means match, but single weights do not follow the ratio: most are 0 and few are large; a wider b makes these
+    fewer.
 
-    A block of n samples takes n² · 8 bytes a few times over and time that grows with n³: one or two seconds for 800.
-    More than `block` source samples are therefore split at random into parts of nearly equal size, each a sample of
-    the source, which are matched to the whole target one by one. Target samples cost time N · M only.
+    A block of n samples needs a few times n² · 8 bytes, and its time grows with n³: one or two seconds for 800.
+    Therefore more than `block` source samples are split at random into parts of nearly equal size. Each part is matched
+    to the whole target separately. Target samples only cost time N · M.
 
     Args:
         source: Features `(N, d)`.
@@ -43,8 +44,8 @@ def kmm(
         upper: Bound B on a weight.
         slack: Bound ε on the mean's distance from 1; None for the paper's (√n − 1)/√n.
         ridge: Added to the diagonal of K.
-        block: Most source samples that are weighted at once.
-        seed: Seed of the split, and of the samples that the median is taken over.
+        block: Largest number of source samples that are weighted at once.
+        seed: Seed of the split, and for drawing the samples for the median.
 
     Returns:
         Weights `(N,)` in [0, B], whose mean is within ε of 1.
@@ -95,7 +96,7 @@ def _matched(s: Tensor, t: Tensor, width: float, upper: float, slack: float | No
         eps_rel=1e-6,
         max_iter=100_000,
         polishing=True,
-        # Every so many steps and never by the clock: the same input has to give the same weights.
+        # At a fixed number of steps and not by time: the same input must give the same weights.
         adaptive_rho_interval=50,
         verbose=False,
     )
@@ -104,5 +105,5 @@ def _matched(s: Tensor, t: Tensor, width: float, upper: float, slack: float | No
         raise AdaptError(
             f"kmm found no weights: OSQP says {result.info.status!r}. Raise upper or slack, or the bandwidth."
         )
-    # The solver keeps its constraints to its tolerance only.
+    # The solver meets its constraints only up to its tolerance.
     return torch.as_tensor(result.x).clamp(0, upper)

@@ -12,9 +12,9 @@ def logistic(source: Tensor, target: Tensor, *, inverse_penalty: float = 1.0) ->
     """Density ratio from logistic regression between the domains, (N/M) · P(target | x) / P(source | x).
 
     Bickel, Brückner & Scheffer 2007, https://doi.org/10.1145/1273496.1273507. By Bayes' rule the odds are the ratio
-    times the odds of the samples, M/N, which the factor takes off. The log ratio is linear in x: exact for two
-    Gaussians of one covariance, and blind to a change of spread alone. Features are scaled to unit variance over the
-    pooled domains before the fit, so that the L2 penalty does not depend on their units.
+    times M/N, the odds of the sample counts; the factor N/M removes these. The log ratio is linear in x. It is exact
+    for two Gaussians with the same covariance, and cannot see a change of the variance alone. Features are scaled to
+    unit variance over the pooled domains before the fit, so that the L2 penalty does not depend on their units.
 
     Time and memory grow with (N + M) · d.
 
@@ -24,7 +24,7 @@ def logistic(source: Tensor, target: Tensor, *, inverse_penalty: float = 1.0) ->
         inverse_penalty: Scikit-learn's C, the inverse of the L2 penalty.
 
     Returns:
-        Weights `(N,)`, positive; their mean is near 1 where the model fits, and not fixed.
+        Weights `(N,)`, positive. Their mean is near 1 if the model fits, but it is not fixed.
 
     Raises:
         AdaptError: Shapes that do not fit, values that are not finite, or a penalty that is not positive.

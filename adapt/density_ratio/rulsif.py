@@ -21,8 +21,8 @@ def rulsif(
 
     RuLSIF, Yamada et al. 2011, https://arxiv.org/abs/1106.4729: w(x) = max(0, Σ_l θ_l exp(−‖x − c_l‖²/b)) with centres
     c_l drawn from the target and θ = (H + λI)⁻¹ h, where H = (α/M) Φ_tᵀΦ_t + ((1 − α)/N) Φ_sᵀΦ_s and
-    h = (1/M) Φ_tᵀ1. The relative ratio is at most 1/α: a bounded, smoother relative of the importance, which is α = 0
-    (uLSIF). The paper picks b and λ by cross-validation, here they are arguments.
+    h = (1/M) Φ_tᵀ1. The relative ratio is at most 1/α, so it is bounded and smoother than the plain ratio, α = 0
+    (uLSIF). The paper picks b and λ by cross-validation; here they are arguments.
 
     Time grows with (N + M) · L · (d + L) + L³ for L centres, memory with (N + M) · L.
 
@@ -32,8 +32,8 @@ def rulsif(
         alpha: Share α of the target in the denominator, in [0, 1).
         bandwidth: The width b in squared feature units; None for the median of all squared distances.
         ridge: Penalty λ on θ.
-        centres: Most target samples that carry a basis function (100 in the paper).
-        seed: Seed of the centres, and of the samples that the median is taken over.
+        centres: Largest number of basis functions; each is centred on a target sample (100 in the paper).
+        seed: Seed for drawing the centres, and the samples for the median.
 
     Returns:
         Weights `(N,)`, nonnegative; their mean is not fixed.

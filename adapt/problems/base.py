@@ -1,4 +1,4 @@
-"""The contract of a problem: what the labels of a task pose."""
+"""The contract of a problem: what a task's labels are, and how they are predicted."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SHOWN = 5
 class Problem(ABC):
     """What is predicted from an input: classes, several labels at once, or numbers.
 
-    A subclass says how the network's last layer looks, which loss teaches it, which metrics judge it and what a
-    prediction holds. The first metric is the headline: tables and the rules `source_<headline>` and `oracle` go by it.
+    A subclass defines the output layer, the supervised loss, the metrics and the columns of a prediction. The first
+    metric is the headline: tables and the rules `source_<headline>` and `oracle` use it.
 
     Attributes:
         names: Names of the outputs: classes, labels or target quantities.
@@ -54,11 +54,11 @@ class Problem(ABC):
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
-        """What metrics compare with the labels, from outputs `(N, K)`."""
+        """Predictions for the metrics, from outputs `(N, K)`."""
 
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
-        """Fresh metrics by name, the headline first. Each knows by `higher_is_better` which way is good."""
+        """New metrics by name, the headline first. `higher_is_better` gives the direction of each."""
 
     @abstractmethod
     def columns(self, outputs: Tensor) -> dict[str, Tensor]:
@@ -66,23 +66,23 @@ class Problem(ABC):
 
     @abstractmethod
     def odd_labels(self, labels: Tensor) -> Tensor:
-        """Which of the labels `(N, ...)` are none of this problem, as booleans `(N,)`."""
+        """Which of the labels `(N, ...)` are invalid for this problem, as booleans `(N,)`."""
 
     @abstractmethod
     def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
-        """Labels as training uses them.
+        """Check the labels, and convert them for training.
 
         Args:
-            labels: What a dataset has as labels.
+            labels: The labels of a dataset.
             where: Whose labels they are, for the message.
-            positions: Where the samples stand in their dataset; 0 to N − 1 when None.
+            positions: The samples' indices in their dataset; None for 0 to N − 1.
 
         Raises:
-            SampleError: Some are none of this problem.
+            SampleError: Some labels are invalid for this problem.
         """
 
     def describe(self) -> dict[str, Any]:
-        """Plain values that say which problem this is; a checkpoint keeps them."""
+        """Plain values that describe this problem; a checkpoint stores them."""
         return {"kind": self.kind, "names": list(self.names)}
 
     @property
@@ -91,10 +91,10 @@ class Problem(ABC):
         return next(iter(self.metrics()))
 
     def measures(self) -> tuple[Measure, ...]:
-        """What tables have to know of each metric, the headline first.
+        """Unit and bounds of each metric for tables, the headline first.
 
-        A metric whose bounds torchmetrics gives as 0 and 1 is a share; any other one is a number without a unit or an
-        end. A problem that knows more overrides this.
+        If torchmetrics gives a metric the bounds 0 and 1, it is a share. Any other metric is a number without unit or
+        bounds. A problem that knows more overrides this.
         """
         return tuple(
             Measure(name, bool(metric.higher_is_better))
@@ -104,7 +104,7 @@ class Problem(ABC):
         )
 
     def collection(self, prefix: str) -> MetricCollection:
-        """All metrics, named `<prefix><metric>`; those that share their counts compute them once."""
+        """All metrics, named `<prefix><metric>`; metrics that need the same counts compute them once."""
         return MetricCollection(dict(self.metrics()), prefix=prefix)
 
     def __eq__(self, other: object) -> bool:
@@ -118,10 +118,10 @@ class Problem(ABC):
 
 
 def as_problem(problem: Problem | int) -> Problem:
-    """A problem; a whole number K means classification into K classes.
+    """Convert to a problem: an integer K means classification into K classes.
 
     Raises:
-        AdaptError: It is neither.
+        AdaptError: It is neither a problem nor a positive integer.
     """
     if isinstance(problem, Problem):
         return problem
@@ -135,14 +135,14 @@ def as_problem(problem: Problem | int) -> Problem:
 def odd_labels_error(
     expected: str, mend: str, labels: Tensor, odd: Tensor, positions: Sequence[int] | Tensor | None
 ) -> SampleError:
-    """The error that says which labels are odd.
+    """The error that names the invalid labels.
 
     Args:
         expected: What was expected, and whose labels they are.
-        mend: How to mend it.
+        mend: How to fix it.
         labels: The labels `(N, ...)`.
-        odd: Which of them are odd `(N,)`.
-        positions: Where the samples stand in their dataset; 0 to N − 1 when None.
+        odd: Which of them are invalid `(N,)`.
+        positions: The samples' indices in their dataset; None for 0 to N − 1.
     """
     at = int(odd.nonzero()[0])
     values = dict.fromkeys(f"{value:g}" for value in torch.unique(labels[odd]).tolist())  # each NaN is unique
@@ -154,5 +154,5 @@ def odd_labels_error(
 
 
 def all_odd(labels: Tensor) -> Tensor:
-    """Every sample marked, where already the shape is wrong."""
+    """Every sample marked as invalid, because the shape is already wrong."""
     return torch.ones(len(labels) if labels.ndim else 1, dtype=torch.bool)

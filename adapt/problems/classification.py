@@ -1,4 +1,4 @@
-"""One class out of several."""
+"""Predict one of several classes."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,10 +16,10 @@ from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 class Classification(Problem):
     """One of K classes; labels are class indices 0..K−1.
 
-    Loss: cross-entropy, `−(1/N) Σ_i log softmax(z_i)_{y_i}`, with label smoothing. Metrics: `accuracy` (share of right
-    samples), `mean_class_accuracy` (mean over classes of the share that is right: VisDA's figure), `macro_f1` (mean
-    over classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et al., ICML 2017,
-    https://arxiv.org/abs/1706.04599; lower is better).
+    Loss: cross-entropy, `−(1/N) Σ_i log softmax(z_i)_{y_i}`, with label smoothing. Metrics: `accuracy` (share of
+    correct samples), `mean_class_accuracy` (mean over classes of each class's accuracy, as reported for VisDA),
+    `macro_f1` (mean over classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et
+    al., ICML 2017, https://arxiv.org/abs/1706.04599; lower is better).
 
     Args:
         classes: Number of classes K, or their names.
@@ -67,20 +67,19 @@ class Classification(Problem):
         return {"prediction": prediction, "probability": probability} | each
 
     def odd_labels(self, labels: Tensor) -> Tensor:
-        """Which of the labels `(N, ...)` are no class index 0..K−1, as booleans `(N,)`."""
+        """Which of the labels `(N, ...)` are not a class index 0..K−1, as booleans `(N,)`."""
         if labels.ndim != 1 or labels.is_complex():
             return all_odd(labels)
         whole = labels.long()
         outside = (whole < 0) | (whole >= self.num_outputs)
-        # NaN and infinity equal no whole number either.
+        # This also finds NaN and infinity, which equal no integer.
         return outside | (whole != labels) if labels.is_floating_point() else outside
 
     def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
         """The labels as class indices `(N,)`, int64.
 
         Raises:
-            SampleError: One of them is no class index 0..K−1. Cross-entropy leaves out −100 without a word, and a
-                wrong index that is in range trains.
+            SampleError: One of them is not a class index 0..K−1. (Cross-entropy would silently ignore −100.)
         """
         odd = self.odd_labels(labels)
         if not odd.any():

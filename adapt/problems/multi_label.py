@@ -1,4 +1,4 @@
-"""Several labels at once."""
+"""Predict several labels at once."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -23,7 +23,7 @@ class MultiLabel(Problem):
 
     Loss: the mean binary cross-entropy, `−(1/NK) Σ_ik [y_ik log σ(z_ik) + (1 − y_ik) log(1 − σ(z_ik))]`. Metrics:
     `mean_average_precision` (mean over labels, the usual headline), `auroc`, `macro_f1`, `label_accuracy` (share of
-    right entries) and `exact_match` (share of samples with no wrong entry), the last three at probability ½.
+    correct entries) and `exact_match` (share of samples with no wrong entry). The last three use the threshold ½.
 
     Args:
         labels: Number of labels K, or their names.
@@ -78,16 +78,16 @@ class MultiLabel(Problem):
         return chosen | {f"p_{name}": p[:, k] for k, name in enumerate(self.names)}
 
     def odd_labels(self, labels: Tensor) -> Tensor:
-        """Which of the labels are no row of K zeros and ones, as booleans `(N,)`."""
+        """Which of the labels are not a row of K zeros and ones, as booleans `(N,)`."""
         if labels.ndim != 2 or labels.shape[1] != self.num_outputs or labels.is_complex():
             return all_odd(labels)
         return ~((labels == 0) | (labels == 1)).all(1)
 
     def labels(self, labels: Tensor, where: str, positions: Sequence[int] | Tensor | None = None) -> Tensor:
-        """Zeros and ones `(N, K)`, int64, which torchmetrics wants; the loss converts them.
+        """Zeros and ones `(N, K)`, int64, as torchmetrics needs them; the loss converts them.
 
         Raises:
-            SampleError: One of them is no row of K zeros and ones.
+            SampleError: One of them is not a row of K zeros and ones.
         """
         odd = self.odd_labels(labels)
         if not odd.any():

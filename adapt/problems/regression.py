@@ -1,4 +1,4 @@
-"""Numbers instead of classes."""
+"""Predict numbers instead of classes."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -16,11 +16,11 @@ from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 class Regression(Problem):
     """K numbers per sample, such as an angle or a price; labels are `(N,)` or `(N, K)`.
 
-    The network predicts in the labels' own units. The loss is taken in units of the source's spread, so that a learning
-    rate means the same whatever the unit: `(1/NK) Σ_ik ((z_ik − y_ik) / σ_k)²`, with σ_k the standard deviation of the
-    source's training labels; the output layer starts around their mean. Metrics, in the labels' units: `mae` (mean
-    absolute error) and `rmse` (root of the mean squared error), lower is better, and `r2` (share of the variance that
-    is explained).
+    The network predicts in the labels' own units. The loss is in units of the source's standard deviation, so the same
+    learning rate suits any unit: `(1/NK) Σ_ik ((z_ik − y_ik) / σ_k)²`, with σ_k the standard deviation of the source's
+    training labels; the output layer's initial predictions are near their mean. Metrics, in the labels' units: `mae`
+    (mean absolute error) and `rmse` (root of the mean squared error), lower is better, and `r2` (explained share of the
+    variance).
 
     Args:
         targets: Number of quantities K, or their names.
@@ -47,12 +47,12 @@ class Regression(Problem):
         if not len(self.mean) == len(self.std) == self.num_outputs or min(self.std) <= 0:
             raise AdaptError(
                 f"Regression expects a mean and a standard deviation above 0 for each of {self.num_outputs} outputs, "
-                f"found {self.mean} and {self.std}. A source whose labels are all alike teaches nothing."
+                f"found {self.mean} and {self.std}. If all source labels are equal, there is nothing to learn."
             )
 
     @classmethod
     def of(cls, targets: int | Sequence[str], y: Tensor) -> "Regression":
-        """The problem that the source's training labels `(N,)` or `(N, K)` pose: their mean and spread.
+        """A problem with the mean and standard deviation of the source's training labels `(N,)` or `(N, K)`.
 
         Args:
             targets: Number of quantities K, or their names.
@@ -74,7 +74,7 @@ class Regression(Problem):
         return each.mean() if reduction == "mean" else each
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """The numbers `(N, K)`; `(N,)` for one quantity, as torchmetrics wants them."""
+        """The numbers `(N, K)`; `(N,)` for one quantity, as torchmetrics needs them."""
         return outputs.float().squeeze(1) if self.num_outputs == 1 else outputs.float()
 
     def metrics(self) -> dict[str, Metric]:
@@ -87,13 +87,13 @@ class Regression(Problem):
         }
 
     def measures(self) -> tuple[Measure, ...]:
-        """The errors in the labels' unit, which the names of the quantities stand for; R² ends at 1 alone."""
+        """The errors in the labels' unit, named after the quantities; R² has only the upper bound 1."""
         unit = ", ".join(self.names)
         errors = [Measure(name, higher=False, unit=unit, low=0.0, high=None) for name in ("mae", "rmse")]
         return (*errors, Measure("r2", unit="", low=None, high=1.0))
 
     def collection(self, prefix: str) -> MetricCollection:
-        """All metrics; their sums differ in kind, so none is shared."""
+        """All metrics; they need different sums, so they share none."""
         return MetricCollection(dict(self.metrics()), prefix=prefix, compute_groups=False)
 
     def columns(self, outputs: Tensor) -> dict[str, Tensor]:
@@ -101,7 +101,7 @@ class Regression(Problem):
         return {name: outputs[:, k].float() for k, name in enumerate(self.names)}
 
     def odd_labels(self, labels: Tensor) -> Tensor:
-        """Which of the labels are no K finite numbers, as booleans `(N,)`."""
+        """Which of the labels are not K finite numbers, as booleans `(N,)`."""
         if not self._fits(labels):
             return all_odd(labels)
         return ~torch.isfinite(labels).reshape(len(labels), -1).all(1)
@@ -110,7 +110,7 @@ class Regression(Problem):
         """Numbers, float32, `(N,)` for one quantity and `(N, K)` for several.
 
         Raises:
-            SampleError: One of them is no K finite numbers.
+            SampleError: One of them is not K finite numbers.
         """
         odd = self.odd_labels(labels)
         if not odd.any():
@@ -130,12 +130,12 @@ class Regression(Problem):
         )
 
     def describe(self) -> dict[str, Any]:
-        """Also the mean and the spread, which belong to the weights."""
+        """Also the mean and the standard deviation, because the weights depend on them."""
         return super().describe() | {"mean": self.mean, "std": self.std}
 
 
 class Unstandardise(nn.Module):
-    """From standard units to those of the labels, `x σ + μ`; its constants travel with the weights.
+    """From standard units to those of the labels, `x σ + μ`; a checkpoint stores μ and σ with the weights.
 
     Args:
         mean: μ of each quantity.

@@ -145,7 +145,7 @@ def test_a_number_means_classes_and_nonsense_is_refused() -> None:
     for wrong in (0, True, "ten", 2.0):
         with pytest.raises(AdaptError, match="number of classes"):
             as_problem(wrong)  # type: ignore[arg-type]
-    with pytest.raises(AdaptError, match="all alike"):
+    with pytest.raises(AdaptError, match="all source labels are equal"):
         Regression.of(1, torch.ones(5))
 
 
