@@ -13,26 +13,26 @@ from adapt.processes import average
 
 
 class AdaBN(Method):
-    """The target's statistics in the place of the source's, in every batch-norm layer; no weight changes.
+    """Replace the source's batch-norm statistics by the target's in every layer; no weight changes.
 
     Paper: Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, ICLR Workshop 2017
     (https://arxiv.org/abs/1603.04779).
 
     Formula: `γ_j (x_j − μ_j) / σ_j + β_j` for each unit j of a layer, with the source's γ and β, and `μ_j` and `σ²_j`
-    the means over the training's batches of `mean(x_j)` and `var(x_j)`, var with n − 1. Inputs of a layer `(M, d)` or
+    the means of `mean(x_j)` and `var(x_j)` over all training batches, var with n − 1. Inputs of a layer `(M, d)` or
     `(M, d, h, w)`.
 
-    With several processes the statistics are the means over the batches of all of them.
+    With several processes the means are over the batches of all processes.
 
     There is no loss, no gradient and no learning rate: `optimizer` and `lr_scheduler` are not used. `max_steps` counts
-    batches, and one pass over the target is enough (a further one only adds the samples that the last, partial batch of
-    the first had left out). All batches weigh the same, whatever the network's own momentum. `train/entropy` is that of
-    the predictions; nothing minimises it.
+    batches. One pass over the target is enough (a second pass only adds the samples that the first pass dropped with
+    its partial last batch). All batches weigh the same; the network's own momentum is ignored. `train/entropy` is the
+    entropy of the predictions; it is not minimised.
 
-    The network is in evaluation mode but for batch norm, so that no dropout enters the statistics. After a pass a
-    layer's μ is the mean of all that reached it. Departures: below the first batch norm the layers see inputs that were
-    normalised with their batch's statistics, where the paper finishes one layer after the other; σ² is the mean of the
-    batches' variances, where the paper pools them: for shuffled batches both are unbiased.
+    All layers but batch norm are in evaluation mode, so that dropout does not affect the statistics. After a pass, a
+    layer's μ is the mean of all its inputs. Departures: layers after the first batch norm get inputs that were
+    normalised with their batch's statistics; the paper finishes one layer before the next. σ² is the mean of the
+    batches' variances; the paper pools them. For shuffled batches both are unbiased.
 
     Published: not on a task here.
 
@@ -62,9 +62,9 @@ class AdaBN(Method):
         return self
 
     def losses(self, batch: Pair | TargetBatch) -> dict[str, Tensor]:
-        """What is looked at; what counts is what batch norm keeps of the pass.
+        """Values for the log only; the effect of the pass is the updated batch-norm statistics.
 
-        The predictions' entropy, or the features' norm where there are no classes.
+        They are the predictions' entropy, or the features' norm if there are no classes.
         """
         encoding = self(batch.target.x)
         if self.problem.probabilities:
@@ -72,11 +72,11 @@ class AdaBN(Method):
         return {"norm": encoding.features.norm(dim=1).mean()}
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Pass the target's batch through the network, and count it."""
+        """Pass the target batch through the network, and count it."""
         for layer in self._layers:
             if self.batches_seen == 0:
                 layer.reset_running_stats()
-            # All batches weigh the same. Torch's own way, None, asks the device at each layer how many there were.
+            # All batches weigh the same. Torch's momentum=None would do this too, but makes the CPU wait at each layer.
             layer.momentum = 1 / (self.batches_seen + 1)
         with torch.no_grad():
             terms = self.losses(batch)
@@ -88,5 +88,5 @@ class AdaBN(Method):
         counter.step()
 
     def configure_optimizers(self) -> Any:
-        """An optimizer that moves nothing: its steps are what Lightning counts towards `max_steps`."""
+        """An optimizer that changes nothing: Lightning counts its steps towards `max_steps`."""
         return torch.optim.SGD([torch.zeros(1)], lr=0.0)

@@ -15,25 +15,25 @@ from adapt.methods.alternating import AlternatingMethod, Phase
 
 
 class ADDA(AlternatingMethod):
-    """A second encoder, for the target, that makes its features look like those of a trained source encoder.
+    """Train a second encoder for the target, so that its features look like those of a trained source encoder.
 
     Paper: Tzeng et al., Adversarial Discriminative Domain Adaptation, CVPR 2017 (https://arxiv.org/abs/1702.05464).
 
-    Formula: after source training has given encoder m_s and classifier, on each batch
+    Formula: source training gives the encoder m_s and the classifier. Then, on each batch,
     the discriminator minimises `½ [BCE(d(m_s(x_s)), 1) + BCE(d(m_t(x_t)), 0)]`, then
     the target encoder minimises `w · BCE(d(m_t(x_t)), 1)`.
     Features m `(N, d)`, domain logits `(N,)`. m_t starts as m_s; m_s (in evaluation mode) and classifier are frozen.
 
-    Backbone and bottleneck are the target encoder, so that forward, and with it every prediction and every accuracy,
-    the source's too, is that of target encoder and source classifier: the network to be deployed. Domains are encoded
-    apart whatever `joint_forward` says, each by its own encoder. Penalties act on the target encoder's step.
+    Backbone and bottleneck are the target encoder. So every prediction and every accuracy, also on the source, comes
+    from target encoder and source classifier: the network to be deployed. Each domain is always encoded separately by
+    its own encoder; `joint_forward` has no effect. Penalties act on the target encoder's step.
 
-    Training needs `init_from`. A run that continues from its own checkpoint, or is loaded from it, finds both
-    encoders there, and the file of the source run may be gone.
+    Training needs `init_from`. The method's own checkpoints hold both encoders, so they do not need the source run's
+    file any more.
 
-    The encoder starts trained, and no label holds it: at a rate made for training from scratch it forgets the classes
-    while it fools the discriminator, and `val/source_accuracy`, which is that of the target encoder, falls. The paper's
-    digits have Adam with lr 0.0002 and β₁ = 0.5; with this package's Adam at 0.001, `encoder_lr_scale: 0.1` is as calm.
+    The encoder starts trained, and no label constrains it. At a learning rate for training from scratch it fools the
+    discriminator but forgets the classes, and `val/source_accuracy` (of the target encoder) falls. For digits the paper
+    uses Adam with lr 0.0002 and β₁ = 0.5. With this package's Adam at 0.001, `encoder_lr_scale: 0.1` is just as stable.
 
     Published: SVHN→MNIST 76.0, MNIST→USPS 89.4 (source only 75.2), USPS→MNIST 90.1 % (paper).
 
@@ -66,7 +66,7 @@ class ADDA(AlternatingMethod):
         self.discriminator = DomainDiscriminator(self.num_features, discriminator_hidden, discriminator_layers)
 
     def train(self, mode: bool = True) -> "ADDA":
-        """Set the mode of all but the source encoder, whose batch norm keeps the source's statistics."""
+        """Set the mode of all but the source encoder, so that its batch norm keeps the source's statistics."""
         super().train(mode)
         self.source_encoder.eval()
         return self
@@ -87,7 +87,7 @@ class ADDA(AlternatingMethod):
         return {"encoder": self.encoder_lr_scale}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
-        """Teach the discriminator, then fool it."""
+        """Train the discriminator, then the target encoder against it."""
         encodings = self.encode(batch)
         source, target = encodings.source.features, encodings.target.features
         source_domain, target_domain = self.discriminator(source), self.discriminator(target.detach())

@@ -11,7 +11,7 @@ from adapt.methods.base import Method
 
 
 class AFN(Method):
-    """Features of both domains whose norms grow step by step (SAFN), or towards one radius (HAFN).
+    """Make the feature norms of both domains grow step by step (SAFN), or towards one radius (HAFN).
 
     Paper: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for Unsupervised Domain
     Adaptation, ICCV 2019 (https://arxiv.org/abs/1811.07456).
@@ -19,16 +19,16 @@ class AFN(Method):
     Formula: `L = CE(f(x_s), y_s) + w · Σ_domains (1/n) Σ_i (‖f_i‖ − (‖f_i‖.detach() + Δ))²`; `variant: hard` is
     `w · Σ_domains ((1/n) Σ_i ‖f_i‖ − R)²`. Features f `(N, d)` and `(M, d)`.
 
-    The stepwise term's value is 2 w Δ² for ever, only its gradient acts: look at `train/source_norm` and
-    `train/target_norm`, which have to grow together. In a stack of plain linear layers nothing bounds that growth: it
-    feeds itself until the network diverges. The paper's features come out of one layer with batch norm and dropout, so
-    give a `bottleneck`. Departures: the two domains are encoded in one pass (TLlib), and no dropout that preserves
-    norms stands before the classifier.
+    The stepwise term always has the value 2 w Δ²; only its gradient matters. Look at `train/source_norm` and
+    `train/target_norm` instead: they should grow together. In plain linear layers nothing limits this growth, and the
+    network diverges. The paper's features come from one layer with batch norm and dropout, so use a `bottleneck`.
+    Departures: the two domains are encoded in one pass (TLlib), and there is no norm-preserving dropout before the
+    classifier.
 
     Published, digits: AFN 88.6 on MNIST→USPS and 97.2 % on USPS→MNIST, source only 82.1 and 74.6 (TLlib, oracle).
 
     Args:
-        weight: Weight w of the norms' term.
+        weight: Weight w of the norm term.
         variant: `stepwise` (SAFN) or `hard` (HAFN).
         step: Growth Δ of `stepwise`, in feature units.
         radius: Norm R of `hard`, in feature units.
@@ -49,7 +49,7 @@ class AFN(Method):
         self.term = penalties.AFN(weight, variant, step, radius)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
-        """Source cross-entropy and the norms' term."""
+        """Source cross-entropy and the norm term."""
         encodings = self.encode(batch)
         if self.logs_now:
             self._log_norms(encodings)

@@ -26,24 +26,22 @@ class Phase(NamedTuple):
 
 
 class AlternatingMethod(Method):
-    """Base of the methods whose parts take turns within a batch, each part with an optimizer of its own.
+    """Base of the methods whose parts take turns within a batch; each part has its own optimizer.
 
-    Write `parts`, which names the modules of each optimizer, and `phases`, a generator: what stands after a `yield`
-    runs once that phase's step is taken, so that the next phase sees the new weights.
+    Write `parts`, which names the modules of each optimizer, and `phases`, a generator. The code after a `yield` runs
+    after that phase's step, so the next phase sees the new weights.
 
     `max_steps`, `progress` and the learning-rate schedules count batches, however many steps a batch takes.
 
-    `gradient_clip_val` clips each phase's step: by norm, the one of all the parts that take it.
-
-    `accumulate_grad_batches` k waits for k batches and then takes the phases one by one, each on the mean of the k
-    batches' losses, so that a later phase sees what an earlier one has made of the weights for all of them: k batches
-    of 32 train as one of 64 does, up to batch norm and losses that are no mean over the batch. `max_steps` and the
-    schedules then count groups of k batches. The last batches of an epoch step with however many they are. A method
-    that keeps a graph from phase to phase (`WDGRL`, `ADDA`) keeps k of them. A run that continues from within a group
-    has lost the batches before.
+    `gradient_clip_val` clips each phase's step; the norm is over all parts that take the step. With
+    `accumulate_grad_batches: k` the method waits for k batches. Then it takes the phases one by one, each on the mean
+    of the k batches' losses. So a later phase sees the new weights for all k batches: k batches of 32 train like one of
+    32·k, except for batch norm and losses that are not a mean over the batch. `max_steps` and the schedules then count
+    groups of k batches. The last group of an epoch may be smaller. A method that keeps a graph between phases (`WDGRL`,
+    `ADDA`) keeps k graphs. A run that continues inside a group loses that group's earlier batches.
     """
 
-    # A phase trains its parts and no other.
+    # A phase trains only its own parts.
     idle_parameters: ClassVar[bool] = True
 
     def __init__(self, **kwargs: Any) -> None:
@@ -56,7 +54,7 @@ class AlternatingMethod(Method):
         raise AdaptError(f"{type(self).__name__} has to define parts(), the modules that each optimizer trains.")
 
     def lr_scales(self) -> dict[str, float]:
-        """Factors on the learning rates of some parts, by the part's name; 1 where there is none."""
+        """Factors on the learning rates of some parts, by the part's name; the default is 1."""
         return {}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
@@ -68,17 +66,17 @@ class AlternatingMethod(Method):
         raise AdaptError(f"{type(self).__name__} has to define phases(batch), which yields the steps of one batch.")
 
     def configure_callbacks(self) -> list[Callback]:
-        """Pass for a method that Lightning clips and accumulates for, while it looks at that: the phases do both."""
+        """Look automatic while Lightning checks clipping and accumulation, because the phases do both."""
         self.automatic_optimization = True
         return super().configure_callbacks()
 
     def setup(self, stage: str) -> None:
-        """Take the steps by hand from here on."""
+        """Switch to manual optimization from here on."""
         self.automatic_optimization = False
         super().setup(stage)
 
     def training_step(self, batch: Pair, batch_idx: int) -> None:
-        """Take the phases' steps once enough batches are there, then log the last value of every term."""
+        """Take the phases' steps after enough batches, then log the last value of every term."""
         every = self.trainer.accumulate_grad_batches
         if batch_idx % every == 0:
             self._waiting = []
@@ -102,7 +100,7 @@ class AlternatingMethod(Method):
         self.log_terms(seen, torch.stack(list(seen.values())).sum())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradients, once a loss scale is taken off them."""
+        """Clip the gradients, after undoing a loss scale."""
         trainer = self.trainer
         self.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
 
@@ -126,7 +124,7 @@ class AlternatingMethod(Method):
         return tuple(made)
 
     def _turns(self, batches: Sequence[Pair], number: int) -> Iterator[Phase]:
-        """The phases of one of the batches, each with its share of the gradient taken."""
+        """The phases of one batch; each adds its share of the gradient."""
         with self.global_batch(batches[number]) as whole:
             for phase in self.phases(whole):
                 share = self.checked_sum(phase.terms, batches[number]) / len(batches)
@@ -139,7 +137,7 @@ class AlternatingMethod(Method):
     def _take_step(self, parts: Sequence[str]) -> None:
         optimizers = dict(zip(self.parts(), self._optimizers(), strict=True))
         chosen = [optimizers[name] for name in parts]
-        # Through the strategy, which takes a loss scale off and calls the hooks.
+        # Through the strategy, which undoes a loss scale and calls the hooks.
         self.trainer.strategy.optimizer_step(chosen[0] if len(chosen) == 1 else _Together(chosen), closure=_nothing)
 
     def _optimizers(self) -> list[Optimizer]:
@@ -152,10 +150,10 @@ class AlternatingMethod(Method):
 
 
 class _Together(Optimizer):
-    """Optimizers that take one step: one norm to clip, and one verdict of a loss scaler on all their gradients."""
+    """Optimizers that step together: one norm for clipping, and one decision of a loss scaler for all gradients."""
 
     def __init__(self, members: Sequence[Optimizer]) -> None:
-        # Not torch's own constructor: the groups are the members', who keep them.
+        # Do not call torch's constructor: the parameter groups belong to the members.
         self.members = members
         self.param_groups = [group for member in members for group in member.param_groups]
 

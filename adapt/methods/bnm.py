@@ -11,7 +11,7 @@ from adapt.problems import Classification, Problem
 
 
 class BNM(Method):
-    """Target predictions with a large nuclear norm: certain ones, spread over the classes.
+    """Maximise the nuclear norm of the target predictions, so that they are certain and use all classes.
 
     Paper: Cui et al., Towards Discriminability and Diversity: Batch Nuclear-norm Maximization under Label Insufficient
     Situations, CVPR 2020 (https://arxiv.org/abs/2003.12237).
@@ -19,9 +19,9 @@ class BNM(Method):
     Formula: `L = CE(f(x_s), y_s) − w · ‖P‖_* / M`, with P the softmax of the target logits `(M, K)` and ‖·‖_* the sum
     of singular values.
 
-    Unlike the entropy's, this term's minimum has all classes in it, so it works against the collapse of rare ones. The
-    authors' code divides by min(M, K) instead of M: `weight` is theirs times M / min(M, K). Departure: the two domains
-    are encoded in one pass (TLlib).
+    Unlike the entropy, this term is minimal only if all classes occur, so rare classes do not vanish. The authors' code
+    divides by min(M, K) instead of M, so `weight` is their weight times M / min(M, K). Departure: the two domains are
+    encoded in one pass (TLlib).
 
     Published, Office-31 mean, ResNet-50: BNM 87.1 % (paper).
 

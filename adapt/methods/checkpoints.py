@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, and the refusals when it does not fit."""
+"""Read checkpoints, and refuse those that do not fit."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ _NETWORK = ("backbone", "bottleneck", "classifier")
 
 
 def check_checkpoint(own: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
-    """Refuse to continue or to evaluate a method from another one's checkpoint.
+    """Refuse to continue or evaluate a method from another method's checkpoint.
 
     Args:
-        own: What the method says of itself, `Method.describe()`.
-        checkpoint: What the file holds.
+        own: The method's description, `Method.describe()`.
+        checkpoint: The file's content.
 
     Raises:
-        AdaptError: The checkpoint is not one of ours, or of another method, problem or backbone.
+        AdaptError: The checkpoint was not written by adapt, or is of another method, problem or backbone.
     """
     found = _description(checkpoint, "The checkpoint")
     for key in ("method", "problem", "backbone"):
@@ -34,14 +34,14 @@ def check_checkpoint(own: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> N
 
 
 def read_own(method: str, path: Path) -> dict[str, Any]:
-    """A checkpoint file of one method.
+    """Read a checkpoint file of one method.
 
     Args:
         method: The name of its class.
         path: The file.
 
     Raises:
-        AdaptError: It is of another one, or cannot be read.
+        AdaptError: It is of another method, or cannot be read.
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))["method"]
@@ -54,15 +54,15 @@ def read_own(method: str, path: Path) -> dict[str, Any]:
 
 
 def network_state(own: Mapping[str, Any], state_dict: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Backbone, bottleneck and classifier out of another run's checkpoint, whatever its method.
+    """Backbone, bottleneck and classifier from another run's checkpoint, of any method.
 
     Args:
-        own: What the method that takes them says of itself, `Method.describe()`.
+        own: Description of the method that takes them, `Method.describe()`.
         state_dict: Its parameters and buffers, whose names and shapes they must have.
         path: The checkpoint.
 
     Raises:
-        AdaptError: No checkpoint lies there, or its network differs.
+        AdaptError: There is no checkpoint, or its network differs.
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))
@@ -102,16 +102,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _description(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
     if "adapt" not in checkpoint:
-        raise AdaptError(f"{name} was not written by adapt: it does not say which method it is of.")
+        raise AdaptError(f"{name} was not written by adapt: it does not name its method.")
     found: dict[str, Any] = checkpoint["adapt"]
     if "num_classes" in found:
-        # Before there were other problems, a checkpoint said only how many classes it has.
+        # Old checkpoints, from before there were other problems, only hold the number of classes.
         names = [str(k) for k in range(found["num_classes"])]
         found = found | {"problem": {"kind": Classification.kind, "names": names}}
     return found
 
 
 def _problem(described: Mapping[str, Any]) -> str:
-    # Names may differ: a script that says `problem=10` knows none.
+    # Names may differ: a script with `problem=10` has no class names.
     outputs = {"classification": "classes", "multi-label": "labels", "regression": "quantities"}
     return f"{len(described['names'])} {outputs.get(described['kind'], described['kind'])}"

@@ -12,7 +12,7 @@ from adapt.methods.base import Method
 
 
 class CORAL(Method):
-    """Distance between the covariances of the two domains' features.
+    """Minimise the distance between the covariances of the two domains' features.
 
     Paper: Sun and Saenko, Deep CORAL: Correlation Alignment for Deep Domain Adaptation, ECCV Workshops 2016
     (https://arxiv.org/abs/1607.01719).
@@ -20,16 +20,16 @@ class CORAL(Method):
     Formula: `L = CE(f(x_s), y_s) + w · Σ_l ‖C_s − C_t‖²_F / (4 d²)`, with C the covariance (n − 1) of a layer's outputs
     `(N, d)` and `(M, d)`.
 
-    The paper matches the last layer's outputs and chooses w so that both losses end roughly equal. The default here
-    matches the features, as later work does; `layers: [logits]` is the paper's.
+    The paper matches the last layer's outputs and chooses w so that both losses are about equal at the end. The default
+    here matches the features, as in later work; `layers: [logits]` is the paper's choice.
 
     Published, Office-31 mean, AlexNet: 72.1 against source only 70.1 % (paper, Table 1).
 
     Args:
         weight: Weight w of the covariance distance.
         layers: Layers that are matched: `features`, `logits`, or both.
-        scale: `paper` divides by 4d², `mean` averages squared covariance differences and adds those of the means
-            (DomainBed, TLlib).
+        scale: `paper` divides by 4d², `mean` averages the squared covariance differences and adds the average of the
+            squared mean differences (DomainBed, TLlib).
         **kwargs: Arguments of `Method`.
     """
 

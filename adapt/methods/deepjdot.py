@@ -19,15 +19,15 @@ class DeepJDOT(Method):
 
     Formula: `L = CE(f(x_s), y_s) + w · Σ_ij γ_ij [α ‖g(x_s^i) − g(x_t^j)‖² + λ_t CE(y_s^i, f(x_t^j))]`, with γ
     `(N, M)` the plan that minimises the sum for the current network, between uniform weights 1/N and 1/M. Features g
-    `(N, d)` and `(M, d)`, target predictions f `(M, K)`. A target sample so takes over the labels of the source samples
+    `(N, d)` and `(M, d)`, target predictions f `(M, K)`. So a target sample takes over the labels of the source samples
     that it is assigned to.
 
     As in the paper: exact plan on each batch (on a GPU an entropic one, see `solver`), cost, α = 0.001 and λ_t =
     0.0001. The paper's start from a source-trained network is `init_from`. Departures: the authors' code finds γ with
-    squared distances of one-hot labels and softmax in place of the cross-entropy, which is then minimised; here it is
-    one cost. Its source batches hold as many samples of every class; ours are drawn at random, and the plan must carry
-    all mass: where the batches' class shares differ, some target samples are assigned to wrong classes, and large
-    batches (the paper's have 500) help. α weighs a sum over d features: a wider layer wants a smaller one.
+    squared distances between one-hot labels and softmax, then minimises the cross-entropy; here both use the same cost.
+    Their source batches hold equally many samples of every class; ours are random. The plan must move all mass: if the
+    class shares of the two batches differ, some target samples are assigned to wrong classes. Large batches help (the
+    paper's have 500). α weights a sum over d features: a wider layer needs a smaller α.
 
     Published: MNIST→USPS 95.7, USPS→MNIST 96.4, SVHN→MNIST 96.7, MNIST→MNIST-M 92.4 % (paper).
 
@@ -35,9 +35,9 @@ class DeepJDOT(Method):
         weight: Weight w of the transport cost, for α and λ_t together.
         alpha: Weight α of the squared feature distances.
         label_weight: Weight λ_t of the cross-entropies.
-        solver: How the plan is found: `exact` on the CPU, which holds a GPU up at every step, `sinkhorn` on the device,
-            or `auto`: exact where the network is on the CPU.
-        entropy: ε of `sinkhorn`, as a share of the mean cost; the smaller, the nearer to the exact plan.
+        solver: How the plan is found: `exact` on the CPU (a GPU then waits at every step), `sinkhorn` on the device, or
+            `auto`: exact if the network is on the CPU.
+        entropy: ε of `sinkhorn`, as a share of the mean cost; a smaller ε is closer to the exact plan.
         **kwargs: Arguments of `Method`.
 
     Raises:

@@ -13,7 +13,7 @@ from adapt.schedules import ganin_ramp
 
 
 class DSAN(Method):
-    """Class by class, the source samples of a label matched to the target samples predicted as it.
+    """Match the two domains class by class: source samples by label, target samples by prediction.
 
     Paper: Zhu et al., Deep Subdomain Adaptation Network for Image Classification, TNNLS 2020
     (https://arxiv.org/abs/2106.09388).
@@ -23,23 +23,22 @@ class DSAN(Method):
     and target samples weighted by their predicted probability, and r(p) = 2 / (1 + e^{−10p}) − 1 over the training's
     progress p. Features g `(N, d)` and `(M, d)`, labels `(N,)`, target logits `(M, K)`.
 
-    Here it stands for transfer of relations: what is carried from source to target is not where samples lie but which
-    of them belong together, the relation of class membership, which the weights of every pair of samples say. Of
-    the methods that do so it has the plainest objective, a single term without adversary or memory, and is widely
-    compared with.
+    Here it represents transfer of relations. It does not transfer where samples lie, but which samples belong to the
+    same class: the weights of each pair of samples express this. Among such methods its objective is the simplest, one
+    term without an adversary or a memory, and it is a common baseline.
 
     As in the authors' code: w = 0.5, a sum of five Gaussians around the mean squared distance, weights without
-    gradient, and only the classes that both the source labels and the target predictions of a batch name. Departures:
-    both domains are encoded in one pass (`joint_forward: false` encodes them apart, as they do), and p counts batches,
-    not epochs. Batches should hold several samples of each class. It trusts the target predictions, and makes wrong
-    ones firmer: without the ramp those of the first batches, before anything is learned, decide which classes are
-    matched, and source-only is far better (tests/methods/test_dsan.py); a start from a source run mends that too.
+    gradient, and only classes that occur in both the source labels and the target predictions of a batch. Departures:
+    both domains are encoded in one pass (`joint_forward: false` encodes them separately, as they do), and p counts
+    batches, not epochs. Batches should hold several samples of each class. The method trusts the target predictions and
+    reinforces wrong ones. Without the ramp, the first, untrained predictions decide which classes are matched, and
+    source-only is far better (tests/methods/test_dsan.py). Starting from a source run also avoids this.
 
     Published, Office-31 mean, ResNet-50: 88.4 % (A→W 93.6, D→A 73.5; authors' repository).
 
     Args:
         weight: Weight w of the discrepancy.
-        ramp: Grow the weight over training, from 0; False only where the start is trained.
+        ramp: Grow the weight over training, from 0; use False only with a trained start.
         kernel: Bandwidths: `mean` distance of the pooled batch, `tllib`'s scaling of it, its `median`, or `fixed`.
         scales: Factors on the bandwidth, one Gaussian each; None for the kernel's own.
         bandwidths: The bandwidths b of exp(−d²/b) for `kernel: fixed`.
@@ -65,7 +64,7 @@ class DSAN(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the discrepancy within classes."""
         source, target = self.encode(batch)
-        # It comes first, for it refuses labels that are no classes.
+        # This comes first, because it refuses labels that are not classes.
         supervised = self.supervised_loss(source.logits, batch.source.y)
         discrepancy = lmmd(
             source.features,

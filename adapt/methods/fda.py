@@ -14,7 +14,7 @@ from adapt.problems import Classification, Problem
 
 
 class FDA(Method):
-    """Source images with the low-frequency amplitudes of target images: their light and colour, but not their content.
+    """Give source images the low-frequency amplitudes of target images: their light and colour, not their content.
 
     Paper: Yang and Soatto, FDA: Fourier Domain Adaptation for Semantic Segmentation, CVPR 2020
     (https://arxiv.org/abs/2004.05498).
@@ -24,15 +24,15 @@ class FDA(Method):
     frequencies up to β·H and β·W, and H the entropy of the prediction in nats. Images `(N, C, H, W)` and
     `(M, C, H, W)`; each source image takes the amplitudes of one target image of its batch.
 
-    As in the paper: w = 0.005 and η = 2, on from the first step; `entropy_weight: 0` leaves images that are restyled
-    and nothing else, and the target is then not encoded at all unless a penalty asks for it. β was 0.01, 0.05 or 0.09
-    there, on far larger images: below 1/H it swaps the mean colour alone. Departures: images are classified, not
-    segmented; restyled images are cut off at black and white; the two domains are encoded in one pass (TLlib). Not
-    here: the mean of three networks with different β, and the pseudo-labels of a second round.
+    As in the paper: w = 0.005 and η = 2, from the first step. With `entropy_weight: 0` the method only restyles images,
+    and it encodes the target only if a penalty needs it. The paper's β is 0.01, 0.05 or 0.09, on far larger images:
+    below 1/H it swaps only the mean colour. Departures: images are classified, not segmented; restyled images are
+    clipped to [0, 1]; the two domains are encoded in one pass (TLlib). Left out: the mean of three networks with
+    different β, and the pseudo-labels of a second round.
 
-    Amplitudes are swapped on pixels in [0, 1], as the authors insist: `mean` and `std` say what the datamodule did.
-    The lowest amplitude is the mean: photographs that take that of white paper are cut off at white and lose what they
-    showed, which on sketches is worse than not adapting (benchmarks/pixels).
+    Amplitudes are swapped on pixels in [0, 1], as the authors insist, so give the datamodule's `mean` and `std`. The
+    lowest amplitude is the mean. A photograph that takes the mean of white paper is clipped at white and loses its
+    content: on sketches this is worse than not adapting (benchmarks/pixels).
 
     Published: not on a task here.
 
@@ -42,12 +42,13 @@ class FDA(Method):
         eta: Exponent η.
         mean: Mean per channel that the datamodule subtracted (`ImageFolders`: ImageNet's, [0.485, 0.456, 0.406];
             `Digits`: [0.5]); None for images in [0, 1].
-        std: Standard deviation per channel that it divided by (ImageNet's [0.229, 0.224, 0.225]; `Digits`: [0.5]).
+        std: Standard deviation per channel that the datamodule divided by (ImageNet's [0.229, 0.224, 0.225]; `Digits`:
+            [0.5]).
         **kwargs: Arguments of `Method`.
 
     Raises:
-        AdaptError: A value is out of range; while training, the inputs are no images in the range that mean and std
-            say.
+        AdaptError: A value is out of range; while training, the inputs are not images in the range given by mean and
+            std.
     """
 
     family: ClassVar[str] = "pixel"
@@ -84,6 +85,6 @@ class FDA(Method):
         return terms
 
     def restyled(self, batch: Pair) -> Tensor:
-        """The source images of a batch in the target's light, `(N, C, H, W)`."""
+        """The restyled source images of a batch, `(N, C, H, W)`."""
         source, target = self.pixels.of(batch.source.x), self.pixels.of(batch.target.x)
         return self.pixels.back(swap_amplitude(source, target, self.beta))

@@ -15,31 +15,31 @@ from adapt.regularisers import Network, Regulariser
 
 
 class FineTuning(Method):
-    """Train on the source (or start from a run that did), then on the labelled target samples alone.
+    """Train on the source (or start from such a run), then only on the labelled target samples.
 
     Papers: Yosinski et al., How Transferable Are Features in Deep Neural Networks?, NeurIPS 2014
     (https://arxiv.org/abs/1411.1792); Howard and Ruder, Universal Language Model Fine-tuning for Text Classification,
     ACL 2018 (https://arxiv.org/abs/1801.06146); Kumar et al., Fine-Tuning Can Distort Pretrained Features and
     Underperform Out-of-Distribution, ICLR 2022 (https://arxiv.org/abs/2202.10054). The second has gradual unfreezing
-    and rates that differ by layer, the third LP-FT, first a linear probe and then all of the network.
+    and learning rates that differ by layer. The third has LP-FT: first a linear probe, then the whole network.
 
     Formula: `L = CE(f(x_s), y_s)` for the first `source_fraction` of the batches, then `L = CE(f(x_l), y_l) + R` with
-    the labelled target samples x_l `(min(N, shots · K), ...)` and the regulariser's term R, which knows the network
-    as it is when this second phase begins. `layer_decay` δ gives the backbone's block that lies k blocks before the
-    classifier δ^k of the learning rate, k = 1 for the last; a parameter in no block has the first one's rate.
+    the labelled target samples x_l `(min(N, shots · K), ...)` and the regulariser's term R. R compares with the network
+    at the start of this second phase. With `layer_decay` δ, the backbone's k-th block before the classifier learns at
+    δ^k times the learning rate, k = 1 for the last block. A parameter outside all blocks has the first block's rate.
 
     Frozen blocks neither learn nor update their batch-norm statistics. `backbone_lr_scale` and `layer_decay` act on
-    both phases, so combine them with `init_from` where the source phase needs the full rate. LP-FT has one schedule for
-    probe and tuning, where the paper tunes with a smaller rate of its own.
+    both phases, so combine them with `init_from` if the source phase needs the full rate. LP-FT has one schedule for
+    probe and tuning; the paper tunes with a separate, smaller rate.
 
     Args:
-        tune: What the target samples change besides bottleneck and classifier: `all` of the backbone, none of it
+        tune: What the target samples train besides bottleneck and classifier: `all` of the backbone, none of it
             (`head`), its last k blocks (an integer), `gradual`: one more block, from the output towards the input,
             after each equal share of the phase, or `lp_ft`: none at first, then all.
-        source_fraction: Share of the training spent on the source; no time is spent there after `init_from`.
-        probe_fraction: Share of the target phase in which `lp_ft` changes none of the backbone.
+        source_fraction: Share of the training spent on the source; 0 with `init_from`.
+        probe_fraction: Share of the target phase in which `lp_ft` keeps the backbone frozen.
         layer_decay: Factor δ on the learning rate from block to block; 1 for the same rate in all.
-        regulariser: What holds the tuning back, such as `L2SP` or `DELTA`; None for nothing.
+        regulariser: Term that keeps the network close to its start, such as `L2SP` or `DELTA`; None for no term.
         **kwargs: Arguments of `Method`.
 
     Raises:
@@ -71,7 +71,7 @@ class FineTuning(Method):
         self.tune, self.probe_fraction, self.layer_decay = tune, probe_fraction, layer_decay
         self.source_fraction = 0.0 if kwargs.get("init_from") else source_fraction
         self._tuned: int | None = None
-        # A copy, so that runs that are given the same object do not share what it remembers.
+        # A copy, so that two runs with the same object do not share its state.
         self.regulariser = deepcopy(regulariser)
         self._begun = False
         if self.regulariser is not None:
@@ -95,7 +95,7 @@ class FineTuning(Method):
         return terms
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Freeze and unfreeze as the phase wants it, and let the regulariser know where the target phase begins."""
+        """Freeze and unfreeze for the current phase, and start the regulariser when the target phase begins."""
         tuned = self._tuned_blocks(len(self.backbone.blocks))
         if tuned != self._tuned:
             self.backbone.train_last(tuned)
@@ -107,7 +107,7 @@ class FineTuning(Method):
             self._begun = True
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
-        """The groups of some modules' trainable parameters: with `layer_decay` one for each block."""
+        """Parameter groups of some modules' trainable parameters: with `layer_decay` one group per block."""
         groups = super().groups_of(*modules)
         if self.layer_decay == 1:
             return groups
@@ -124,12 +124,12 @@ class FineTuning(Method):
         return split
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add whether the regulariser knows its start."""
+        """Store whether the regulariser has begun."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["adapt"]["regulariser_begun"] = self._begun
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore whether the regulariser knows its start."""
+        """Restore whether the regulariser has begun."""
         super().on_load_checkpoint(checkpoint)
         self._begun = checkpoint["adapt"].get("regulariser_begun", False)
 

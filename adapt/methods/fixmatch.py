@@ -1,4 +1,4 @@
-"""FixMatch, with the source in the place of its labelled samples."""
+"""FixMatch, with the source as its labelled samples."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from adapt.problems import Classification, Problem
 
 
 class FixMatch(Method):
-    """Certain predictions on weakly augmented target samples are labels for the strongly augmented ones.
+    """Use certain predictions on weakly augmented target samples as labels for strongly augmented ones.
 
     Paper: Sohn et al., FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020
     (https://arxiv.org/abs/2001.07685).
@@ -22,18 +22,19 @@ class FixMatch(Method):
     the strong augmentation and q_j the detached softmax of f(α(x_t,j)). Inputs `(N, ...)` and `(M, ...)`.
 
     As in the paper, the source is weakly augmented, and all three batches go through the network in one pass
-    (`joint_forward: false` passes the source, then both views of the target). The strong augmentation is not
-    RandAugment but a batched chain on the device, see `adapt.layers.StrongAugmentation`; nothing is flipped; weights
-    have no moving average. TLlib encodes each of the three alone and takes τ = 0.9.
+    (`joint_forward: false` passes the source, then both views of the target). Departures: the strong augmentation is a
+    batched chain on the device instead of RandAugment, see `adapt.layers.StrongAugmentation`; nothing is flipped; there
+    is no moving average of the weights. TLlib encodes the three batches separately and takes τ = 0.9.
 
-    `train/confident` is the share of the target that teaches: near 0 for long, τ is too high for this network; near 1
-    from the start, the network is certain of its errors too. Penalties see both views of the target.
+    `train/confident` is the share of target samples that get a pseudo-label. If it stays near 0, τ is too high for this
+    network. If it is near 1 from the start, the network is certain of its errors too. Penalties see both views of the
+    target.
 
     Published: not on a task here (the paper's are semi-supervised).
 
     Args:
         weight: Weight w of the pseudo-label loss.
-        threshold: Probability τ from which a prediction is a label.
+        threshold: Smallest probability τ at which a prediction becomes a label.
         weak: Module from inputs to inputs; None is `WeakAugmentation`.
         strong: Module from inputs to inputs; None is `StrongAugmentation`.
         **kwargs: Arguments of `Method`.
@@ -59,7 +60,7 @@ class FixMatch(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the pseudo-label loss of the target."""
         source = batch.source._replace(x=self.weak(batch.source.x))
-        # A sample's views are neighbours, and stay so where those of several processes follow one another.
+        # A sample's two views are neighbours, and stay neighbours when several processes' views are concatenated.
         views = torch.stack([self.weak(batch.target.x), self.strong(batch.target.x)], 1).flatten(0, 1)
         encoded = self.encode(Pair(source, batch.target._replace(x=views)))
         weak, strong = encoded.target.logits[0::2], encoded.target.logits[1::2]

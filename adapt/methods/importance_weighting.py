@@ -1,4 +1,4 @@
-"""Instance reweighting: the source's samples, weighted by how much they look like the target."""
+"""Instance reweighting: weight source samples by how much they look like the target."""
 
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +15,7 @@ Estimator = Literal["logistic", "kmm", "kliep", "rulsif"]
 
 
 class ImportanceWeighting(Method):
-    """Train on the source, then on with each of its samples weighted by w(x) = p_t(x) / p_s(x).
+    """Train on the source, then continue with each source sample weighted by w(x) = p_t(x) / p_s(x).
 
     Papers: Bickel et al., Discriminative Learning for Differing Training and Test Distributions, ICML 2007
     (https://doi.org/10.1145/1273496.1273507); Huang et al., Correcting Sample Selection Bias by Unlabeled Data,
@@ -27,39 +27,39 @@ class ImportanceWeighting(Method):
 
     Formula: `L = CE(f(x_s), y_s)` for the first `source_fraction` of the batches, then
     `L = (1/n) Σ_i w_i CE(f(x_i), y_i)` over a batch of n source samples. The weights `(N,)` of all N source samples are
-    estimated once, between the phases, from a pass over the features `(N, d)` and `(M, d)` of both training sets in
-    evaluation mode and without augmentation, and looked up by each sample's index. They are scaled to mean 1, so that
-    the learning rate means what it does without them. The same network goes on, and may change the features that they
-    were estimated on. Training batches of the target are not looked at: batch norm stays the source's.
+    estimated once, between the phases. They come from one pass over the features `(N, d)` and `(M, d)` of both training
+    sets, in evaluation mode and without augmentation. Training looks them up by each sample's index. They are scaled to
+    mean 1, so the learning rate keeps its meaning. The same network trains on, so the features may change after the
+    estimate. Target training batches are not used, so the batch-norm statistics are the source's.
 
     Estimators, one file each in `adapt.density_ratio`: `logistic` (Bickel et al.), `kmm` (Huang et al.), `kliep`
-    (Sugiyama et al.) and `rulsif` (Yamada et al., the bounded relative ratio). Above thousands of source samples `kmm`
-    is the slow one. `train/effective_sample_size`, (Σw)² / Σw² of N, and `train/largest_weight` say on how few samples
-    the weights rest. In wide features the domains are told apart so well that a handful of samples would remain, of
-    Amazon's 1800 reviews one: hence `max_weight` B, which leaves at least N / B.
+    (Sugiyama et al.) and `rulsif` (Yamada et al., the bounded relative ratio). With thousands of source samples `kmm`
+    is slow. `train/effective_sample_size`, (Σw)² / Σw² out of N, and `train/largest_weight` show how few samples carry
+    the weight. In wide features the domains are so easy to tell apart that only a handful of samples would remain (one
+    of Amazon's 1800 reviews). The bound `max_weight` B leaves at least N / B.
 
-    What weights mend is covariate shift, p_s(y | x) = p_t(y | x), where the network cannot fit all of the source, or
-    has not yet. Where p(x | y) stays and p(y) changes, p(y | x) is another one, and weights that depend on x alone
-    leave a network that fits p_s(y | x) where it is. Target test accuracy in % of a linear classifier, means of 3
-    seeds (tests/methods/test_importance_weighting.py):
+    Weights help against covariate shift, p_s(y | x) = p_t(y | x), if the network cannot fit all of the source, or has
+    not yet. They do not help against label shift: if p(y) changes and p(x | y) does not, p(y | x) changes too, but
+    weights that depend only on x do not change a network that fits p_s(y | x). Target test accuracy in % of a linear
+    classifier, means of 3 seeds (tests/methods/test_importance_weighting.py):
 
     | shift | source only | logistic | kmm | kliep | rulsif | target's labels |
     |---|---|---|---|---|---|---|
     | covariate, a curved boundary | 71.7 | 78.3 | 92.8 | 90.0 | 91.9 | 93.9 |
     | label, a prior of 0.4 becomes 0.9 | 75.9 | 76.0 | 74.9 | 76.4 | 76.8 | 93.9 |
 
-    The logistic ratio is log-linear, and too large far out where the target is narrower than the source, as it is
-    there: the default `max_weight: 10` reaches 90.8. The others' columns are without a bound, too.
+    The logistic ratio is log-linear. If the target is narrower than the source, as here, it is too large far from the
+    centre; with the default `max_weight: 10` it reaches 90.8. All columns of the table are without a bound.
 
-    Departures: the papers weight in input space, and shallow models; features of the source network and a second phase
-    are the common deep form. Bandwidths are the median heuristic where KLIEP and RuLSIF cross-validate.
+    Departures: the papers weight shallow models in input space. The common deep version uses features of the source
+    network and a second phase. Bandwidths follow the median heuristic; KLIEP and RuLSIF cross-validate them.
 
     Published: not on a task here.
 
     Args:
         estimator: How the weights are estimated.
-        source_fraction: Share of the training without weights; no time is spent there after `init_from`.
-        max_weight: Bound B on a weight, in multiples of their mean; None for none.
+        source_fraction: Share of the training without weights; 0 with `init_from`.
+        max_weight: Bound B on a weight, in multiples of the mean weight; None for no bound.
         bandwidth: Width b of the kernels exp(−d²/b) of `kmm`, `kliep` and `rulsif`, in squared feature units; None for
             the median squared distance.
         centres: Basis functions of `kliep` and `rulsif`, at randomly drawn target samples.
@@ -96,7 +96,7 @@ class ImportanceWeighting(Method):
         self.weights: Tensor | None = None
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
-        """Cross-entropy on the source, later weighted."""
+        """Cross-entropy on the source; weighted in the second phase."""
         logits, y = self(batch.source.x).logits, batch.source.y
         if self.weights is None:
             return {"source": self.supervised_loss(logits, y)}
@@ -125,7 +125,7 @@ class ImportanceWeighting(Method):
         return rulsif(source, target, bandwidth=self.bandwidth, centres=self.centres, alpha=self.alpha)
 
     def normalised(self, weights: Tensor) -> Tensor:
-        """Weights of mean 1, so that the learning rate means what it does without them, none above the bound.
+        """Scale the weights to mean 1, so that the learning rate keeps its meaning, and bound them.
 
         Raises:
             AdaptError: All are 0.
@@ -139,7 +139,7 @@ class ImportanceWeighting(Method):
         weights = weights / mean
         if self.max_weight is None:
             return weights
-        # What the bound takes from some, the others get: cut alone, one huge weight would leave all others near zero.
+        # Weight above the bound goes to the other samples. Without this, one huge weight leaves all others near zero.
         bounded = torch.zeros_like(weights, dtype=torch.bool)
         while (above := (weights > self.max_weight) & ~bounded).any():
             bounded |= above
@@ -148,11 +148,11 @@ class ImportanceWeighting(Method):
         return weights
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the weights, which are estimated once."""
+        """Store the weights, because they are estimated only once."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["importance_weights"] = self.weights
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the weights back."""
+        """Restore the weights."""
         super().on_load_checkpoint(checkpoint)
         self.weights = checkpoint["importance_weights"]

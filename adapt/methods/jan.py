@@ -16,7 +16,7 @@ from adapt.schedules import ganin_ramp
 
 
 class JAN(Method):
-    """Maximum mean discrepancy of features and predictions jointly: a sample's two layers stay together.
+    """Minimise the maximum mean discrepancy of the joint distribution of features and predictions.
 
     Paper: Long et al., Deep Transfer Learning with Joint Adaptation Networks, ICML 2017
     (https://arxiv.org/abs/1605.06636).
@@ -24,13 +24,13 @@ class JAN(Method):
     Formula: `L = CE(f(x_s), y_s) + w · r(p) · [E k(s, s') + E k(t, t') − 2 E k(s, t)]` with the product kernel
     `k = k_1(θ_1(g), θ_1(g')) · k_2(θ_2(σ), θ_2(σ'))` of features g `(N, d)` and softmax outputs σ `(N, K)`. k_1 is a
     sum of five Gaussians around the batch's mean distance, k_2 = exp(−d²/1.68), r(p) the ramp 2 / (1 + e^{−10p}) − 1.
-    In JAN the θ are identities; in JAN-A (`adversarial`) each is a linear layer that starts as the identity and
-    maximises the discrepancy that the features minimise, through a gradient reversal on either side.
+    In JAN the θ are identities. In JAN-A (`adversarial`) each θ is a linear layer that starts as the identity. It
+    maximises the discrepancy and the features minimise it, through a gradient reversal before and after it.
 
-    As in the paper: product kernel, both layers, ramp, the linear-time estimate as an option. Departures: the estimate
-    is the unbiased quadratic one. TLlib differs in the weight, constant 1, in k_1 (`kernel: tllib` of `MMD`; here
-    always the mean distance), in the constant 2/(N−1) that it adds, and in the bandwidth 2 · 0.92² = 1.69 of k_2.
-    The paper leaves the depth of θ open; one linear layer is TLlib's.
+    As in the paper: product kernel, both layers, ramp, the linear-time estimate as an option. Departures: the default
+    estimate is the unbiased quadratic one. TLlib has a constant weight of 1, another k_1 (`kernel: tllib` of `MMD`;
+    here always the mean distance), an added constant 2/(N−1), and the bandwidth 2 · 0.92² = 1.69 for k_2. The paper
+    leaves the depth of θ open; TLlib uses one linear layer.
 
     Published, Office-31 mean, ResNet-50: JAN 84.3, source only 76.1 % (the papers', in TLlib's table);
     MNIST→USPS 84.0, USPS→MNIST 86.8, SVHN→MNIST 90.3 % (TLlib, oracle).
@@ -74,7 +74,7 @@ class JAN(Method):
         }
 
     def discrepancy(self, source: Encoding, target: Encoding) -> Tensor:
-        """The joint discrepancy of two encodings, as the arguments say."""
+        """The joint discrepancy of two encodings, with this method's settings."""
         return jmmd(
             self._layers(source),
             self._layers(target),
@@ -87,7 +87,7 @@ class JAN(Method):
         layers = [encoding.features, encoding.logits.softmax(1)]
         if not self.adversarial:
             return layers
-        # θ sees the reversed gradient and maximises; the features see it reversed twice and minimise.
+        # θ gets the reversed gradient and maximises; the features get it reversed twice and minimise.
         return [
             reverse_gradient(theta(reverse_gradient(x, 1.0)), 1.0) for theta, x in zip(self.thetas, layers, strict=True)
         ]

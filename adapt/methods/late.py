@@ -1,4 +1,4 @@
-"""Looks at what a GPU computes, once it has arrived: in a training step the host never waits for the device."""
+"""Check values that a GPU computes after they have arrived, so that the CPU does not wait in a training step."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,13 +11,13 @@ _LAG = 2
 
 
 class Arrival(Protocol):
-    """The sign that a copy has arrived, as an event of CUDA is one."""
+    """Tells whether a copy has arrived, for example a CUDA event."""
 
     def query(self) -> bool:
-        """Whether it has."""
+        """Whether the copy has arrived."""
 
     def synchronize(self) -> None:
-        """Wait for it."""
+        """Wait for the copy."""
 
 
 class _Pending(NamedTuple):
@@ -28,23 +28,22 @@ class _Pending(NamedTuple):
 
 
 class LateChecks:
-    """Values on their way from the device, each with what judges it.
+    """Values that are being copied from the device, each with its check.
 
-    On the CPU values are judged at once. From a GPU they are copied while it works on, and judged when they have
-    arrived, one or two steps later. Only where the device is more than two steps behind does the host wait, and the
-    device then still has work.
+    On the CPU values are checked at once. From a GPU they are copied in the background and checked when they arrive,
+    one or two steps later. The CPU waits only if the GPU is more than two steps behind; the GPU then still has work.
     """
 
     def __init__(self) -> None:
         self._pending: deque[_Pending] = deque()
 
     def add(self, step: int, values: Tensor, judge: Callable[[Tensor], None]) -> None:
-        """Have values judged, and judge those of earlier steps that are here.
+        """Check values when they arrive, and check those of earlier steps that have arrived.
 
         Args:
-            step: The training step that they are of.
+            step: Their training step.
             values: Without gradient.
-            judge: Raises an error if they are not what they should be; is given them on the host.
+            judge: Gets the values on the CPU, and raises an error if they are wrong.
         """
         sent = send(values)
         if sent is None:
@@ -57,7 +56,7 @@ class LateChecks:
                 return
 
     def finish(self) -> None:
-        """Wait for all values, and judge them: before weights are saved or evaluated, and at the end."""
+        """Wait for all values and check them: before weights are saved or evaluated, and at the end."""
         while self._pending:
             self._judge_first()
 
@@ -68,10 +67,10 @@ class LateChecks:
 
 
 def send(values: Tensor) -> tuple[Tensor, Arrival] | None:
-    """Start a copy to the host, with the sign of its arrival; None where values are there already."""
+    """Start a copy to the CPU, with the event of its arrival; None if the values are there already."""
     if values.device.type != "cuda":
         return None
-    host = values.to("cpu", non_blocking=True)  # into page-locked memory, without which it would not be asynchronous
+    host = values.to("cpu", non_blocking=True)  # into page-locked memory; otherwise the copy is not asynchronous
     arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     arrived.record()
     return host, arrived

@@ -10,23 +10,23 @@ from adapt.methods.mapping import MappingMethod, Side
 
 
 class LinearCORAL(MappingMethod):
-    """Source features whitened, and given the target's covariance and mean.
+    """Whiten the source features, and give them the target's covariance and mean.
 
     Paper: Sun, Feng and Saenko, Return of Frustratingly Easy Domain Adaptation, AAAI 2016
     (https://arxiv.org/abs/1511.05547).
 
     Formula: `x_s → (x_s − μ_s) (C_s + λ_s I)^{−½} (C_t + λ_t I)^{½} + μ_t`, with μ and C mean and covariance (n − 1) of
-    a domain's training features `(N, d)` and `(M, d)`, and λ = r · tr C / d; the target stays where it is.
+    a domain's training features `(N, d)` and `(M, d)`, and λ = r · tr C / d. The target is not changed.
 
-    The paper standardises every feature of each domain and takes λ = 1: that is the default r here together with
-    `standardise: domains` of `Features`. Departures: a softmax classifier where the paper has an SVM.
+    The paper standardises every feature of each domain and takes λ = 1. This is the default r together with
+    `standardise: domains` of `Features`. Departure: a softmax classifier instead of the paper's SVM.
 
     Published: not on a task here.
 
     Args:
-        regularization: r, in units of each domain's mean variance. With fewer samples than features it is what keeps
-            the whitening from blowing up directions that the samples do not span.
-        **kwargs: Arguments of `MappingMethod` but `components`.
+        regularization: r, in units of each domain's mean variance. If there are fewer samples than features, it keeps
+            the whitening from amplifying directions in which the samples do not vary.
+        **kwargs: Arguments of `MappingMethod` except `components`.
     """
 
     tensors: ClassVar[tuple[str, ...]] = ("weight", "bias")
@@ -41,5 +41,5 @@ class LinearCORAL(MappingMethod):
         return {"weight": weight, "bias": bias}
 
     def mapped(self, features: Tensor, side: Side) -> Tensor:
-        """The source's features moved, the target's as they are."""
+        """Move the source's features, keep the target's."""
         return features @ self.map["weight"] + self.map["bias"] if side == "source" else features

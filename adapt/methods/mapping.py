@@ -1,4 +1,4 @@
-"""Mappings of frozen features: write `fit_map` and `mapped`; the base makes the pass, keeps the map and trains."""
+"""Mappings of frozen features: write `fit_map` and `mapped`; the base passes over the data, stores and trains."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,20 +21,20 @@ Side = Literal["source", "target"]
 class MappingMethod(Method):
     """Base of the methods that map two domains' frozen features onto each other, once, and then learn a classifier.
 
-    Backbone and bottleneck stay as they are, or as `init_from` brings them, in evaluation mode. When training starts,
-    a pass over each domain's training inputs gives the features that the map is computed from; only the linear
+    Backbone and bottleneck are frozen in evaluation mode, with the weights that they have (from `init_from` if given).
+    When training starts, a pass over each domain's training inputs gives the features for the map. Only the linear
     classifier is trained, with cross-entropy on the mapped source, by the method's optimizer. Forward and prediction
-    use the target's side of the map; the source's accuracy is that of the source's side.
+    use the target's side of the map; source accuracy uses the source's side.
 
     The map is in the checkpoint: a continued run does not compute it again. Penalties see both sides, and act on the
     classifier. Half-precision training leaves the map in full precision.
 
     Args:
-        components: Width of the mapped features, at most that of the features; None where the map keeps it.
+        components: Width of the mapped features, at most the features' width; None if the map keeps the width.
         **kwargs: Arguments of `Method`.
 
     Raises:
-        AdaptError: `components` is below 1; training starts with a bottleneck that no run has trained, or without a
+        AdaptError: `components` is below 1; training starts with an untrained bottleneck, or without a
             `DomainDataModule`; an input is mapped before there is a map.
     """
 
@@ -59,16 +59,16 @@ class MappingMethod(Method):
 
         Args:
             source: Features `(N, d)` and labels of the source's training samples.
-            target: Features `(M, d)` of the target's.
+            target: Features `(M, d)` of the target's training samples.
         """
         raise AdaptError(f"{type(self).__name__} has to define fit_map(source, target), which returns named tensors.")
 
     def mapped(self, features: Tensor, side: Side) -> Tensor:
-        """Features `(N, d)` of a domain where the classifier expects them. Every mapping writes this."""
+        """Map features `(N, d)` of a domain for the classifier. Every mapping writes this."""
         raise AdaptError(f"{type(self).__name__} has to define mapped(features, side), which returns features.")
 
     def encode_source(self, samples: Labelled) -> Encoding:
-        """Source training samples on their side of the map."""
+        """Map source training samples, on the source's side."""
         with self._seen_from("source"):
             encoding: Encoding = self(samples.x)
         return encoding
@@ -78,18 +78,18 @@ class MappingMethod(Method):
         return {"source": self.supervised_loss(self.encode_source(batch.source).logits, batch.source.y)}
 
     def encode(self, batch: Pair) -> Encodings:
-        """Encode each domain on its side of the map."""
+        """Encode each domain with its side of the map."""
         return Encodings(self.encode_source(batch.source), self(batch.target.x))
 
     def encode_domain(self, role: Side) -> DomainEncoding:
-        """As `Method.encode_domain`, on the role's side of the map."""
+        """As `Method.encode_domain`, with the role's side of the map."""
         with self._seen_from(role):
             return super().encode_domain(role)
 
     def forward(self, x: Tensor) -> Encoding:
         """Mapped features and logits of inputs `(N, ...)`, by default of the target."""
         features = self.bottleneck(self.backbone(x))
-        if self._side is None:  # what the map is fitted to has no logits yet
+        if self._side is None:  # while the map is being fitted there are no logits yet
             return Encoding(features, features[:, :0])
         if self.map.empty:
             raise AdaptError(f"{type(self).__name__} has no map yet: train it, or load a checkpoint of its own.")
@@ -97,13 +97,13 @@ class MappingMethod(Method):
         return Encoding(features, self.classifier(features))
 
     def on_fit_start(self) -> None:
-        """Compute the map, unless the run continues with the one of its checkpoint."""
+        """Compute the map, unless the run continues with the map in its checkpoint."""
         super().on_fit_start()
         if self.trainer.ckpt_path is not None:
             return
         if isinstance(self.bottleneck, Bottleneck) and not self.started:
             raise AdaptError(
-                f"{type(self).__name__} trains the classifier alone, found a bottleneck that no run has trained. "
+                f"{type(self).__name__} trains only the classifier, found an untrained bottleneck. "
                 "Leave --model.bottleneck out, or give --model.init_from <a SourceOnly run>/checkpoints/last.ckpt."
             )
         with self._seen_from(None):
@@ -119,7 +119,7 @@ class MappingMethod(Method):
         return self
 
     def evaluated(self, x: Tree, domain: int) -> Encoding:
-        """Encoding of inputs, each domain's mapped as that domain's."""
+        """Encoding of inputs, mapped with their domain's side."""
         with self._seen_from("source" if DOMAINS[domain] == "source" else "target"):
             return super().evaluated(x, domain)
 
@@ -133,7 +133,7 @@ class MappingMethod(Method):
 
 
 class FittedTensors(nn.Module):
-    """Buffers whose sizes only the data tell: empty until they are filled, or loaded.
+    """Buffers whose sizes depend on the data: empty until they are set or loaded.
 
     Args:
         names: Their names.
@@ -147,7 +147,7 @@ class FittedTensors(nn.Module):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was filled in or loaded yet."""
+        """Whether nothing was set or loaded yet."""
         return any(buffer.numel() == 0 for buffer in self.buffers())
 
     def fill(self, values: dict[str, Tensor]) -> None:
@@ -161,7 +161,7 @@ class FittedTensors(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         kept = dict(self.named_buffers(recurse=False))
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        # A network that becomes half precision leaves its map as it was fitted.
+        # If the network becomes half precision, the map keeps its full precision.
         for name, buffer in kept.items():
             now = self.get_buffer(name)
             if now.dtype in (torch.float16, torch.bfloat16):

@@ -11,7 +11,7 @@ from adapt.problems import Classification, Problem
 
 
 class MCC(Method):
-    """Less confusion between classes in the target predictions, without any alignment of the domains.
+    """Reduce the confusion between classes in the target predictions, without aligning the domains.
 
     Paper: Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020
     (https://arxiv.org/abs/1912.03699).
@@ -20,10 +20,10 @@ class MCC(Method):
     and H_i its entropy, C = Σ_i w_i p_i p_iᵀ, w_i = M (1 + e^{−H_i}) / Σ_j (1 + e^{−H_j}) detached, and C̃ is C with
     each class's row divided by its sum.
 
-    As in the paper, and the same as TLlib's, which divides the columns instead: C is symmetric. Departure: the two
-    domains are encoded in one pass (TLlib). As every method that trusts its own predictions, it sharpens classes that
-    are mostly right and cannot mend a shift that moved most samples into a wrong one: on the far pairs of Amazon
-    reviews it ends below source-only (benchmarks/amazon).
+    This is the paper's formula. TLlib divides the columns instead, which is the same because C is symmetric. Departure:
+    the two domains are encoded in one pass (TLlib). Like every method that trusts its own predictions, it sharpens
+    classes that are mostly right. It cannot repair a shift that moves most samples into a wrong class: on the distant
+    pairs of Amazon reviews it ends below source-only (benchmarks/amazon).
 
     Published, Office-31 mean, ResNet-50: MCC 89.6 against source only 79.5 % (TLlib, oracle).
 

@@ -16,27 +16,28 @@ from adapt.problems import Classification, Problem
 
 
 class MCD(AlternatingMethod):
-    """Two classifiers that disagree where the target is unlike the source, and features that leave them no such place.
+    """Two classifiers maximise their disagreement on the target, and the features minimise it.
 
     Papers: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation, CVPR 2018
     (https://arxiv.org/abs/1712.02560); Lee et al., Sliced Wasserstein Discrepancy for Unsupervised Domain Adaptation,
     CVPR 2019 (https://arxiv.org/abs/1903.04064), is `discrepancy: sliced_wasserstein`.
 
     Formula: on each batch, with heads f_1, f_2 on the features g `(N, d)`,
-    A: all minimise `CE(f_1(x_s), y_s) + CE(f_2(x_s), y_s)`;
+    A: all parts minimise `CE(f_1(x_s), y_s) + CE(f_2(x_s), y_s)`;
     B: the heads minimise `CE(f_1(x_s), y_s) + CE(f_2(x_s), y_s) − w · D`;
-    C: the features' part minimises `w · D`, n times;
+    C: the feature extractor minimises `w · D`, n times;
     where D is the mean of |softmax f_1(x_t) − softmax f_2(x_t)| over samples and classes.
 
-    Predictions are those of the mean of both heads' logits: the heads are exchangeable, and to report the better one
-    (TLlib, by target test labels) or the first one would choose without a reason.
+    Predictions use the mean of both heads' logits. The heads are interchangeable, so reporting the first one, or the
+    better one by target test labels (TLlib), would be an unjustified choice.
 
-    Departures: the heads are linear unless `head_layers` says otherwise, so that the network is every other method's;
-    the paper's have hidden layers. `class_balance: 0.01` is TLlib's term in A and B, for both heads
-    −(1/K) Σ_k log p̄_k with p̄ the mean of their target predictions: two heads also agree on a target that they put into
-    one class, and nothing else forbids that. On USPS→MNIST 0.01 gave up the 7s in each of three seeds (84.8 % in the
-    mean), 0.1 in none (96.6 %; benchmarks/methods).
-    With hidden layers the heads start anew after `init_from`; linear, the first one starts from that run's classifier.
+    Departures: by default (`head_layers: 0`) the heads are linear, so that the network is the same as in other methods;
+    the paper's have hidden layers. `class_balance: 0.01` is TLlib's term in A and B, for both heads −(1/K) Σ_k log p̄_k
+    with p̄ the mean of their target predictions. Without it the heads could agree by putting the whole target into one
+    class. On USPS→MNIST 0.01 lost the 7s in each of three seeds (mean 84.8 %), 0.1 in none (96.6 %;
+    benchmarks/methods).
+    With `init_from`, heads with hidden layers start untrained. If the heads are linear, the first starts from that
+    run's classifier.
 
     Published: MNIST→USPS 94.1, USPS→MNIST 97.6 % against source only 82.1 and 74.6 (TLlib, oracle).
 
@@ -90,11 +91,11 @@ class MCD(AlternatingMethod):
         return self.classifier(features), self.second(features)
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
-        """The features' part and both heads."""
+        """The feature extractor and both heads."""
         return {"features": [self.backbone, self.bottleneck], "heads": [self.classifier, self.second]}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
-        """Learn the source, then part the heads on the target, then bring them together."""
+        """Train on the source, then let the heads disagree on the target, then let the features remove this."""
         encodings = self.encode(batch)
         terms = {"source": self.source_loss(encodings.source, batch)} | self.balance(encodings.target)
         yield Phase(["features", "heads"], terms | self.penalty_terms(batch, encodings))
@@ -113,7 +114,7 @@ class MCD(AlternatingMethod):
         return self.supervised_loss(first, batch.source.y) + self.supervised_loss(second, batch.source.y)
 
     def balance(self, target: Encoding) -> dict[str, Tensor]:
-        """Both heads' class balance on the target, where it is asked for."""
+        """Both heads' class balance on the target, if it is switched on."""
         if not self.class_balance:
             return {}
         first, second = (class_shares(logits) for logits in self.heads(target.features))

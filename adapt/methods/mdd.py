@@ -14,7 +14,7 @@ from adapt.schedules import Reversal, reversal_ramp
 
 
 class MDD(Method):
-    """An adversarial head that repeats the classifier on the source and contradicts it on the target.
+    """An adversarial head agrees with the classifier on the source and disagrees on the target; features reduce this.
 
     Paper: Zhang et al., Bridging Theory and Algorithm for Domain Adaptation, ICML 2019
     (https://arxiv.org/abs/1904.05801).
@@ -24,15 +24,15 @@ class MDD(Method):
     is multiplied by −λ. Features g `(N, d)`, logits `(N, K)`.
 
     The paper's head is Linear–ReLU–dropout–Linear of width 1024. λ grows to 0.1. The authors' code and TLlib ramp it
-    over batches i, 0.1 · (2 / (1 + e^{−i/1000}) − 1), which is `schedule: tllib` here: in a run of a few hundred
-    batches λ then never leaves the neighbourhood of zero. So the default, `ganin`, is DANN's ramp over the training's
-    progress, to the same 0.1. On small networks trained without a pretrained backbone a larger `max_lambda` is wanted.
+    over batches i, 0.1 · (2 / (1 + e^{−i/1000}) − 1). This is `schedule: tllib` here; in a run of a few hundred batches
+    λ then stays near zero. So the default, `ganin`, is DANN's ramp over the training's progress, to the same 0.1. Small
+    networks without a pretrained backbone need a larger `max_lambda`.
 
-    Departures: the classifier is the base's linear layer where the paper's is built as the adversarial head is, layers
-    have PyTorch's own initialisation, and log(1 − p') is computed in log space (TLlib adds 10⁻⁶ to 1 − p').
-    The classifier's own predictions are the adversary's labels: where many are wrong, as on the far pairs of Amazon
-    reviews, it ends below source-only (benchmarks/amazon).
-    `train/discrepancy` is what the head raises and the features lower; it is at most 0.
+    Departures: the classifier is a linear layer, while the paper's has the same layers as the adversarial head; layers
+    have PyTorch's own initialisation; and log(1 − p') is computed in log space (TLlib adds 10⁻⁶ to 1 − p').
+    The classifier's own predictions are the adversary's labels. If many are wrong, as on the distant pairs of Amazon
+    reviews, the method ends below source-only (benchmarks/amazon).
+    The head raises `train/discrepancy` and the features lower it; it is at most 0.
 
     Published, Office-31 mean, ResNet-50: 88.9 against source only 76.1 % (the papers', in TLlib's table);
     MNIST→USPS 94.8, USPS→MNIST 97.8 % against 82.1 and 74.6 (TLlib, oracle).
@@ -40,7 +40,7 @@ class MDD(Method):
     Args:
         weight: Weight w of the adversarial term.
         margin: γ; the paper takes 2, 3 or 4.
-        schedule: λ over training: `ganin`, `tllib` as the authors' code has it, or `constant`.
+        schedule: λ over training: `ganin`, `tllib` (the authors' code), or `constant`.
         gamma: Steepness of the `ganin` schedule.
         max_lambda: The value that λ approaches.
         head_hidden: Width of the adversarial head's hidden layers.

@@ -11,18 +11,18 @@ from adapt.problems import Classification, Problem
 
 
 class MinEnt(Method):
-    """Certain target predictions, so that the decision boundary leaves dense regions of the target.
+    """Minimise the entropy of the target predictions, so that the decision boundary avoids dense target regions.
 
     Paper: Grandvalet and Bengio, Semi-supervised Learning by Entropy Minimization, NeurIPS 2004
     (https://papers.nips.cc/paper/2740).
 
     Formula: `L = CE(f(x_s), y_s) − w · (1/M) Σ_j Σ_k p_jk log p_jk`, with p the softmax of the target logits `(M, K)`.
 
-    As in the paper with the target as its unlabelled data; the paper anneals w, here it is constant. Departure: the two
-    domains are encoded in one pass (TLlib). Nothing keeps all target samples from one class, and a
-    network that is often wrong on the target is made sure of its errors: on USPS → MNIST it ends below source-only
-    (benchmarks/methods), on Amazon reviews with nearly all of a target in one class (benchmarks/amazon). `BNM` and
-    `MCC` also ask for diversity or for less confusion: on the digits they mend it, on the reviews they lose less.
+    This is the paper's loss, with the target as its unlabelled data. Departures: w is constant, while the paper anneals
+    it; the two domains are encoded in one pass (TLlib). Nothing prevents that all target samples end in one class, and
+    a network that is often wrong on the target becomes certain of its errors. On USPS → MNIST it ends below source-only
+    (benchmarks/methods); on Amazon reviews nearly a whole target ends in one class (benchmarks/amazon). `BNM` and `MCC`
+    also reward diversity or less confusion: this repairs the digits and loses less on the reviews.
 
     Published: not on a task here.
 

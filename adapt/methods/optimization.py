@@ -1,4 +1,4 @@
-"""Optimizers and schedules: what the training fills in, and what it refuses."""
+"""Build optimizers and schedules, and check them."""
 
 import math
 from functools import partial
@@ -17,7 +17,7 @@ def make_optimizer(make: OptimizerCallable, groups: list[dict[str, Any]]) -> Opt
     """The optimizer over groups of parameters, each with its rate scaled.
 
     Args:
-        make: Makes it from the groups.
+        make: Builds it from the groups.
         groups: `params`, and `lr_scale`, the factor on the rate.
 
     Raises:
@@ -26,7 +26,7 @@ def make_optimizer(make: OptimizerCallable, groups: list[dict[str, Any]]) -> Opt
     try:
         optimizer = make(groups)
     except ValueError as error:
-        # LBFGS takes one group, and has one rate.
+        # LBFGS takes one group and has one learning rate.
         if "parameter groups" not in str(error) or len({group["lr_scale"] for group in groups}) > 1:
             raise
         whole = [parameter for group in groups for parameter in group["params"]]
@@ -44,15 +44,15 @@ def make_optimizer(make: OptimizerCallable, groups: list[dict[str, Any]]) -> Opt
 
 
 def make_schedule(make: LRSchedulerCallable, optimizer: Optimizer, steps: float) -> Any:
-    """The schedule of an optimizer, with the training's length filled in where `total_steps` was left out.
+    """The schedule of an optimizer; if `total_steps` is missing, it becomes the training's length.
 
     Args:
-        make: Makes it from the optimizer.
-        optimizer: What it steers.
-        steps: Optimizer steps of the training; infinite where nobody knows.
+        make: Builds it from the optimizer.
+        optimizer: The optimizer.
+        steps: Optimizer steps of the training; infinite if not known.
 
     Raises:
-        AdaptError: It ends before the training does, or waits for a plateau of nothing.
+        AdaptError: It ends before the training does, or has no metric to watch.
     """
     filled = {}
     options = make.keywords if isinstance(make, partial) else {}
@@ -68,7 +68,7 @@ def make_schedule(make: LRSchedulerCallable, optimizer: Optimizer, steps: float)
         )
     if isinstance(scheduler, ReduceLROnPlateau) and getattr(scheduler, "monitor", None) is None:
         raise AdaptError(
-            "ReduceLROnPlateau has to know which metric stops improving: take lightning.pytorch.cli.ReduceLROnPlateau, "
+            "ReduceLROnPlateau needs a metric to watch: take lightning.pytorch.cli.ReduceLROnPlateau, "
             "with for example monitor: val/source_accuracy and mode: max."
         )
     return scheduler
@@ -77,11 +77,11 @@ def make_schedule(make: LRSchedulerCallable, optimizer: Optimizer, steps: float)
 class PlateauSteps(Callback):
     """Steps every `ReduceLROnPlateau` after each validation, before the checkpoints keep its state.
 
-    A validation is when there is something new to see: Lightning would count batches, and count the same value again.
+    Only a validation gives new values: Lightning would count batches, and count the same value again.
     """
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show each scheduler its metric.
+        """Give each scheduler its metric.
 
         Raises:
             AdaptError: Nothing of that name was logged.
@@ -96,5 +96,5 @@ class PlateauSteps(Callback):
             if value is None:
                 known = ", ".join(sorted(trainer.callback_metrics))
                 raise AdaptError(f"ReduceLROnPlateau has no metric {monitor!r} to watch: logged are {known}.")
-            # What is logged in training is each process's own, and their rates must not part.
+            # Values logged in training differ between processes, but their learning rates must stay the same.
             scheduler.step(float(trainer.strategy.reduce(value.to(pl_module.device), reduce_op="mean")))

@@ -1,4 +1,4 @@
-"""What makes a continued run equal an uninterrupted one, bit for bit: the random numbers and the place in the epoch."""
+"""Store random numbers and the place in the epoch, so that a continued run equals an uninterrupted one bit for bit."""
 
 import random
 from typing import Any
@@ -21,7 +21,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Continue from a state that `random_state` gave."""
+    """Restore a state from `random_state`."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     if "numpy" in state:  # checkpoints of earlier versions have none
@@ -33,27 +33,27 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 class ExactContinuation(Callback):
-    """Keeps the random numbers' state and the epoch's length in checkpoints, and goes on from there.
+    """Stores the state of the random numbers and the epoch's length in checkpoints, and restores them.
 
-    Every method brings it by `configure_callbacks`, so that a trainer built in a script continues exactly, too.
+    Every method adds it in `configure_callbacks`, so a trainer in a script also continues exactly.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add both to what the checkpoint says of itself."""
+        """Add both to the checkpoint."""
         kept = {"random_state": random_state(), "batches_per_epoch": _epoch_length(trainer)}
         checkpoint.setdefault("adapt", {}).update(kept)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep both until training starts."""
+        """Read both, and keep them until training starts."""
         self._kept = checkpoint.get("adapt", {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Continue the random numbers, once nothing else draws from them any more, as far in the epoch as the run was.
+        """Restore the random numbers, when nothing else draws from them, and the run's place in the epoch.
 
-        Other processes or batch sizes make an epoch longer or shorter.
+        Another number of processes or another batch size changes the epoch's length.
         """
         kept, self._kept = self._kept, {}
         if trainer.ckpt_path is None or "random_state" not in kept:
@@ -70,5 +70,5 @@ class ExactContinuation(Callback):
 
 
 def _epoch_length(trainer: Trainer) -> int:
-    """Batches per epoch; 0 where it is not known."""
+    """Batches per epoch; 0 if not known."""
     return 0 if trainer.num_training_batches == float("inf") else int(trainer.num_training_batches)

@@ -1,4 +1,4 @@
-"""What a method refuses to train on."""
+"""Checks before and during training, with clear errors."""
 
 from collections.abc import Sized
 from typing import Any
@@ -13,17 +13,17 @@ from adapt.trees import leaves
 
 
 def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
-    """Refuse a sum of losses that is not finite, and say why it is not.
+    """Refuse a sum of losses that is not finite, and say why.
 
     Args:
-        method: The name of the method whose losses they are.
+        method: The method's name.
         step: The training step.
-        terms: Its terms, on the host.
+        terms: Its loss terms, on the CPU.
         batch: Its batch.
 
     Raises:
-        AdaptError: Because the inputs are not.
-        DivergedError: Because training diverged.
+        AdaptError: The inputs are not finite.
+        DivergedError: Training diverged.
     """
     if torch.isfinite(torch.stack(list(terms.values())).sum()):
         return
@@ -43,14 +43,14 @@ def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch
 
 
 def refuse_problem(part: object, problem: Problem) -> None:
-    """Refuse a method, penalty or regulariser that does not take the problem.
+    """Refuse a method, penalty or regulariser that does not work on the problem.
 
     Args:
-        part: What says by `problems` which ones it takes; any where it says nothing.
+        part: The method, penalty or regulariser; its `problems` names the problems that it takes, all by default.
         problem: What is predicted.
 
     Raises:
-        AdaptError: It takes others.
+        AdaptError: It only takes other problems.
     """
     taken: tuple[type[Problem], ...] = getattr(part, "problems", (Problem,))
     if not isinstance(problem, taken):
@@ -62,19 +62,19 @@ def refuse_problem(part: object, problem: Problem) -> None:
 
 
 def refuse_source_free_mismatch(method: str, source_free: bool, penalties: Sized, data: Any) -> None:
-    """Refuse data without a source for a method that needs it, the other way round, and penalties without a source.
+    """Refuse a method that needs the source on data without it, the reverse, and penalties without a source.
 
     Args:
         method: The method's name.
         source_free: Whether it trains without source samples.
         penalties: The penalties added to it.
-        data: The trainer's datamodule; another kind, or None, says nothing and is taken as it is.
+        data: The trainer's datamodule; another class, or None, is accepted unchecked.
 
     Raises:
         AdaptError: They do not fit.
     """
     if source_free and penalties:
-        raise AdaptError(f"{method} has no source samples, on which penalties act too. Leave the penalties out.")
+        raise AdaptError(f"{method} has no source samples, but penalties need them. Leave the penalties out.")
     found = getattr(data, "source_free", source_free)
     if found and not source_free:
         raise AdaptError(
@@ -87,34 +87,34 @@ def refuse_source_free_mismatch(method: str, source_free: bool, penalties: Sized
 
 
 def refuse_unread_labels(method: str, reads: bool, data: Any) -> None:
-    """Refuse labelled target samples that neither the method nor a penalty of it would read.
+    """Refuse labelled target samples that neither the method nor its penalties use.
 
     Args:
         method: The method's name.
-        reads: Whether it, or a penalty of it, reads them.
+        reads: Whether the method or one of its penalties uses them.
         data: The trainer's datamodule, or None.
 
     Raises:
-        AdaptError: They would be drawn, and change nothing.
+        AdaptError: They would have no effect.
     """
     shots = getattr(data, "shots", None)
     if shots is not None and not reads:
         raise AdaptError(
-            f"{method} reads no labelled target samples, found --data.shots {shots}. "
-            "Add --model.penalties+=TargetCrossEntropy, which does, or leave --data.shots out."
+            f"{method} uses no labelled target samples, found --data.shots {shots}. "
+            "Add --model.penalties+=TargetCrossEntropy, which uses them, or leave --data.shots out."
         )
 
 
 def refuse_missing_start(method: str, needed: bool, init_from: str | None) -> None:
-    """Refuse to train without the run that was asked for as the start, or that the method needs.
+    """Refuse to train without a source run if one was given, or if the method needs one.
 
     Args:
         method: The method's name.
-        needed: Whether it cannot start without.
-        init_from: The checkpoint that was asked for, which is not there.
+        needed: Whether the method needs one.
+        init_from: The given checkpoint, which does not exist.
 
     Raises:
-        AdaptError: It was needed or asked for.
+        AdaptError: A run was needed or given.
     """
     if needed or init_from is not None:
         found = "none" if init_from is None else f"no file at {init_from}"

@@ -1,4 +1,4 @@
-"""The images that `StyleTransfer` trains on: painted once, and kept in a file for every run that wants the same."""
+"""The training images of `StyleTransfer`: restyled once, and stored in a file for all runs with the same settings."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _SMALLEST_SIDE = 96
 
 
 class Pairing(NamedTuple):
-    """Source images, the target images whose style each is to take, and what tells them from others.
+    """Source images, the target image that gives each its style, and a fingerprint.
 
     Attributes:
         positions: Positions of the n chosen images in the source's training set, ascending `(n,)`.
@@ -48,9 +48,9 @@ def draw_pairs(data: Any, device: torch.device, pixels: Pixels, count: int | Non
     Args:
         data: The trainer's datamodule.
         device: Where the method trains.
-        pixels: The way from inputs to pixels.
-        count: Most source images.
-        seed: Of a generator of its own, so that every run draws the same ones.
+        pixels: Converts inputs to pixels.
+        count: Largest number of source images.
+        seed: Seed of a separate generator, so that every run draws the same images.
     """
     generator = torch.Generator().manual_seed(seed)
     source, target = (len(data.domain_dataloader(role).dataset) for role in ("source", "target"))
@@ -64,11 +64,11 @@ def draw_pairs(data: Any, device: torch.device, pixels: Pixels, count: int | Non
 
 
 def cached(path: Path, make: Callable[[], Tensor], shape: torch.Size) -> Tensor:
-    """The images in a file, made and written first if there is none.
+    """Read the images from a file; if there is no file, make and write them first.
 
     Args:
-        path: The file; it appears whole or not at all.
-        make: What makes the images, as bytes.
+        path: The file; it is written completely or not at all.
+        make: Makes the images, as bytes.
         shape: Their shape.
 
     Raises:
@@ -86,7 +86,7 @@ def cached(path: Path, make: Callable[[], Tensor], shape: torch.Size) -> Tensor:
         return images
     try:
         found: Any = torch.load(path, weights_only=True)["images"]
-    # A broken file can end in any error of the unpickler; what a person needs is its path.
+    # A broken file can raise any error of the unpickler; a user needs the path.
     except Exception as error:
         raise AdaptError(f"Expected restyled images in {path}, could not read them. Remove the file.") from error
     if not isinstance(found, Tensor) or found.shape != shape or found.dtype != torch.uint8:
@@ -95,7 +95,7 @@ def cached(path: Path, make: Callable[[], Tensor], shape: torch.Size) -> Tensor:
 
 
 def key(network: nn.Module, settings: Mapping[str, Any], fingerprint: str) -> str:
-    """Hash of all that decides what the images look like: weights, settings and data."""
+    """Hash of everything that determines the images: weights, settings and data."""
     digest = hashlib.sha256(json.dumps([settings, fingerprint], sort_keys=True).encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
@@ -110,15 +110,15 @@ def paint(
     steps: int,
     show: bool,
 ) -> Tensor:
-    """All restyled images `(n, C, H, W)` as bytes, a batch at a time, with a bar.
+    """All restyled images `(n, C, H, W)` as bytes, batch by batch, with a progress bar.
 
     Args:
         pairing: Contents and styles.
-        painter: From pixels of both, and what it is to call after each step, to pixels.
-        batch_size: Images at a time.
-        device: Where it works.
-        steps: Steps of each batch, for the bar.
-        show: Whether there is a bar.
+        painter: Takes the pixels of both and a callback for each step, returns pixels.
+        batch_size: Images per batch.
+        device: Where to restyle.
+        steps: Steps of each batch, for the progress bar.
+        show: Whether to show the progress bar.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     parts = []
@@ -135,7 +135,7 @@ def paint(
 
 
 def save_picture(rows: Mapping[str, Tensor], path: Path) -> Path:
-    """Write named rows of images `(n, C, H, W)`, bytes, as one PNG, small images enlarged without blur."""
+    """Write named rows of images `(n, C, H, W)`, bytes, as one PNG; small images are enlarged without blur."""
     side = next(iter(rows.values())).shape[-1]
     scale = max(1, -(-_SMALLEST_SIDE // side))
     enlarged = [x.repeat_interleave(scale, 2).repeat_interleave(scale, 3) for x in rows.values()]
@@ -153,7 +153,7 @@ def save_picture(rows: Mapping[str, Tensor], path: Path) -> Path:
 def _collect(
     data: Any, device: torch.device, role: str, at: Tensor, pixels: Pixels, update: Callable[[bytes], None]
 ) -> Tensor:
-    """The images of a domain at ascending positions, as bytes, while all of its bytes go into a hash."""
+    """The images of a domain at ascending positions, as bytes; all of the domain's bytes go into a hash."""
     kept = []
     for batch in on_device(data, data.domain_dataloader(role), device):
         images = to_bytes(pixels.of(batch.x))

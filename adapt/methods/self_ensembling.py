@@ -17,7 +17,7 @@ from adapt.schedules import gaussian_ramp
 
 
 class SelfEnsembling(Method):
-    """A student that agrees on the target with a teacher, the moving average of its own weights.
+    """Train a student to agree on the target with a teacher, the moving average of its own weights.
 
     Papers: French, Mackiewicz and Fisher, Self-ensembling for Visual Domain Adaptation, ICLR 2018
     (https://arxiv.org/abs/1706.05208); Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017
@@ -29,13 +29,13 @@ class SelfEnsembling(Method):
     the teacher's parameters become θ' ← d θ' + (1 − d) θ. Inputs `(N, ...)` and `(M, ...)`.
 
     As in the paper and its code: the student encodes source and target in two passes, so that batch norm never mixes
-    them (`joint_forward: true` does); the teacher is in training mode on the target's batches, so that its running
-    statistics are the target's, and no average of the student's; the teacher validates, tests and predicts, for the
-    source too. The magnitudes of the default augmentation are the code's, drawn uniformly; nothing is flipped. TLlib
-    averages the class balance over the classes.
+    them (`joint_forward: true` mixes them). The teacher is in training mode on the target batches, so its running
+    statistics come from the target and are not an average of the student's. Validation, test and prediction use the
+    teacher, also on the source. The default augmentation has the magnitudes of the authors' code, drawn uniformly;
+    nothing is flipped. TLlib averages the class balance over the classes.
 
-    Departure: with `init_from` the teacher starts as a copy of that network, as it otherwise does of the random one.
-    `train/confident` is m̄: where it stays near 0 only the source is learned.
+    Departure: with `init_from` the teacher starts as a copy of that network, otherwise as a copy of the random one.
+    `train/confident` is m̄: if it stays near 0, only the source is learned.
 
     Published: not on a task here with this network.
 
@@ -44,13 +44,13 @@ class SelfEnsembling(Method):
         decay: Decay d of the teacher.
         confidence: `threshold` as above, or `ramp`: every sample counts, and both terms grow by e^{−5 (1 − p/r)²} over
             the first share r of the training.
-        threshold: Probability τ from which the teacher is believed.
+        threshold: Smallest probability τ at which the teacher counts.
         ramp: Share r of the training over which the terms grow, for `confidence: ramp`.
         balance: Weight b of the class balance.
-        augmentation: Module from inputs to inputs, drawn anew for source, student and teacher; None is affine jitter
-            and noise of 0.1. For vectors, whose only change is the noise, 0.3 is a better start: the student learns
-            nothing from two views that it cannot tell apart.
-        predict_with: Whose predictions are validated, tested and given out: the `teacher`'s or the `student`'s.
+        augmentation: Module from inputs to inputs, with new random numbers for source, student and teacher; None is
+            affine jitter and noise of 0.1. Vectors only get the noise, and 0.3 is a better start for them: the student
+            learns nothing from two nearly equal views.
+        predict_with: Network for validation, test and prediction: `teacher` or `student`.
         joint_forward: See `Method`.
         **kwargs: Arguments of `Method`.
 
@@ -116,11 +116,11 @@ class SelfEnsembling(Method):
         return Encoding(features, self.teacher["classifier"](features))
 
     def forward(self, x: Tensor) -> Encoding:
-        """Features and logits of inputs `(N, ...)`: the student's in training, otherwise those of who predicts."""
+        """Features and logits of inputs `(N, ...)`: the student's in training, otherwise those of `predict_with`."""
         return super().forward(x) if self.training or self.predict_with == "student" else self.taught(x)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Take the student's step, then let the teacher follow."""
+        """Take the student's step, then update the teacher."""
         super().optimizer_step(*args, **kwargs)
         with torch.no_grad():
             for name, module in self.teacher.items():
@@ -129,6 +129,6 @@ class SelfEnsembling(Method):
 
 
 def affine_jitter() -> Augmentation:
-    """The paper's augmentation of digits: affine jitter of standard deviation 0.1, moves by 2 in 32 pixels, noise."""
+    """The paper's augmentation of digits: affine jitter of standard deviation 0.1, shifts by 2 of 32 pixels, noise."""
     # A uniform draw from ±a has the standard deviation a/√3.
     return Augmentation(rotation=10.0, scale=0.17, shear=0.17, translation=0.0625, noise=0.1)

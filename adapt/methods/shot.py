@@ -12,34 +12,36 @@ from adapt.problems import Classification, Problem
 
 
 class SHOT(Method):
-    """A source classifier that is kept, and target features that learn to be classified by it with certainty.
+    """Freeze the source classifier, and train target features that it classifies with certainty.
 
     Paper: Liang et al., Do We Really Need to Access the Source Data? Source Hypothesis Transfer for Unsupervised Domain
     Adaptation, ICML 2020 (https://arxiv.org/abs/2002.08546).
 
     Formula: `L = (1/M) Σ_j H(p_j) − H((1/M) Σ_j p_j) + w · CE(f(x_t), ŷ)`, with p the softmax of the target logits
-    `(M, K)` and ŷ the pseudo-labels: nearest class centroids by cosine distance, weighted by the softmax over the whole
-    target, then once more with the labels so found, see `adapt.losses.centroid_labels`. Features `(M, d)`.
+    `(M, K)` and ŷ the pseudo-labels: the class of the nearest centroid in cosine distance. Centroids are first weighted
+    by the softmax over the whole target, then computed again from the labels found, see `adapt.losses.centroid_labels`.
+    Features `(M, d)`.
 
-    The classifier is frozen. The pseudo-labels are made in evaluation mode and without augmentation, at the start and
-    `refreshes` times in all (the authors' code: 15 times over 15 epochs; its digits: every epoch); a checkpoint keeps
-    them. Each time is a pass over the target. Train the source run with `--model.label_smoothing 0.1`, as the paper
-    does, and give both a network with batch norm (`bottleneck`). `label_smoothing` here acts on the pseudo-labels.
+    The classifier is frozen. The pseudo-labels are computed in evaluation mode and without augmentation, `refreshes`
+    times in all, first at the start (the authors' code: 15 times over 15 epochs; for digits: every epoch). Each time
+    takes a pass over the target. A checkpoint stores them. Train the source run with `--model.label_smoothing 0.1`, as
+    the paper does, and give both a network with batch norm (`bottleneck`). `label_smoothing` here acts on the
+    pseudo-labels.
 
-    Departures: the classifier is linear without weight normalisation, and the bottleneck ends in a ReLU, both as the
-    base has them. `train/agreement` is the share of a batch that is predicted as its pseudo-labels say; near 1 from
-    the start, they teach nothing that the classifier does not know.
+    Departures: the classifier is linear without weight normalisation, and the bottleneck ends in a ReLU, as in all
+    methods here. `train/agreement` is the share of a batch whose predictions equal the pseudo-labels. If it is near 1
+    from the start, the pseudo-labels add nothing.
 
     Published: USPS→MNIST source only 88.0, SHOT 98.0 %; MNIST→USPS 79.7, 97.9; SVHN→MNIST 70.2, 98.9 (paper, Table 2).
 
     Args:
-        weight: Weight w of the pseudo-labels; 0 makes none.
+        weight: Weight w of the pseudo-labels; 0 for no pseudo-labels.
         entropy: Whether the predictions' entropy is minimised.
         diversity: Whether the mean prediction's entropy is maximised.
-        refreshes: How many times the pseudo-labels are made, in equal shares of the training; where its length is
-            not known, every epoch.
-        threshold: Number of samples that a class has to exceed to have a centroid; above 0 where the target may lack
-            classes of the source.
+        refreshes: How many times the pseudo-labels are computed, at equal intervals; every epoch if the training's
+            length is not known.
+        threshold: A class needs more samples than this to have a centroid; use more than 0 if the target may lack some
+            source classes.
         centroids: `paper`, or `code` for the authors' features with an appended 1 and length 1.
         **kwargs: Arguments of `Method`.
 
@@ -73,7 +75,7 @@ class SHOT(Method):
         self.pseudo_labels: Tensor | None = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Make the pseudo-labels anew where a share of the training begins."""
+        """Compute the pseudo-labels again at the start of each interval."""
         if self.weight and self._share_begins(batch_idx):
             features, logits, _ = self.encode_domain("target")
             options: dict[str, Any] = {"threshold": self.threshold, "variant": self.centroids}
@@ -93,7 +95,7 @@ class SHOT(Method):
         return terms
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the pseudo-labels, which are older than the network."""
+        """Store the pseudo-labels, because they come from an earlier state of the network."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["pseudo_labels"] = self.pseudo_labels
 

@@ -1,4 +1,4 @@
-"""Training on the source alone: the lower bound of every table."""
+"""Training only on the source: the lower bound of every table."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from adapt.methods.base import Method
 
 
 class SourceOnly(Method):
-    """Cross-entropy on the source; the target is never looked at, its batch-norm statistics included.
+    """Cross-entropy on the source; the target is not used, not even for batch-norm statistics.
 
     Formula: `L = CE(f(x_s), y_s)`, with x_s `(N, ...)` and y_s `(N,)`.
 

@@ -1,4 +1,4 @@
-"""Training on source images that are painted in the style of target images."""
+"""Training on source images in the style of target images."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,35 +20,35 @@ _SHOWN = 6
 
 
 class StyleTransfer(Method):
-    """Source images are painted, before training, in the style of target images drawn for them, and keep their labels.
+    """Before training, give each source image the style of a random target image; labels stay the same.
 
     Paper: Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016
     (https://arxiv.org/abs/1508.06576).
 
     Formula: `L = CE(f(x̂_s), y_s)`, where x̂_s minimises `a · ½ mean((F(x̂) − F(x_s))²) + b · (1/L) Σ_l ¼ ‖G_l(x̂) −
     G_l(x_t)‖²_F + c · TV(x̂)`, with F the maps of one layer of a trained network, G_l the Gram matrices `(C_l, C_l)` of
-    L layers, each divided by the size of what it is to match, and x_t a target image drawn for x_s. Images
+    L layers, each divided by the size of its goal, and x_t a target image drawn for x_s. Images
     `(N, C, H, W)`.
 
-    The paper paints pictures; training on them is what this method adds, with probability `keep` on the original
-    instead. Departures from it: SqueezeNet for VGG-19 (`network`), Adam from the source image for L-BFGS from noise
-    (`solver`, `start`), losses relative to their targets so that one set of weights serves any network, and the total
-    variation c. Nothing is aligned, and a target batch is not looked at; add `penalties` for that.
+    The paper only generates images. This method adds training on them, or on the original with probability `keep`.
+    Departures: SqueezeNet instead of VGG-19 (`network`), Adam from the source image instead of L-BFGS from noise
+    (`solver`, `start`), losses relative to their goals so that the same weights suit any network, and the total
+    variation c. Nothing is aligned and target batches are not used; add `penalties` for that.
 
-    Painting takes longer than training: about 20 ms of a CPU core for an image of 128×128 and a step with SqueezeNet,
-    so that 300 images in 40 steps are 4 minutes. `max_images` bounds it (the other source images are trained on as they
-    are), and `cache` keeps the images for other seeds and methods: the file's name is a hash of all settings, of the
-    network's weights and of both domains' training images. `style.png` in the run's folder shows some of them: look at
-    it. Restyled images are cut as in evaluation, whatever the data does to training images; `augmentation` varies them.
+    Restyling takes longer than training: with SqueezeNet about 20 ms of a CPU core per step and image of 128×128, so
+    300 images in 40 steps take 4 minutes. `max_images` limits it; the other source images are used unchanged. `cache`
+    keeps the images for other seeds and methods: the file's name is a hash of all settings, the network's weights and
+    both domains' training images. `style.png` in the run's folder shows some of them: look at it. Restyled images are
+    cropped as in evaluation, without the data's training augmentation; `augmentation` varies them.
 
     Published: not on a task here.
 
     Args:
         keep: Probability of training on the original of a restyled image, in [0, 1).
-        max_images: Most source images to restyle, drawn at random; None for all.
+        max_images: Largest number of source images to restyle, drawn at random; None for all.
         network: The perceptual network, `squeezenet1_1` or `vgg19`.
         checkpoint: Its ImageNet weights as a file; None takes `$ADAPT_DATA/weights/<network>.pth`, or downloads them.
-        pretrained: False does without weights: a random network, always the same.
+        pretrained: False uses a random network, always the same.
         style_layers: Layers of the Gram matrices, by position in the network's `features`; None for its usual ones.
         content_layer: Layer of the content; None for its usual one.
         paint_steps: Steps of the solver for each image.
@@ -56,19 +56,19 @@ class StyleTransfer(Method):
         content_weight: Weight a.
         smoothness: Weight c.
         solver: `adam` or `lbfgs`.
-        rate: Adam's step, in pixel values from 0 to 1.
+        rate: Adam's learning rate, in pixel values from 0 to 1.
         start: Start from the `content`, or from `noise`.
-        style_seed: Seed of the choice of images, of their styles and of the noise; not the run's, which may differ.
-        paint_batch: Images that are restyled at a time.
-        cache: Folder of the restyled images; None for `styles` in the run's own.
+        style_seed: Seed for the choice of images, their styles and the noise; separate from the run's seed.
+        paint_batch: Images that are restyled at once.
+        cache: Folder of the restyled images; None for `styles` in the run's folder.
         augmentation: Module from inputs to inputs for restyled images, such as `Augmentation`.
         mean: Mean per channel that the datamodule subtracted (see `FDA`); None for images in [0, 1].
-        std: Standard deviation per channel that it divided by.
+        std: Standard deviation per channel that the datamodule divided by.
         **kwargs: Arguments of `Method`.
 
     Raises:
-        AdaptError: A value is out of range; when training starts, the inputs are no images in the range that mean and
-            std say, or the weights are not to be had.
+        AdaptError: A value is out of range; when training starts, the inputs are not images in the range given by mean
+            and std, or the weights cannot be loaded.
     """
 
     family: ClassVar[str] = "pixel"
@@ -123,7 +123,7 @@ class StyleTransfer(Method):
         self._row = torch.empty(0, dtype=torch.long)
 
     def on_fit_start(self) -> None:
-        """Restyle the source images, or find them restyled, and draw some of them."""
+        """Restyle the source images, or load them from the cache, and write a picture of some."""
         super().on_fit_start()
         network, checkpoint, pretrained = self._weights
         layers = sorted({self._settings["content_layer"], *self._settings["style_layers"]})
@@ -136,7 +136,7 @@ class StyleTransfer(Method):
 
         def make() -> Tensor:
             show = self.trainer.progress_bar_callback is not None
-            # With random numbers of its own: a run that finds its images has to go on like one that painted them.
+            # With separate random numbers: a run that loads its images must continue like one that made them.
             devices = [self.device] if self.device.type == "cuda" else []
             with torch.random.fork_rng(devices):
                 torch.manual_seed(self.style_seed)
@@ -159,7 +159,7 @@ class StyleTransfer(Method):
             save_picture({name: images[:_SHOWN] for name, images in rows.items()}, run / "style.png")
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
-        """Cross-entropy on the restyled source; the target is encoded only where penalties ask for it."""
+        """Cross-entropy on the restyled source; the target is encoded only if penalties need it."""
         x = self.restyled(batch.source)
         if not self.penalties:
             return {"source": self.supervised_loss(self(x).logits, batch.source.y)}
@@ -167,14 +167,14 @@ class StyleTransfer(Method):
         return {"source": self.supervised_loss(source.logits, batch.source.y)}
 
     def restyled(self, source: Labelled) -> Tensor:
-        """The inputs of a source batch, each with probability 1 − keep as it was restyled, `(N, C, H, W)`.
+        """The inputs of a source batch `(N, C, H, W)`; each is restyled with probability 1 − keep.
 
         Raises:
-            AdaptError: Training has not started, so that no image was restyled.
+            AdaptError: Training has not started, so no image was restyled.
         """
         if self._images is None:
             raise AdaptError("StyleTransfer restyles images when training starts: call trainer.fit first.")
-        # All of them are looked up, and then chosen from: how many are chosen, a GPU could not say without a wait.
+        # Look up all images, then choose: counting the chosen ones first would make the CPU wait for the GPU.
         rows = self._row[self.own_share(source.index)]
         chosen = (rows >= 0) & (torch.rand(len(rows), device=rows.device) >= self.keep)
         painted = self.pixels.back(self._images[rows.clamp_min(0)].to(source.x) / 255)

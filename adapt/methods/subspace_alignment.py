@@ -11,18 +11,18 @@ from adapt.methods.mapping import MappingMethod, Side
 
 
 class SubspaceAlignment(MappingMethod):
-    """Each domain on its principal axes, the source's turned onto the target's.
+    """Project each domain on its principal axes, and align the source's axes with the target's.
 
     Paper: Fernando et al., Unsupervised Visual Domain Adaptation Using Subspace Alignment, ICCV 2013
     (https://doi.org/10.1109/ICCV.2013.368).
 
     Formula: `x_s → (x_s − μ_s) P_s P_sᵀ P_t`, `x_t → (x_t − μ_t) P_t`, with P `(d, k)` the leading eigenvectors of a
-    domain's covariance. The axes are aligned and the means meet; the variances along the axes do not.
+    domain's covariance. Axes and means are aligned; the variances along the axes are not.
 
-    Departures: a softmax classifier where the paper has nearest neighbours and an SVM; both sides are divided by one
-    number, so that the target's components have a mean variance of 1 whatever the features' units; k is an argument,
-    where the paper bounds it by the stability of the eigenvectors. The paper standardises every feature of each domain
-    first (`standardise: domains` of `Features`).
+    Departures: a softmax classifier instead of nearest neighbours and an SVM; both sides are divided by the same
+    number, so that the target's components have mean variance 1 in any unit; k is an argument, while the paper bounds
+    it by the stability of the eigenvectors. The paper standardises every feature of each domain first (`standardise:
+    domains` of `Features`).
 
     Published: not on a task here.
 

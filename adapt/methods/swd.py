@@ -12,7 +12,7 @@ from adapt.methods.base import Method
 
 
 class SWD(Method):
-    """Squared sliced Wasserstein distance between the two domains' features.
+    """Minimise the squared sliced Wasserstein distance between the two domains' features.
 
     Papers: Rabin et al., Wasserstein Barycenter and Its Application to Texture Mixing, SSVM 2011
     (https://doi.org/10.1007/978-3-642-24785-9_37); Bonneel et al., Sliced and Radon Wasserstein Barycenters of
@@ -20,16 +20,16 @@ class SWD(Method):
     Unsupervised Domain Adaptation, CVPR 2019 (https://arxiv.org/abs/1903.04064); Gabourie et al., Learning a
     Domain-Invariant Embedding, 2019 (https://arxiv.org/abs/1907.02271).
 
-    The first two are the distance, the third brings it to domain adaptation, and the fourth uses it between the
+    The first two define the distance, the third uses it for domain adaptation, and the fourth uses it between the
     domains' features, as here.
 
     Formula: `L = CE(f(x_s), y_s) + w · Σ_l E_θ W₂²(⟨θ, h_l(x_s)⟩, ⟨θ, h_l(x_t)⟩)`, with θ uniform on the unit
     sphere, layers `(N, d)` and `(M, d)`, and W₂² in one dimension from sorting.
 
-    This is not Lee et al.'s method: they compare two classifiers' softmax outputs on the same target samples, in the
-    place of the L1 distance of maximum classifier discrepancy (three alternating steps). What is taken from them is
-    the distance as they compute it: squared, 128 directions drawn anew at each step. Gabourie et al. add
-    class-conditional terms on pseudo-labels, which are left out.
+    This is not Lee et al.'s method: they compare two classifiers' softmax outputs on the same target samples, instead
+    of the L1 distance of maximum classifier discrepancy (three alternating steps). Only the distance is computed as
+    theirs: squared, with 128 new directions at each step. The class-conditional terms of Gabourie et al., on
+    pseudo-labels, are left out.
 
     Published: not on a task here for this use; Lee et al.'s figures are for the two classifiers.
 

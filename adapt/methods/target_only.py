@@ -9,9 +9,10 @@ from adapt.methods.base import Method, few_shot
 
 
 class TargetOnly(Method):
-    """Cross-entropy on all labelled target training samples; the source is never looked at.
+    """Cross-entropy on all labelled target training samples; the source is not used.
 
-    The one row of an unsupervised table that may see target labels: what the same recipe reaches with them.
+    This is the only row of an unsupervised table that may use target labels. It shows what the same recipe reaches with
+    them.
 
     Formula: `L = CE(f(x_t), y_t)`, with x_t `(N, ...)` and y_t `(N,)`.
 

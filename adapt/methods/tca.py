@@ -13,20 +13,21 @@ from adapt.methods.mapping import MappingMethod, Side
 
 
 class TCA(MappingMethod):
-    """Kernel components that keep the spread of both domains, and in which their means agree.
+    """Project both domains on kernel components that keep the variance while the domains' means agree.
 
     Paper: Pan et al., Domain Adaptation via Transfer Component Analysis, IEEE Transactions on Neural Networks 2011
     (https://doi.org/10.1109/TNN.2010.2091281).
 
     Formula: `x → k(x, Z) W + b`, with W `(m, k)` the leading eigenvectors of `(K L K + μ I)^{−1} K H K`, K the kernel
     between all training samples of both domains and Z, H the centring matrix, and tr(L K K) the squared MMD. Only the
-    means of the kernel's features are matched: a domain's rotation or stretch is left to the kernel.
+    means of the kernel features are matched, so a rotation or scaling of a domain is corrected only as far as the
+    kernel allows.
 
-    Departures: K is `(N + M, m)` with m landmarks drawn from both domains with the run's seed, so that time is
-    quadratic in m and linear in the samples (the paper's, all samples, is cubic and is what small data get); the
-    components keep the eigenvectors' scale, up to one number, as implementations have it, where the paper's constraint
-    WᵀKHKW = I whitens them (`whiten`: on frozen PACS features that costs up to 40 points); a softmax classifier; and a
-    Gaussian kernel whose width follows the data. A Gaussian kernel needs domains that overlap.
+    Departures: K is `(N + M, m)` with m landmarks drawn from both domains with the run's seed, so time is quadratic in
+    m and linear in the samples (the paper uses all samples, which is cubic; small data sets do so here too). The
+    components keep the eigenvectors' scale, up to a common factor, as in other implementations. The paper's constraint
+    WᵀKHKW = I whitens them (`whiten`; on frozen PACS features this costs up to 40 points). The classifier is a softmax,
+    and the width of the Gaussian kernel follows the data. A Gaussian kernel needs domains that overlap.
 
     Published: not on a task here.
 
@@ -34,9 +35,9 @@ class TCA(MappingMethod):
         components: Number of components k, at most the width of the features.
         kernel: `linear`, the dot product, or `gaussian`, exp(−d²/b).
         scale: b in units of the landmarks' mean squared distance, for the Gaussian kernel.
-        regularization: μ; the smaller, the more nearly the means agree.
+        regularization: μ; a smaller μ makes the means agree more closely.
         whiten: Scale every component to unit variance.
-        landmarks: Largest number of samples m that carry the components, at most half of them from each domain.
+        landmarks: Largest number m of samples that define the components, at most half of them from each domain.
         **kwargs: Arguments of `MappingMethod`.
 
     Raises:
@@ -78,13 +79,13 @@ class TCA(MappingMethod):
         return found._asdict()
 
     def mapped(self, features: Tensor, side: Side) -> Tensor:
-        """The components `(N, k)`, by the same map on both sides."""
+        """The components `(N, k)`, with the same map on both sides."""
         fitted = TransferComponents(*(self.map[name] for name in self.tensors))
         return transfer_components(features, fitted, kernel=self.kernel)
 
 
 def drawn(x: Tensor, number: int, generator: torch.Generator) -> Tensor:
-    """At most `number` of the rows of `x`, all of them in their order where there are no more."""
+    """At most `number` rows of `x`; if there are no more, all rows in their order."""
     if number >= len(x):
         return x
     return x[torch.randperm(len(x), generator=generator)[:number].to(x.device)]

@@ -14,7 +14,7 @@ from adapt.problems import Classification, Problem
 
 
 class TENT(Method):
-    """Certain target predictions, by scale and shift of batch norm alone, normalised with each batch's statistics.
+    """Minimise the target entropy by scale and shift of batch norm only, with each batch's own statistics.
 
     Paper: Wang et al., Tent: Fully Test-Time Adaptation by Entropy Minimization, ICLR 2021
     (https://arxiv.org/abs/2006.10726).
@@ -22,18 +22,20 @@ class TENT(Method):
     Formula: `L = −(1/M) Σ_j Σ_k p_jk log p_jk`, with p the softmax of the target logits `(M, K)`, minimised over γ and
     β of every batch norm `γ (x − μ) / σ + β`, with μ and σ of the batch.
 
-    Every other parameter is frozen, and every other layer in evaluation mode: no dropout enters the entropy. With
-    `evaluate_with: batch`, the paper's way, validation, test and prediction too normalise each batch with its own
-    statistics. **An accuracy then depends on what is evaluated together**: on `--data.eval_batch_size`, on a small last
-    batch, and most of all on the order. Test sets sorted by class, as `ImageFolders` has them, make batches of one
-    class, in which nothing is left of it. There, and for single samples, take `running`: the average over the
-    training's batches, kept with the network's momentum, so that a sample's prediction depends on no other.
+    Every other parameter is frozen, and every other layer is in evaluation mode, so dropout does not affect the
+    entropy. With `evaluate_with: batch`, as in the paper, validation, test and prediction also normalise each batch
+    with its own statistics. **Accuracy then depends on which samples are evaluated together**: on
+    `--data.eval_batch_size`, on a small last batch, and most of all on the order. Test sets sorted by class, as in
+    `ImageFolders`, give batches of a single class, and normalisation removes what identifies it. For them, and for
+    single samples, take `running`: the average over the training batches, with the network's momentum. Then a sample's
+    prediction does not depend on other samples.
 
-    The paper adapts on the very inputs that it then predicts. Here, as in its Section 4.3, the target's training inputs
-    are adapted on, and scale and shift are fixed when the test inputs are predicted. Nothing keeps all samples from one
-    class: a small learning rate and few steps do, and `SHOT` has a term for it.
+    The paper adapts on the same inputs that it predicts. Here, as in its Section 4.3, it adapts on the target's
+    training inputs, and scale and shift are fixed at test time. No term prevents that all samples end in one class. Use
+    a small learning rate and few steps; `SHOT` has a term against it.
 
-    Published, SVHN→MNIST: TENT 91.8 %, and 93.5 % adapted on the training inputs as here (paper, Sections 4.2 and 4.3).
+    Published, SVHN→MNIST: TENT 91.8 %, and 93.5 % when adapted on the training inputs, as here (paper, Sections 4.2 and
+    4.3).
 
     Args:
         evaluate_with: Statistics outside of training: those of the `batch`, or the `running` average.
@@ -66,7 +68,7 @@ class TENT(Method):
         return self
 
     def forward(self, x: Tensor) -> Encoding:
-        """Features and logits of inputs `(N, ...)`, normalised as `evaluate_with` says outside of training."""
+        """Features and logits of inputs `(N, ...)`; `evaluate_with` chooses the statistics outside of training."""
         if self.training or self.evaluate_with == "running":
             return super().forward(x)
         if len(x) == 1:

@@ -12,12 +12,12 @@ from adapt.layers import DomainDiscriminator
 from adapt.losses import critic_gap, gradient_penalty
 from adapt.methods.alternating import AlternatingMethod, Phase
 
-# Below zero; see the class.
+# Slope below zero; see the class.
 _SLOPE = 0.2
 
 
 class WDGRL(AlternatingMethod):
-    """A critic that estimates the Wasserstein distance between the domains' features, which then shorten it.
+    """A critic estimates the Wasserstein distance between the domains' features, and the features reduce it.
 
     Paper: Shen et al., Wasserstein Distance Guided Representation Learning for Domain Adaptation, AAAI 2018
     (https://arxiv.org/abs/1707.01217).
@@ -26,14 +26,14 @@ class WDGRL(AlternatingMethod):
     the critic minimises `−W + γ · mean (‖∇c(h)‖ − 1)²`, k times, where `W = mean c(g(x_s)) − mean c(g(x_t))`, then
     features and classifier minimise `CE(f(x_s), y_s) + w · W`.
     The penalty's points h are the source features, the target features, and random points between pairs of them, as in
-    the paper; where the domains' batches differ in size, the smaller one's samples are paired again in turn.
+    the paper; if the batches differ in size, samples of the smaller one are paired again in turn.
 
-    Both take their steps on the same encoding of the batch. The defaults k = 5, γ = 10, w = 1 and a critic with one
+    Critic and network step on the same encoding of the batch. The defaults k = 5, γ = 10, w = 1 and a critic with one
     hidden layer of 100 units are those of the authors' code on the Amazon reviews.
-    Departures: the two domains are encoded in one pass; the critic's units are leaky, slope 0.2. With ReLUs, as the
-    authors have it, the features learned on USPS → MNIST to keep every unit silent: a critic without a gradient never
-    recovers (`train/gradient_penalty` then stays at γ), and adaptation ends unnoticed. `train/wasserstein` near 0 early
-    in training says that the critic does not keep up: give it more steps, or a higher rate.
+    Departures: the two domains are encoded in one pass; the critic's units are leaky ReLUs with slope 0.2. With the
+    authors' ReLUs, the features learned on USPS → MNIST to switch every unit off. Such a critic has no gradient and
+    never recovers (`train/gradient_penalty` then stays at γ), and adaptation stops without a warning. If
+    `train/wasserstein` is near 0 early in training, the critic is too slow: give it more steps, or a higher rate.
 
     Published: not on a task here with the same preprocessing.
 
@@ -70,7 +70,7 @@ class WDGRL(AlternatingMethod):
         self.critic = DomainDiscriminator(self.num_features, critic_hidden, critic_layers, negative_slope=_SLOPE)
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
-        """The critic, and the network that it judges."""
+        """The critic, and the network."""
         return {"critic": [self.critic], "network": [self.backbone, self.bottleneck, self.classifier]}
 
     def lr_scales(self) -> dict[str, float]:
@@ -78,7 +78,7 @@ class WDGRL(AlternatingMethod):
         return {"critic": self.critic_lr_scale}
 
     def phases(self, batch: Pair) -> Iterator[Phase]:
-        """Sharpen the critic, then take one step of the network against it."""
+        """Train the critic, then take one step of the network against it."""
         encodings = self.encode(batch)
         source, target = encodings.source.features, encodings.target.features
         constants = torch.cat([source, target]).detach()

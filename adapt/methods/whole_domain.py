@@ -15,12 +15,12 @@ from adapt.processes import from_process, world
 
 @torch.no_grad()
 def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -> DomainEncoding:
-    """What a network makes of all batches, in evaluation mode and without gradient.
+    """Encode all batches, in evaluation mode and without gradient.
 
     Args:
-        network: From inputs to an `Encoding`.
+        network: Maps inputs to an `Encoding`.
         batches: Batches of one domain, on the network's device.
-        labelled: Whether they have labels `y`, which are then kept.
+        labelled: Whether they have labels `y`; these are then kept.
 
     Raises:
         AdaptError: A feature is not finite.
@@ -30,7 +30,8 @@ def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -
     logits: list[Tensor] = []
     labels: list[Tensor] = []
     with evaluating(network):
-        # Processes encode every batch by turns, and all hear of each: pseudo-labels and maps have to be the same.
+        # Processes take turns encoding batches and share the results: pseudo-labels and maps must be the same
+        # everywhere.
         for k, batch in enumerate(batches):
             encoding = (
                 network(batch.x)
@@ -50,11 +51,11 @@ def encode_batches(network: nn.Module, batches: Iterable[Any], labelled: bool) -
 
 
 def on_device(data: Any, batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
-    """Batches as a training step receives them: on the device and transformed.
+    """Batches as in a training step: on the device and transformed.
 
     Args:
-        data: The datamodule that they come from.
-        batches: What its loader gives.
+        data: Their datamodule.
+        batches: Batches from its loader.
         device: Where the method trains.
     """
     for batch in batches:
@@ -67,7 +68,7 @@ def datamodule_of(trainer: Trainer, method: str, purpose: str) -> Any:
     Args:
         trainer: The trainer.
         method: The method's name, for the message.
-        purpose: What it needs the datamodule for, for the message.
+        purpose: Why the method needs the datamodule, for the message.
 
     Raises:
         AdaptError: The trainer has none.

@@ -125,7 +125,7 @@ def test_a_source_run_brings_bottleneck_and_classifier(tmp_path: Path) -> None:
 
 
 def test_what_would_train_on_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AdaptError, match=r"bottleneck that no run has trained.*--model.init_from"):
+    with pytest.raises(AdaptError, match=r"an untrained bottleneck.*--model.init_from"):
         train(LinearCORAL, tmp_path, steps=1, bottleneck=6)
     with pytest.raises(AdaptError, match="LinearCORAL has no map yet"):
         build(LinearCORAL)(torch.zeros(3, WIDTH))

@@ -166,7 +166,7 @@ def test_an_encoder_that_starts_from_a_source_run_takes_them_too(tmp_path: Path)
 
 @pytest.mark.parametrize("shots", [2, "all"])
 def test_labels_that_nothing_reads_are_refused_with_both_ways_out(shots: object, tmp_path: Path) -> None:
-    with pytest.raises(AdaptError, match=r"DANN reads no.*penalties\+=TargetCrossEntropy.*leave --data\.shots out"):
+    with pytest.raises(AdaptError, match=r"DANN uses no.*penalties\+=TargetCrossEntropy.*leave --data\.shots out"):
         train(DANN, tmp_path, steps=1, data={"shots": shots}, penalties=[MinEnt()])
     for method in (TargetOnly, FineTuning):
         train(method, tmp_path / method.__name__, steps=1, data={"shots": shots})

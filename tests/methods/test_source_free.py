@@ -130,7 +130,7 @@ def test_a_network_without_batch_norm_is_refused(method: type[Method]) -> None:
 def test_a_start_is_asked_for_and_penalties_are_refused(method: type[Method], tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="starts from a source run"):
         train(method, tmp_path, steps=1, bottleneck=8)
-    with pytest.raises(AdaptError, match="no source samples, on which penalties act"):
+    with pytest.raises(AdaptError, match="no source samples, but penalties need them"):
         train(method, tmp_path, steps=1, bottleneck=8, penalties=[MinEnt()])
 
 
