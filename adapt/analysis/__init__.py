@@ -1,4 +1,4 @@
-"""What a person looks at: embeddings of both domains and confusion matrices, as files and as logged pictures."""
+"""Pictures of a tested model: embeddings of both domains and confusion matrices, as files and in the loggers."""
 
 from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.embedding import embedding_figure, project

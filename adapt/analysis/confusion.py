@@ -21,7 +21,7 @@ def confusion_matrix(
 
 
 def draw_confusion(axes: Axes, matrix: npt.NDArray[np.integer], class_names: Sequence[str]) -> None:
-    """Draw a matrix of counts as row percentages: what became of each true class.
+    """Draw a matrix of counts as row percentages: how each true class was predicted.
 
     Raises:
         AdaptError: When the matrix and the class names differ in size.

@@ -1,4 +1,4 @@
-"""What every picture shares: colours that colour-blind readers can tell apart, and how a figure becomes a file."""
+"""Shared parts of all pictures: colours that colour-blind readers can tell apart, and writing figures to files."""
 
 import io
 import warnings
@@ -16,7 +16,7 @@ DPI = 130
 
 
 def class_colours(count: int) -> list[str]:
-    """One colour per class: the ten of `tab10` while they suffice, then `tab20`, then evenly spaced hues."""
+    """One colour per class: `tab10` for up to ten classes, then `tab20`, then evenly spaced hues."""
     if count <= 10:
         return [to_hex(colormaps["tab10"](k)) for k in range(count)]
     if count <= 20:
@@ -25,16 +25,16 @@ def class_colours(count: int) -> list[str]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, outside pyplot's global state, which callers could disturb."""
+    """An empty figure, size in inches, outside pyplot's global state, which callers could change."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
     raw = io.BytesIO()
-    # Saving would draw everything twice, the first time for the layout alone.
+    # Without this, saving draws everything twice, the first time only for the layout.
     with warnings.catch_warnings():
-        # A name may be in letters that the font does not have; it stands in the tables.
+        # A name may have letters that the font lacks; the tables show it.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
@@ -43,7 +43,8 @@ def png_bytes(figure: Figure) -> bytes:
     raw.seek(0)
     small = io.BytesIO()
     with Image.open(raw) as image:
-        # Pillow's default, median cut, gives a legend's few pixels another colour where thousands are half transparent.
+        # Pillow's default, median cut, changes the colours of a legend's few pixels if thousands of pixels are
+        # transparent.
         palette = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
         palette.save(small, format="PNG", optimize=True)
     return small.getvalue()

@@ -25,7 +25,7 @@ def project(features: Floats, seed: int = 0) -> npt.NDArray[np.float64]:
     """Map features `(N, d)` to the plane `(N, 2)`.
 
     PCA to at most 50 dimensions, then t-SNE (https://jmlr.org/papers/v9/vandermaaten08a.html); with fewer than 20
-    samples, where t-SNE shows its perplexity rather than the data, the first two principal components.
+    samples the first two principal components, because t-SNE then mostly shows its perplexity.
 
     Raises:
         AdaptError: When the features are not a finite matrix of at least one row.
@@ -39,7 +39,7 @@ def project(features: Floats, seed: int = 0) -> npt.NDArray[np.float64]:
     scale = np.abs(x).max(initial=0.0)
     if scale < 1e-12:
         return np.zeros((len(x), 2))
-    # t-SNE squares distances in float32: features of a diverging network would overflow there.
+    # t-SNE squares distances in float32, and features of a diverging network would overflow.
     x = PCA(n_components=min(50, *x.shape), random_state=seed).fit_transform(x / scale)
     x = np.pad(x, ((0, 0), (0, max(0, 2 - x.shape[1]))))
     if len(x) < _FEW or np.ptp(x[:, 1]) < 1e-9:
@@ -67,7 +67,7 @@ def draw_by_domain(axes: Axes, xy: Floats, domain: Ints) -> None:
 
 
 def class_handles(class_names: Sequence[str]) -> list[Line2D]:
-    """Legend entries of the classes, and none when there are too many to read."""
+    """Legend entries of the classes; none if there are too many to read."""
     if len(class_names) > _MOST_LEGEND_ENTRIES:
         return []
     colours = class_colours(len(class_names))

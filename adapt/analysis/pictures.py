@@ -1,4 +1,4 @@
-"""The callback that draws what a tested model does with both domains."""
+"""The callback that draws a tested model's embedding and confusion matrix."""
 
 import warnings
 from pathlib import Path
@@ -22,17 +22,17 @@ _DOMAINS = ("source", "target")
 
 
 class Pictures(Callback):
-    """During `test`, writes an embedding of both domains and the target's confusion matrix.
+    """Write an embedding of both domains and the target's confusion matrix during `test`.
 
     Expects `test_step` to return `features (N, d)` and `logits (N, K)`, and test loaders `[source, target]`, or
-    `[target]` of a method that is `source_free`. Leaves
+    `[target]` if the method is `source_free`. Writes
     `embedding.npz` (`xy_2d (N, 2)`, `y`, `domain` with 0 = source and 1 = target), `confusion.npz` (`matrix (K, K)` of
-    counts with rows of true classes, `class_names`) and a PNG of each, and logs both to Weights & Biases if it is on.
+    counts, one row per true class, and `class_names`) and a PNG of each, and logs both to Weights & Biases if it is on.
 
     Args:
         samples: Largest number of samples per domain in the embedding, drawn at random from the whole test set.
-        directory: Where the files go; by default the trainer's root directory.
-        seed: Seeds the draw and the projection, apart from the training's random numbers.
+        directory: Folder of the files; by default the trainer's root directory.
+        seed: Seed of the draw and the projection; the training's random numbers do not change.
         embedding: Whether to draw the embedding, the slower of the two.
     """
 
@@ -45,7 +45,7 @@ class Pictures(Callback):
         self._clear()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what an earlier test left."""
+        """Clear the samples of an earlier test."""
         self._clear()
 
     def on_test_batch_end(
@@ -63,7 +63,7 @@ class Pictures(Callback):
             return
         domain, (features, logits) = encoded
         classes = getattr(getattr(pl_module, "problem", None), "probabilities", True)
-        # Points have one colour each where there are no classes.
+        # Without classes all points have one colour.
         y = batch.y.detach().cpu() if classes else torch.zeros(len(features), dtype=torch.long)
         self._kept[domain].add(features.cpu(), y)
         if not classes:
@@ -73,7 +73,7 @@ class Pictures(Callback):
         self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files and log the pictures, of all processes' samples."""
+        """Write the files and log the pictures, with the samples of all processes."""
         device = pl_module.device
         self._parts = {domain: columns for domain, k in self._kept.items() if (columns := k.of_all_processes(device))}
         for domain, counted in self._confusion.items():
@@ -128,10 +128,10 @@ class Pictures(Callback):
 
 
 def class_accuracies(directory: Path) -> dict[str, float | None] | None:
-    """Share of right target test samples by class, from what `Pictures` wrote; None where there are no classes.
+    """Target test accuracy by class, from the files of `Pictures`; None if there are no classes.
 
     Args:
-        directory: The run's folder. A class without test samples has no share.
+        directory: The run's folder. A class without test samples has no accuracy.
     """
     path = directory / "confusion.npz"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What warns, in words and without a target label, when adaptation goes wrong while it trains."""
+"""Warnings during training when adaptation goes wrong, without target labels."""
 
 from adapt.monitor.callback import AdaptationWarning, Monitor
 from adapt.monitor.log import Warned, summary_of, warnings_of

@@ -1,4 +1,4 @@
-"""The callback that looks at validations, and at one batch between them, and warns."""
+"""The callback that watches validations, and one training batch between them, and warns."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,30 +17,30 @@ from adapt.errors import AdaptError
 from adapt.monitor.log import Warned, write_warnings
 from adapt.monitor.signs import SIGNS, Seen, lost_classes
 
-# Below this share of the batch's largest gradient, a term's is what rounding leaves of zero.
+# Below this share of the batch's largest gradient, a term's gradient is zero up to rounding.
 _ROUNDING = 1e-6
 
 
 class AdaptationWarning(UserWarning):
-    """Adaptation goes wrong."""
+    """Warning that adaptation goes wrong."""
 
 
 class Monitor(Callback):
-    """While it trains, warns once per kind, and says what to try, when adaptation goes wrong.
+    """Warn during training when adaptation goes wrong, once per kind, and say what to try.
 
-    At each validation looks at both domains' features and predictions, as `validation_step` returns them, at the mean
-    of `train/domain_accuracy` where a method logs it, and at the gradients that each loss term had in the first
-    training batch after the validation before. The labels in the target's batches are not read, and the training is
-    the same, bit for bit, as without the callback. A sign has to last three validations; exploding features need one.
+    At each validation it looks at three things: both domains' features and predictions, as `validation_step` returns
+    them; the mean of `train/domain_accuracy`, if a method logs it; and the gradient of each loss term in the first
+    training batch after the previous validation. Target labels are not read, and training is the same, bit for bit, as
+    without the callback. A sign must last three validations; exploding features need one.
 
     A warning goes to the terminal, into `warnings.jsonl` (`step`, `kind`, `text`) of the run's folder, and into the
-    summary of Weights & Biases. With several processes the first one's share of the samples is looked at. A gradient
-    costs one more backward pass for each term, once per validation; a method that passes its terms through `Method`'s
-    `checked_sum` has it, whether its optimization is automatic or not.
+    summary of Weights & Biases. With several processes only the first one's samples are used. The gradients cost one
+    more backward pass per term, once per validation. They are computed for every method that passes its terms to
+    `Method.checked_sum`, with automatic and with manual optimization.
 
     Args:
         kinds: Keys of `adapt.monitor.SIGNS`; None for all, an empty list for no warning.
-        directory: Where the file goes; by default the trainer's root directory.
+        directory: Folder of the file; by default the trainer's root directory.
 
     Raises:
         AdaptError: A kind is unknown.
@@ -60,32 +60,32 @@ class Monitor(Callback):
         self._clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a continued run has to know; plain values, which `weights_only` lets pass."""
+        """The state for a continued run; plain values, which `weights_only` loading allows."""
         return {"history": [list(seen) for seen in self.history], "found": [list(warned) for warned in self.found]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with what the run had seen, and warned of."""
+        """Restore the run's observations and warnings."""
         self.history = [Seen(*seen) for seen in state_dict["history"]]
         self.found = [Warned(*warned) for warned in state_dict["found"]]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what a continued run had warned of, and remove what another one left."""
+        """Write the earlier warnings of a continued run, or remove another run's file."""
         if trainer.ckpt_path is None:
             self.history, self.found = [], []
         self._domain_accuracies, self._gradients, self._looks_at_gradients = [], {}, bool(self.history)
         self._write(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Watch the terms of the first batch after a validation."""
+        """Watch the loss terms of the first batch after a validation."""
         if self._looks_at_gradients and "zero_gradient" in self.kinds:
-            # Those of a module that is none of our methods are seen by nobody.
+            # A module that is not one of our methods has no terms to watch.
             getattr(pl_module, "term_watchers", []).append(self._keep_gradients)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the domain accuracy where it was logged, and stop watching the terms."""
-        # A method that waits for several batches has shown no term yet.
+        """Keep the domain accuracy if it was logged, and stop watching the terms."""
+        # A method that accumulates batches has no terms yet.
         self._looks_at_gradients = self._looks_at_gradients and not self._gradients
         self._stop_watching(pl_module)
         accuracy = trainer.callback_metrics.get("train/domain_accuracy") if getattr(pl_module, "logs_now", 0) else None
@@ -97,7 +97,7 @@ class Monitor(Callback):
         self._stop_watching(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what an earlier validation left."""
+        """Clear the sums of an earlier validation."""
         self._clear()
 
     def on_validation_batch_end(
@@ -109,7 +109,7 @@ class Monitor(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Add a batch's sums; of the source's labels the number of right predictions."""
+        """Add a batch's sums; for the source also the number of correct predictions."""
         encoded = step_encoding(outputs, pl_module, dataloader_idx)
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not self.kinds or encoded is None:
             return
@@ -124,7 +124,7 @@ class Monitor(Callback):
         self._sums[domain] = {name: before.get(name, 0) + value for name, value in sums.items()}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what the validation showed, before the checkpoints keep it."""
+        """Evaluate the signs, before the checkpoint callbacks save."""
         if TARGET not in self._sums:
             return
         self.history.append(self._seen())
@@ -156,7 +156,7 @@ class Monitor(Callback):
 
     def _seen(self) -> Seen:
         target, source = self._sums[TARGET], self._sums.get(SOURCE)
-        # Without classes none is lost, no prediction grows certain, and nothing is right or wrong.
+        # Without classes there are no lost classes, no entropy and no accuracy.
         used, lost, entropy, accuracy = 1, 0, 1.0, None
         if "predicted" in target:
             used, lost = lost_classes(target["predicted"], None if source is None else source["predicted"])
@@ -188,13 +188,13 @@ class Monitor(Callback):
 
 
 def gradient_norms(terms: Mapping[str, Tensor], module: nn.Module) -> dict[str, float]:
-    """Euclidean norm of each term's gradient with respect to all trained parameters; no `.grad` changes.
+    """Euclidean norm of each term's gradient with respect to all trained parameters; `.grad` does not change.
 
-    The graph stays for the backward pass that follows.
+    The graph is kept for the later backward pass.
 
     Args:
-        terms: Scalars, before that pass.
-        module: What is trained.
+        terms: Scalars, before the backward pass.
+        module: The trained module.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     norms = {}

@@ -1,4 +1,4 @@
-"""The warnings of a run as its folder keeps them, and as a sentence about several runs."""
+"""The warnings of a run in its folder, and a sentence about several runs."""
 
 import json
 from collections import Counter
@@ -16,9 +16,9 @@ class Warned(NamedTuple):
     """One warning.
 
     Attributes:
-        step: Training steps taken by then.
+        step: Training steps so far.
         kind: Key of `adapt.monitor.SIGNS`.
-        text: What was seen, and what to try.
+        text: What was found, and what to try.
     """
 
     step: int
@@ -27,7 +27,7 @@ class Warned(NamedTuple):
 
 
 def write_warnings(directory: Path, found: Iterable[Warned]) -> None:
-    """Write a run's warnings, one JSON object per line; a run without any has no file."""
+    """Write a run's warnings, one JSON object per line; a run without warnings has no file."""
     lines = [json.dumps(warned._asdict(), ensure_ascii=False) + "\n" for warned in found]
     path = directory / WARNINGS_FILE
     if lines:
@@ -37,7 +37,7 @@ def write_warnings(directory: Path, found: Iterable[Warned]) -> None:
 
 
 def warnings_of(directory: Path) -> tuple[Warned, ...]:
-    """The warnings of the run in a folder, in their order; empty where it gave none.
+    """The warnings of the run in a folder, in order; empty if there are none.
 
     Raises:
         AdaptError: The file cannot be read.
@@ -55,7 +55,7 @@ def warnings_of(directory: Path) -> tuple[Warned, ...]:
 
 
 def summary_of(runs: Sequence[Sequence[Warned]]) -> str:
-    """One sentence on how many runs warned, and how many of what; empty where none did."""
+    """One sentence with the number of runs that warned, in total and by kind; empty if none did."""
     count = sum(1 for run in runs if run)
     if not count:
         return ""

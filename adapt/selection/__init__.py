@@ -1,4 +1,4 @@
-"""Scores and rules that pick a checkpoint, and what keeps one checkpoint per rule."""
+"""Scores and rules that pick a checkpoint, and callbacks that keep one checkpoint per rule."""
 
 from adapt.selection.callback import Scores
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, evaluate

@@ -1,4 +1,4 @@
-"""The callback that computes scores at validation, from the target's inputs alone."""
+"""The callback that computes scores at validation, without target labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,21 +13,21 @@ from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_sc
 
 
 class Scores(Callback):
-    """At each validation computes scores that need no target label, and logs them as `val/<score>`.
+    """Compute scores without target labels at each validation, and log them as `val/<score>`.
 
     Expects `validation_step` to return `features (N, ...)` and `logits (N, K)`, and validation loaders `[source,
-    target]`, or `[target]` of a method that is `source_free`, which then lacks the scores that need the source. The
-    labels in the target's batches, which the oracle is made of, are not read.
+    target]`, or `[target]` if the method is `source_free`; scores that need the source are then left out. The labels in
+    the target's batches are not read (only the oracle uses them).
 
-    Every validation sees the same samples, so that checkpoints are compared on equal terms, and no random number but
-    the callback's own is drawn. A score that is undefined at a validation is logged as NaN, and its rule picks another.
-    With several processes the scores are those of all their samples, up to `max_samples` per domain.
+    Every validation uses the same samples, so that checkpoints are compared on equal terms. The callback has its own
+    random numbers. If a score is undefined at a validation, it is logged as NaN, and its rule never picks that
+    checkpoint. With several processes the scores use the samples of all processes, up to `max_samples` per domain.
 
     Args:
-        names: Keys of `adapt.selection.SCORES`; None for those that cost little.
-        max_samples: Most samples of each domain that scores are computed from, drawn at random from its validation
-            set: pairwise scores grow with its square.
-        seed: Seeds the draw, apart from the training's random numbers.
+        names: Keys of `adapt.selection.SCORES`; None for the cheap ones.
+        max_samples: Largest number of samples per domain, drawn at random from its validation set. The cost of pairwise
+            scores grows with its square.
+        seed: Seed of the draw; the training's random numbers do not change.
     """
 
     def __init__(self, names: Sequence[str] | None = None, max_samples: int = 2000, seed: int = 0) -> None:
@@ -39,11 +39,11 @@ class Scores(Callback):
         self._clear()
 
     def names_for(self, source_free: bool) -> tuple[str, ...]:
-        """The scores that a run has."""
+        """The scores of a run."""
         return tuple(name for name in self.names if not (source_free and SCORES[name].needs_source))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what an earlier validation left."""
+        """Clear the samples of an earlier validation."""
         self._clear()
 
     def on_validation_batch_end(
@@ -55,7 +55,7 @@ class Scores(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep a random share of the encodings, and of the source the classes."""
+        """Keep a random share of the encodings, and the classes of the source."""
         encoded = step_encoding(outputs, pl_module, dataloader_idx)
         if trainer.sanity_checking or not self.names or encoded is None:
             return
@@ -63,7 +63,7 @@ class Scores(Callback):
         self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute and log the scores, before the checkpoints look at them."""
+        """Compute and log the scores, before the checkpoint callbacks read them."""
         source, target = (self._kept[domain].of_all_processes(pl_module.device) for domain in (SOURCE, TARGET))
         if not target:
             return
@@ -79,5 +79,5 @@ class Scores(Callback):
         self._clear()
 
     def _clear(self) -> None:
-        # A generator for each domain, so that the draw from the target does not depend on the source.
+        # One generator per domain, so that the draw from the target does not depend on the source.
         self._kept = [RandomShare(self.max_samples, torch.Generator().manual_seed(self.seed)) for _ in (SOURCE, TARGET)]

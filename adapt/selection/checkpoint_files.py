@@ -1,4 +1,4 @@
-"""How a run's checkpoints reach the disk: whole, or not at all."""
+"""Write a run's checkpoints completely or not at all."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ from adapt.errors import AdaptError
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then puts it there in one step.
+    """Write a checkpoint to a file in the same folder, then rename it in one step.
 
-    A reader, after whatever crash, finds the old checkpoint or the new one. Lightning writes to the temp folder and
-    moves the file; where that is another filesystem the move copies *into* the old file, and whatever shares that file
-    by a hard link changes too.
+    After any crash a reader finds the old checkpoint or the new one. Lightning writes to the temp folder and moves the
+    file. If that folder is on another filesystem, the move copies *into* the old file, which also changes all its hard
+    links.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -30,7 +30,7 @@ class WholeFiles(TorchCheckpointIO):
             storage_options: Not used for files.
 
         Raises:
-            AdaptError: It cannot be written; what was there before still is.
+            AdaptError: It cannot be written; an old file stays unchanged.
         """
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -44,7 +44,7 @@ class WholeFiles(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(target)
-        except (OSError, RuntimeError) as error:  # torch turns a write that fails into an error of its own
+        except (OSError, RuntimeError) as error:  # torch raises its own error if a write fails
             raise AdaptError(_not_written(target, error)) from error
         finally:
             with contextlib.suppress(OSError):
@@ -52,10 +52,10 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def share_file(existing: Path, path: Path) -> None:
-    """Give a checkpoint a second name in one step, or copy it where the filesystem has no links.
+    """Give a checkpoint a second name in one step, or copy it if the filesystem has no links.
 
     Raises:
-        AdaptError: It cannot be written; what was there before still is.
+        AdaptError: It cannot be written; an old file stays unchanged.
     """
     draft = _draft(path)
     try:
@@ -68,14 +68,14 @@ def share_file(existing: Path, path: Path) -> None:
     except OSError as error:
         raise AdaptError(_not_written(path, error)) from error
     finally:
-        # To rename a file to another name of itself does nothing, and leaves both.
+        # Renaming a file to another hard link of itself does nothing and leaves both names.
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
 
 
 def write_whole_files(trainer: Trainer) -> None:
-    """Let a trainer save by `WholeFiles`, unless a plugin of the user's does it."""
-    # Asking the strategy for its plugin would already give a wrapper, such as the asynchronous one, Lightning's own.
+    """Let a trainer save with `WholeFiles`, unless the user's plugin saves."""
+    # Do not read the strategy's plugin: this would already set Lightning's own in a wrapper, such as an async one.
     chosen = trainer.strategy._checkpoint_io
     if chosen is None or type(chosen) is TorchCheckpointIO:
         trainer.strategy.checkpoint_io = WholeFiles()
@@ -89,5 +89,5 @@ def _draft(path: Path) -> Path:
 
 def _not_written(path: Path, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
-    kept = "the one that was there is whole" if path.is_file() else "none was there before"
+    kept = "the old one is unchanged" if path.is_file() else "there was none before"
     return f"Expected to write a checkpoint to {path}, found: {reason}; {kept}. Free some space, or check the folder."

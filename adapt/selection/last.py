@@ -1,4 +1,4 @@
-"""The checkpoint of the end of training, whatever ends it, and the last validation that the rules see."""
+"""The checkpoint at the end of training, however it ends, and the last validation for the rules."""
 
 from copy import deepcopy
 from typing import Any
@@ -17,11 +17,11 @@ _TRAINED = "weights_before_the_end"
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Saves after each validation (each epoch, where there is none) and at the end of training, whatever ends it.
+    """Save after each validation (each epoch, without validation) and at the end of training, however it ends.
 
-    The end is what other callbacks leave behind: averaged weights are validated and saved, and beside them what the
-    training itself had reached, so that a continued run equals an uninterrupted one. It comes last of all callbacks.
-    What changes weights later than `on_train_end` of the callbacks is saved, but no rule sees it.
+    The final weights are those after all other callbacks: averaged weights are validated and saved. The training's own
+    weights are saved too, so that a continued run equals an uninterrupted one. This callback runs last. Changes after
+    the callbacks' `on_train_end` are saved, but no rule sees them.
 
     Lightning has no public hook for a validation at the end; the version in use is pinned below 2.7.
 
@@ -37,14 +37,14 @@ class LastCheckpoint(ModelCheckpoint):
         self._validated_step: int | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write files whole, because the rules share theirs."""
+        """Write files in one step, because the rules share files."""
         super().setup(trainer, pl_module, stage)
         self._loops = self._trained = self._final = self._validated_step = None
         if stage == "fit":
             write_whole_files(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Forget the end of the epoch before."""
+        """Clear the state of the previous epoch's end."""
         self._loops = self._trained = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,10 +54,10 @@ class LastCheckpoint(ModelCheckpoint):
         super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where the loops stand; at the end of training also the weights, before callbacks change them."""
+        """Store the loops' state; at the end of training also the weights, before callbacks change them."""
         loop = trainer.fit_loop
         self._loops = _at_epoch_end(loop.state_dict(), trainer.is_last_batch)
-        # Asking whether it is done counts the epoch as completed, which what comes after would count again.
+        # Reading `done` counts the epoch as completed, and the code after it would count it again.
         progress = loop.epoch_progress.current
         completed, done = progress.completed, loop.done
         progress.completed = completed
@@ -67,13 +67,13 @@ class LastCheckpoint(ModelCheckpoint):
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validate what was not yet, for the rules, and save."""
+        """Validate once more for the rules if the last weights were not validated, and save."""
         if _is_trial(trainer):
             return
         changed = trainer.strategy.reduce_boolean_decision(_differ(self._trained, _copy(pl_module)), all=False)
         if trainer.enable_validation and (changed or self._validated_step != trainer.global_step):
             for checkpoint in trainer.checkpoint_callbacks:
-                # They would take this step as saved already; its weights are others now.
+                # Otherwise they would skip this step as already saved, but its weights have changed.
                 if isinstance(checkpoint, ModelCheckpoint) and changed:
                     checkpoint._last_global_step_saved = -1
             _validate(trainer)
@@ -81,7 +81,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._final = _copy(pl_module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Save once more what was changed since, and the start of a training without a step."""
+        """Save again if the weights changed since, or if the training took no step."""
         if stage != "fit" or _is_trial(trainer):
             return
         if self._final is not None:
@@ -90,30 +90,30 @@ class LastCheckpoint(ModelCheckpoint):
             self._save(trainer, again=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save where Lightning stops on a signal, which it does between two batches."""
+        """Save when Lightning stops on a signal, which happens between two batches."""
         if not isinstance(exception, SIGTERMException) or _is_trial(trainer):
             return
         if trainer.world_size == 1:
             self._save(trainer)
         elif trainer.is_global_zero:
-            # The others may have stopped at another batch: nothing that waits for them.
+            # Other processes may have stopped at another batch, so do not wait for them.
             checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
             trainer.strategy.save_checkpoint(checkpoint, self.format_checkpoint_name({}))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """After an epoch's end, put in how the loops stood there, and after training's the weights that it reached."""
+        """Save the loops' state from the epoch's end, and after training the training's own weights."""
         if self._loops is not None:
             checkpoint["loops"]["fit_loop"] = deepcopy(self._loops)
         if self._trained is not None and _differ(self._trained, checkpoint["state_dict"]):
             checkpoint[_TRAINED] = self._trained
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Continue from the weights that training had reached."""
+        """Continue from the training's own weights."""
         if trainer.state.fn == TrainerFn.FITTING and _TRAINED in checkpoint:
             pl_module.load_state_dict(checkpoint[_TRAINED])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing: the file's name is all that there is to know."""
+        """Empty: the file name is enough."""
 
     def _save(self, trainer: Trainer, again: bool = False) -> None:
         if _is_trial(trainer) or (self._last_global_step_saved == trainer.global_step and not again):
@@ -130,7 +130,7 @@ def _is_trial(trainer: Trainer) -> bool:
 def _validate(trainer: Trainer) -> None:
     loop = trainer.fit_loop.epoch_loop
     trainer.validating = True
-    # Loggers count a validation with the batch that it follows, as Lightning's own do.
+    # Log a validation at the step of the batch before it, as Lightning does.
     loop._batches_that_stepped -= 1
     loop.val_loop.run()
     loop._batches_that_stepped += 1
@@ -138,10 +138,10 @@ def _validate(trainer: Trainer) -> None:
 
 
 def _at_epoch_end(state: dict[str, Any], whole_epoch: bool) -> dict[str, Any]:
-    """The loops' state for who continues: in the epoch still, after its last batch.
+    """The loops' state for a continued run: still inside the epoch, after its last batch.
 
-    A stop in mid-epoch counts the epoch as processed, and Lightning would begin the next one. After a whole epoch it
-    goes on rightly, with a budget of steps and with one of epochs, from where the last batch is about to be counted.
+    A stop inside an epoch counts the epoch as processed, and Lightning would begin the next one. After a whole epoch it
+    continues correctly from the point before the last batch is counted, with max_steps and with max_epochs.
     """
     found = deepcopy(state)
     for counts in found["epoch_progress"].values():
@@ -166,5 +166,5 @@ def _differ(one: State | None, other: State) -> bool:
 
 def _equal(one: Tensor, other: Tensor) -> bool:
     other = other.to(one.device)
-    # What is not finite in both is no change.
+    # Values that are not finite in both count as equal.
     return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())

@@ -1,4 +1,4 @@
-"""One training run keeps the checkpoint that every rule would have picked."""
+"""One training run keeps one checkpoint per selection rule."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,23 +23,23 @@ RULES: dict[str, str | None] = {
     **{name: f"val/{name}" for name in SCORES},
     "oracle": "oracle/target_accuracy",
 }
-"""Rule by name, for classification: the metric whose highest value it picks, None for the end of training."""
+"""Rules for classification: name and the metric to maximise; None for the end of training."""
 
 ORACLE_RULES = ("oracle",)
-"""Rules that use target labels, and so cannot be used by anyone who has none."""
+"""Rules that use target labels, so they cannot be used without them."""
 
 
 def checkpoint_path(run_dir: Path, rule: str) -> Path:
-    """Where a run keeps the checkpoint of a rule."""
+    """The path of a rule's checkpoint in a run."""
     return run_dir / "checkpoints" / f"{rule}.ckpt"
 
 
 class Monitored(NamedTuple):
-    """What a rule looks at.
+    """The metric of a rule, and its direction.
 
     Attributes:
         metric: The logged metric.
-        mode: Whether its highest (`max`) or its lowest value (`min`) is picked.
+        mode: Whether the rule picks the highest (`max`) or the lowest (`min`) value.
     """
 
     metric: str
@@ -47,7 +47,7 @@ class Monitored(NamedTuple):
 
 
 def rules_of(problem: Problem) -> dict[str, Monitored | None]:
-    """Rule by name for a problem: `last`, the headline on the source, the scores that it has, and the oracle.
+    """The rules of a problem by name: `last`, the headline on the source, the problem's scores, and the oracle.
 
     Args:
         problem: What is predicted; its headline names the rule on the source, such as `source_accuracy`.
@@ -56,11 +56,11 @@ def rules_of(problem: Problem) -> dict[str, Monitored | None]:
 
 
 def rules_by(headline: Measure, scores: Iterable[str] = SCORES) -> dict[str, Monitored | None]:
-    """Rule by name for whatever problem has this headline.
+    """The rules of any problem with this headline, by name.
 
     Args:
         headline: The metric that validation logs on both domains.
-        scores: The scores that there may be.
+        scores: The possible scores.
     """
     mode: Literal["max", "min"] = "max" if headline.higher else "min"
     return {
@@ -78,8 +78,8 @@ def selection_callbacks(
 
     Args:
         run_dir: The run's folder.
-        source_free: Whether the run has no source, by which no rule can then choose.
-        scores: What computes scores, each of which is a rule, and comes with the callbacks; None for none.
+        source_free: Whether the run has no source; then no rule can use it.
+        scores: Callback that computes scores; each score is a rule. It is returned with the others; None for no scores.
         problem: What is predicted; classification when None.
     """
     problem = problem or Classification(2)
@@ -94,20 +94,20 @@ def selection_callbacks(
             mode=monitored.mode,
             save_top_k=1,
             enable_version_counter=False,
-            save_on_train_epoch_end=False,  # after every validation, the one at the end of training too
+            save_on_train_epoch_end=False,  # after every validation, also the one at the end of training
         )
         for rule in [*chosen, "oracle"]
         if (monitored := rules[rule]) is not None
     ]
-    # Saved after the others, because a run continues from it, with what they have picked so far.
+    # Saved last: a run continues from it, so it must know what the others have picked.
     last = LastCheckpoint(dirpath=run_dir / "checkpoints", filename="last")
     return [*([scores] if scores else []), *best, last]
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """The checkpoint with the best metric, which shares its file with other rules that pick the same step.
+    """The checkpoint with the best metric; rules that pick the same step share one file.
 
-    An undefined metric is never the best, not even where it is the first.
+    An undefined metric is never the best, even if it is the first.
     """
 
     _continues = False
@@ -117,20 +117,20 @@ class BestCheckpoint(ModelCheckpoint):
         return current is not None and bool(torch.isfinite(current)) and super().check_monitor_top_k(trainer, current)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note whether the run goes on in its own folder, wherever that lies by now."""
+        """Note whether the run continues in its own folder, even if the folder was moved."""
         start = Path(str(trainer.ckpt_path)).resolve()
         self._continues = start.parent == Path(str(self.dirpath)).resolve()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Know what was picked so far, also where the folder was moved since; in another folder pick anew."""
+        """Restore what was picked so far, also if the folder was moved; in another folder start again."""
         path, score = self.format_checkpoint_name({}), state_dict["best_model_score"]
         if self._continues and score is not None and Path(path).is_file():
             here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
             super().load_state_dict(state_dict | here | {"best_k_models": {path: score}})
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        # A dozen rules would otherwise write the same weights a dozen times. Our files are replaced and never written
-        # into, so that the old one stays with its other names; of another plugin nobody knows.
+        # Otherwise a dozen rules would write the same weights a dozen times. Our plugin replaces files and never writes
+        # into them, so an old file survives under its other names. Other plugins may not do this.
         # Lightning has no public hook for it; the version in use is pinned below 2.7.
         others = [c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint) and c is not self]
         saved_now = [c._last_checkpoint_saved for c in others if c._last_global_step_saved == trainer.global_step]

@@ -92,4 +92,4 @@ def test_every_warning_says_what_to_try() -> None:
     texts.append(SIGNS["discriminator_dead"]([FINE._replace(domain_accuracy=0.5)] * 3))
     texts.append(SIGNS["confident_forgetting"]([FINE, *[FINE._replace(entropy=0.0, source_accuracy=0.1)] * 3]))
     assert len(texts) == len(SIGNS)
-    assert all(text and ("Try" in text or "See that" in text) for text in texts)
+    assert all(text and ("Try" in text or "Check that" in text) for text in texts)

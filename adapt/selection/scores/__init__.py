@@ -1,4 +1,4 @@
-"""Scores that choose a model without target labels: pure functions, higher is better."""
+"""Scores for choosing a model without target labels: pure functions, higher is better."""
 
 from adapt.selection.scores.a_distance import a_distance
 from adapt.selection.scores.bnm import bnm

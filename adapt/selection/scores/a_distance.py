@@ -8,21 +8,21 @@ from adapt.errors import AdaptError
 def a_distance(source_log_odds: Tensor, target_log_odds: Tensor) -> Tensor:
     """Negative proxy A-distance, −2(1 − 2ε), with ε the held-out error of a linear domain classifier; higher is better.
 
-    Ben-David et al. 2007, https://papers.nips.cc/paper/2983. ε is the mean of the two domains' errors, so that their
-    sizes do not matter. Features that are alike whatever the class reach the maximum, too.
+    Ben-David et al. 2007, https://papers.nips.cc/paper/2983. ε is the mean of the two domains' errors, so their sizes
+    do not matter. Features without any class information reach the maximum too.
 
-    Cost: O(N + M) time and memory beside the classifier, for which see `domain_log_odds`.
+    Cost: O(N + M) time and memory, plus the classifier (see `domain_log_odds`).
 
     Args:
         source_log_odds: Log odds of target against source `(N,)` of source samples, from `domain_log_odds`.
         target_log_odds: Log odds of target against source `(M,)` of target samples.
 
     Returns:
-        Scalar without unit, in [−2, 2]: −2 where the domains can be told apart without error, 0 where the classifier
-        guesses. Above 0 it does worse than that, which only chance brings about.
+        Scalar without unit, in [−2, 2]: −2 if the classifier separates the domains without error, 0 if it guesses.
+        Values above 0 occur only by chance.
 
     Raises:
-        AdaptError: A tensor is no vector or is empty.
+        AdaptError: A tensor is not a vector or is empty.
     """
     for values in (source_log_odds, target_log_odds):
         if values.ndim != 1 or len(values) == 0:

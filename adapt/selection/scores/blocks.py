@@ -1,4 +1,4 @@
-"""Pairs of samples in blocks of rows, so that memory does not grow with the square of their number."""
+"""Pairs of samples in blocks of rows, so that memory does not grow quadratically."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 ENTRIES, LEAST_ROWS = 2**20, 32
-"""Entries of one block by default, 4 MiB in float32: what a core's cache holds. But no fewer rows than these."""
+"""Default entries per block (4 MiB in float32, which fits a core's cache), and the smallest number of rows."""
 
 
 def row_blocks(rows: int, entries_per_row: int, block: int | None = None) -> Iterator[slice]:
@@ -14,7 +14,7 @@ def row_blocks(rows: int, entries_per_row: int, block: int | None = None) -> Ite
 
     Args:
         rows: Number of rows.
-        entries_per_row: Numbers that a row needs at the same time; with `block` None it decides the block's height.
+        entries_per_row: Numbers that a row needs at once; sets the number of rows if `block` is None.
         block: Rows per block.
     """
     height = block or max(LEAST_ROWS, ENTRIES // entries_per_row)
@@ -23,17 +23,17 @@ def row_blocks(rows: int, entries_per_row: int, block: int | None = None) -> Ite
 
 
 def distance_blocks(x: Tensor, entries_per_pair: int = 1, block: int | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """Squared Euclidean distances between all rows of `x`, a block of rows at a time.
+    """Squared Euclidean distances between all rows of `x`, one block of rows at a time.
 
     Args:
         x: Points `(N, d)`.
-        entries_per_pair: Numbers that the caller makes of each distance, for the block's height.
+        entries_per_pair: Numbers that the caller computes from each distance, for the number of rows.
         block: Rows B per block.
 
     Yields:
         The rows, and their distances `(B, N)` to all points: nonnegative, exactly 0 to themselves.
     """
-    # A common offset would cancel in the Gram matrix, and take the small distances' digits with it.
+    # A common offset would cause cancellation in the Gram matrix and lose the digits of small distances.
     x = x - x.mean(0)
     norms = x.square().sum(1)
     for rows in row_blocks(len(x), entries_per_pair * len(x), block):

@@ -20,19 +20,19 @@ def class_ami(features: Tensor, logits: Tensor, *, seed: int = 0) -> Tensor:
     best of ten starts), and AMI = (I − E I) / (mean of the two entropies − E I).
 
     Cost: O(NKd) per iteration of K-means and O(N(d + K)) memory, on the CPU: with d = 256 and K = 31 on one core 0.3 s
-    for N = 2000, and from that about 10 s for N = 50 000.
+    for N = 2000, so about 10 s for N = 50 000.
 
     Args:
         features: Features of the target `(N, d)`, N ≥ K.
         logits: Class logits of the target `(N, K)`.
-        seed: Of the starts; the global random numbers are not touched.
+        seed: Seed of the starts; the global random numbers do not change.
 
     Returns:
-        Scalar without unit, at most 1; about 0 for clusters that have nothing to do with the classes.
+        Scalar without unit, at most 1; about 0 if clusters and classes are unrelated.
 
     Raises:
-        AdaptError: `features` or `logits` is no matrix, their lengths differ, there are fewer samples than classes, or
-            features are not finite.
+        AdaptError: `features` or `logits` is not a matrix, their lengths differ, there are fewer samples than classes,
+            or features are not finite.
     """
     classes = class_logits("class_ami", logits).argmax(1).cpu().numpy()
     if features.ndim != 2 or len(features) != len(logits) or len(logits) < logits.shape[1]:

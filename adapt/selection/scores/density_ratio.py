@@ -1,4 +1,4 @@
-"""How much likelier a sample is in the target than in the source, by logistic regression."""
+"""Log odds of target against source for each sample, by logistic regression."""
 
 import warnings
 
@@ -15,29 +15,29 @@ _FOLDS = 2
 
 
 def domain_log_odds(source: Tensor, target: Tensor, *, regularisation: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Log odds of target against source, log p_t(f) − log p_s(f), of every sample by a fit that has not seen it.
+    """Log odds of target against source, log p_t(f) − log p_s(f), of every sample, from a fit without this sample.
 
-    Density ratio by logistic regression, Bickel et al. 2007, https://doi.org/10.1145/1273496.1273507, as IWCV and DEV
-    use it: their importance weights are the exponential of the source's values. Each domain is split by even and odd
-    positions; what one half is fitted on weighs the other. Features are standardised, and the domains count alike
-    whatever their sizes, so that the odds are the ratio of densities without a factor N/M.
+    Density ratio by logistic regression, Bickel et al. 2007, https://doi.org/10.1145/1273496.1273507, as in IWCV and
+    DEV: their importance weights are the exponential of the source's values. Each domain is split by even and odd
+    positions; a fit on one half gives the values of the other. Features are standardised. Both domains have the same
+    total weight, so the odds are the ratio of densities without a factor N/M.
 
     DEV's authors train a two-layer discriminator on training features and choose its weight decay by accuracy.
 
-    Cost: O((N + M) d) per iteration of L-BFGS in float64 on the CPU, O((N + M) d) memory: about 3 s and 0.7 GB for
-    N = M = 50 000 and d = 256 on one core where the domains lie well apart, and more iterations where they overlap.
+    Cost: O((N + M) d) per iteration of L-BFGS in float64 on the CPU, O((N + M) d) memory: about 3 s and 0.7 GB for N =
+    M = 50 000 and d = 256 on one core if the domains are well separated. Overlapping domains need more iterations.
 
     Args:
-        source: Features `(N, d)`, in an order that has nothing to do with even and odd.
+        source: Features `(N, d)`, in an order without a pattern of even and odd positions.
         target: Features `(M, d)`; N ≠ M is allowed.
         regularisation: Weight of ½‖w‖² against the summed logistic losses; scikit-learn's 1/C.
 
     Returns:
-        Log odds `(N,)` of the source's and `(M,)` of the target's samples, in nats.
+        Log odds of the source samples `(N,)` and of the target samples `(M,)`, in nats.
 
     Raises:
-        AdaptError: Fewer than 2 samples, different widths, a tensor that is no matrix, values that are not finite, or
-            a regularisation that is not positive.
+        AdaptError: Fewer than 2 samples, different widths, a tensor that is not a matrix, values that are not finite,
+            or a regularisation that is not positive.
     """
     source, target = feature_pair("domain_log_odds", source, target, minimum=_FOLDS)
     if regularisation <= 0:

@@ -15,10 +15,10 @@ Risk = Literal["error", "cross_entropy"]
 def iwcv(logits: Tensor, y: Tensor, weights: Tensor, *, risk: Risk = "error") -> Tensor:
     """Negative importance-weighted risk of held-out source samples, −(1/N) Σ_i w_i ℓ_i; higher is better.
 
-    Importance-weighted cross-validation, Sugiyama et al. 2007, https://jmlr.org/papers/v8/sugiyama07a.html. Where the
-    domains can be told apart all weights are near 0, and any network then looks perfect: `dev` corrects for that.
+    Importance-weighted cross-validation, Sugiyama et al. 2007, https://jmlr.org/papers/v8/sugiyama07a.html. If the
+    domains are easy to tell apart, all weights are near 0 and any network looks perfect; `dev` corrects this.
 
-    Cost: O(NK) time and memory beside the weights, for which see `domain_log_odds`.
+    Cost: O(NK) time and memory, plus the weights (see `domain_log_odds`).
 
     Args:
         logits: Class logits of the source `(N, K)`.
@@ -39,16 +39,16 @@ def dev(logits: Tensor, y: Tensor, weights: Tensor, *, risk: Risk = "error") -> 
     """Negative importance-weighted risk with the weights as control variate; higher is better.
 
     Deep Embedded Validation, You et al. 2019, https://proceedings.mlr.press/v97/you19a.html:
-    −[mean(wℓ) + η mean(w) − η] with η = −Cov(wℓ, w) / Var(w), both with n − 1: the weights' mean, known to be 1,
-    takes variance off the estimate. Equal weights have no variance to take off, and η is 0.
+    −[mean(wℓ) + η mean(w) − η] with η = −Cov(wℓ, w) / Var(w), both with n − 1: the weights' mean is known to be 1,
+    which reduces the variance of the estimate. With equal weights η is 0.
 
-    Cost: O(NK) time and memory beside the weights, for which see `domain_log_odds`.
+    Cost: O(NK) time and memory, plus the weights (see `domain_log_odds`).
 
     Args:
         logits: Class logits of the source `(N, K)`, N ≥ 2.
         y: Class indices of the source `(N,)`.
         weights: Ratios p_t/p_s `(N,)`: `domain_log_odds(...)[0].exp()`.
-        risk: ℓ: 0 or 1 as the authors take it, or the cross-entropy in nats.
+        risk: ℓ: 0 or 1 as in the paper, or the cross-entropy in nats.
 
     Returns:
         Scalar, usually at most 0; the correction can lift it above.

@@ -1,4 +1,4 @@
-"""What every score demands of source labels."""
+"""Checks of the source labels that a score gets."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from adapt.losses.predictions import class_logits
 
 
 def labelled_logits(score: str, logits: Tensor, y: Tensor) -> Tensor:
-    """The source's logits in full precision, once they fit its labels.
+    """Check that the source's logits fit its labels, and return the logits in full precision.
 
     Args:
         score: Name of the score, for the message.
@@ -15,7 +15,7 @@ def labelled_logits(score: str, logits: Tensor, y: Tensor) -> Tensor:
         y: Class indices `(N,)`.
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or there is not one label per sample.
+        AdaptError: `logits` is not a matrix or is empty, or there is not one label per sample.
     """
     logits = class_logits(score, logits)
     if y.shape != logits.shape[:1]:

@@ -1,4 +1,4 @@
-"""Whether the target's predictions lead back to the source's labels."""
+"""Reverse validation: train on the target's predictions, test on the source's labels."""
 
 import warnings
 
@@ -20,11 +20,11 @@ def reverse_validation(
 
     Reverse validation, Zhong et al. 2010, https://doi.org/10.1007/978-3-642-15939-8_35, on features. Ganin et al. 2016,
     https://jmlr.org/papers/v17/15-239.html, train the whole network a second time, from the target with its predicted
-    labels to the source; here the features stay as they are, and multinomial logistic regression on them
-    (standardised by the target) takes the second network's place: the cheap variant.
+    labels to the source; here multinomial logistic regression on the unchanged features (standardised by the target)
+    replaces the second network. This is the cheap variant.
 
     Cost: O(MKd) per iteration of L-BFGS in float64 on the CPU, O((N + M) d) memory: about 2 s for N = M = 50 000,
-    d = 256 and K = 31 on one core where the classes lie well apart, and more iterations where they overlap.
+    d = 256 and K = 31 on one core if the classes are well separated. Overlapping classes need more iterations.
 
     Args:
         source: Features of held-out source samples `(N, d)`.
@@ -54,7 +54,7 @@ def reverse_validation(
     mean, spread = x.mean(0), x.std(0)
     spread = np.where(spread > 0, spread, 1.0)
     predicted = np.full(len(back), pseudo[0])
-    if len(np.unique(pseudo)) > 1:  # of one class alone there is nothing to learn but that class
+    if len(np.unique(pseudo)) > 1:  # with a single class there is nothing to learn
         fit = LogisticRegression(C=1 / regularisation, max_iter=1000)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

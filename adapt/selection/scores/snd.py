@@ -14,9 +14,9 @@ def snd(logits: Tensor, *, temperature: float = 0.05, block: int | None = None) 
 
     Soft Neighborhood Density, Saito et al. 2021, https://arxiv.org/abs/2108.10860:
     −(1/N) Σ_i Σ_{j≠i} q_ij log q_ij with q_i = softmax over j ≠ i of ⟨p_i, p_j⟩ / τ, and p the L2-normalised
-    predictions. Large where each sample has many neighbours with the same prediction; a network that predicts one class
-    for every sample reaches the maximum. The authors' code leaves the sample itself in with similarity −1 rather than
-    out, a difference below e^{−1/τ}.
+    predictions. Large if each sample has many neighbours with the same prediction. A network that predicts one class
+    for every sample reaches the maximum. The authors' code keeps the sample itself, with similarity −1; the difference
+    is below e^{−1/τ}.
 
     Cost: O(N²K) time, O(NK) memory with blocks of 32 rows or more: 18 s for N = 50 000 and K = 31 on one
     CPU core.
@@ -24,13 +24,13 @@ def snd(logits: Tensor, *, temperature: float = 0.05, block: int | None = None) 
     Args:
         logits: Class logits of the target `(N, K)`.
         temperature: τ.
-        block: Rows handled at a time; by default as many as fill 4 MiB, at least 32. The result does not depend on it.
+        block: Rows per block; by default as many as fill 4 MiB, at least 32. The result does not depend on it.
 
     Returns:
         Scalar in nats, in [0, log(N − 1)]: comparable only between equal numbers of samples.
 
     Raises:
-        AdaptError: Fewer than 2 samples, `logits` is no matrix, or the temperature is not positive.
+        AdaptError: Fewer than 2 samples, `logits` is not a matrix, or the temperature is not positive.
     """
     p = normalize(class_logits("snd", logits).softmax(1))
     if len(p) < 2 or temperature <= 0:

@@ -1,4 +1,4 @@
-"""Agreement of the target's predictions with certain and balanced ones."""
+"""How certain and balanced the target's predictions are."""
 
 from torch import Tensor
 
@@ -9,8 +9,9 @@ def softmax_correlation(logits: Tensor) -> Tensor:
     """Cosine of the class-class correlation C = PᵀP / N with the identity, tr C / (√K ‖C‖_F); higher is better.
 
     SoftmaxCorr, Tu et al. 2024, https://arxiv.org/abs/2406.09908, with the uniform reference (the paper also estimates
-    the classes' shares with another network); Corr-C in comparisons of domain adaptation. 1 where every prediction
-    is certain and all classes occur equally often, 1/√K where all samples have the same class or predictions are flat.
+    the classes' shares with another network); Corr-C in comparisons of domain adaptation. It is 1 if every prediction
+    is certain and all classes occur equally often. It is 1/√K if all samples have the same class or predictions are
+    uniform.
 
     Cost: O(NK²) time, O(NK) memory: about 0.01 s for N = 50 000 and K = 31 on one CPU core.
 
@@ -21,7 +22,7 @@ def softmax_correlation(logits: Tensor) -> Tensor:
         Scalar without unit, in [1/√K, 1].
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty.
+        AdaptError: `logits` is not a matrix or is empty.
     """
     p = class_logits("softmax_correlation", logits).softmax(1)
     correlation = p.T @ p / len(p)

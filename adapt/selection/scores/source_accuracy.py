@@ -9,7 +9,7 @@ def source_accuracy(logits: Tensor, y: Tensor) -> Tensor:
     """Share of held-out source samples whose highest logit is their class; higher is better.
 
     The "source risk" baseline of every comparison, e.g. Musgrave et al. 2022, https://arxiv.org/abs/2208.07360. It says
-    nothing about the target. On target labels the same formula is the oracle, which is logged under that name alone.
+    nothing about the target. With target labels the same formula is the oracle, and is logged only under that name.
 
     Cost: O(NK) time and memory, a few milliseconds for N = 50 000.
 
@@ -21,6 +21,6 @@ def source_accuracy(logits: Tensor, y: Tensor) -> Tensor:
         Scalar in [0, 1].
 
     Raises:
-        AdaptError: `logits` is no matrix or is empty, or there is not one label per sample.
+        AdaptError: `logits` is not a matrix or is empty, or there is not one label per sample.
     """
     return (labelled_logits("source_accuracy", logits, y).argmax(1) == y).float().mean()
