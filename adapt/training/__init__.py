@@ -1,1 +1,1 @@
-"""The training commands: one LightningCLI, the folder of a run, loggers, and errors in words."""
+"""The training commands: one LightningCLI, the run's folder, loggers, and readable errors."""

@@ -1,4 +1,4 @@
-"""The training commands, which are one LightningCLI; `adapt.commands` calls them."""
+"""The training commands as one LightningCLI; `adapt.commands` calls it."""
 
 import json
 import shlex
@@ -49,8 +49,8 @@ BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 class AdaptCLI(LightningCLI):
     """Fit, validate, test or predict one method on one task.
 
-    Each training has a folder of its own, `--run_dir`, with the resolved configuration, the metrics and one checkpoint
-    per selection rule. The other commands read the checkpoint `last` of that folder unless `--ckpt_path` names another.
+    Each training has its own folder, `--run_dir`, with the resolved configuration, the metrics and one checkpoint per
+    selection rule. The other commands read that folder's checkpoint `last`, or the one given by `--ckpt_path`.
 
     Args:
         args: The command line without the program's name.
@@ -76,12 +76,12 @@ class AdaptCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what the data knows to the method, and add the run's folder."""
+        """Link the data's problem and input shape to the method, and add the run's folder."""
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="The run's folder (default: runs/<task>/<method>/<seed>)."
         )
         parser.add_argument(
-            "--saved_in", type=str | None, default=None, help="Written by `fit`: where the run lay when it was trained."
+            "--saved_in", type=str | None, default=None, help="Written by `fit`: the run's folder when it was trained."
         )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments(
@@ -89,7 +89,7 @@ class AdaptCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, then ask the data for the labels that the method needs, and find the checkpoint to evaluate."""
+        """Parse, then set which labels the data must give the method, and find the checkpoint to evaluate."""
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
@@ -123,11 +123,11 @@ class AdaptCLI(LightningCLI):
         self._given = parser.parse_args(args, defaults=False)[command].get("model")
 
     def before_instantiate_classes(self) -> None:
-        """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
+        """Check again all classes that will be built, because the configuration may have changed."""
         check_named(self.settings, BASES)
 
     def _parse_ckpt_path(self) -> None:
-        # In the place of Lightning's, which takes whatever the checkpoint says over the command line.
+        # Replaces Lightning's version, in which the checkpoint overrides the command line.
         command = self.config.subcommand
         config = self.config[command]
         self._checkpoint: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class AdaptCLI(LightningCLI):
         adopt(config.model, self._settled.adopted)
 
     def _check_checkpoint(self) -> None:
-        """Refuse a checkpoint that does not fit, and say what it and the command say differently."""
+        """Refuse a checkpoint that does not fit, and report different settings."""
         if not self._checkpoint:
             return
         training = self.subcommand == "fit"
@@ -150,7 +150,7 @@ class AdaptCLI(LightningCLI):
         check_weights(self.model, self._checkpoint)
         if words := "; ".join(filter(None, [self._settled.words, changed])):
             print(f"adapt: the checkpoint has other settings: {words}.", file=sys.stderr)
-        self._checkpoint = {}  # its memory
+        self._checkpoint = {}  # frees its memory
 
     def _options(self, command: str) -> set[str]:
         known = (
@@ -161,9 +161,9 @@ class AdaptCLI(LightningCLI):
         return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:
-        """Build trainer, method and data, also where the data's shape is all that the backbone is told."""
-        # Lightning puts linked arguments into its dump of the configuration, where `init_args` is missing if there is
-        # no other one; the dump is made once, so that what is mended here stays.
+        """Build trainer, method and data, also if the backbone has no argument but the linked shape."""
+        # Lightning puts linked arguments into its dump of the configuration. There `init_args` is missing if there is
+        # no other argument. The dump is made only once, so it can be repaired here.
         self._dump_config()
         backbone = self.config_dump["model"]["init_args"].get("backbone")
         if isinstance(backbone, dict):
@@ -208,7 +208,7 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
-        # First of all: a logger that fails must not leave a folder that no new run may enter.
+        # Do this first: if a logger fails, there must not be a folder that blocks a new run.
         self.trainer.loggers = started(self.trainer.loggers)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         saved = portable(yaml.safe_load(text), self.run_dir)
@@ -220,15 +220,15 @@ class AdaptCLI(LightningCLI):
             logger.log_hyperparams(resolved)
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
-        """Train; a signal ends it with what was reached saved."""
+        """Train; a signal stops it and saves the state."""
         with saved_when_stopped(self.trainer, self.run_dir):
             self.trainer.fit(model, **kwargs)
 
     def after_fit(self) -> None:
-        """Say where everything lies, and how to go on; a grid has its own words."""
+        """Print the run's folder and the next command; a grid prints its own."""
         if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
             return
-        headline = self.model.problem.headline  # the scores say something only beside other steps'
+        headline = self.model.problem.headline  # the scores only mean something in comparison with other steps
         kept = (f"val/source_{headline}", f"oracle/target_{headline}")
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
@@ -236,7 +236,7 @@ class AdaptCLI(LightningCLI):
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
 
     def after_test(self) -> None:
-        """Keep the test accuracies beside the run."""
+        """Write the test metrics into the run's folder."""
         if not self.trainer.is_global_zero:
             return
         metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
@@ -246,7 +246,7 @@ class AdaptCLI(LightningCLI):
         print(f"pictures and test.json: {self.run_dir}")
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
-        """Label the target's test inputs, or all of them, and write `predictions.csv` into the run's folder."""
+        """Predict the target's test inputs, or all its inputs, and write `predictions.csv` into the run's folder."""
         batches = cast(list[dict[str, Tensor]], self.trainer.predict(model, **kwargs) or [])
         if self.trainer.world_size > 1:
             device = self.trainer.strategy.root_device
@@ -258,10 +258,10 @@ class AdaptCLI(LightningCLI):
         names, total = self.datamodule.predicted_names()
         before = write_predictions(path, batches, self.model.problem, names)
         count = sum(len(batch["index"]) for batch in batches)
-        more = "" if count == total else " (its test set; all of them: --data.predict_split all)"
+        more = "" if count == total else " (its test set; for all: --data.predict_split all)"
         print(f"{count} of the {total} target samples{more}\npredictions: {path}")
         if before is not None:
-            print(f"the predictions that were there before: {before}")
+            print(f"earlier predictions, moved to: {before}")
 
     def _find_run_dir(self, method: str, seed: int) -> Path:
         given, checkpoint = self.settings.run_dir, self.settings.ckpt_path
@@ -276,7 +276,7 @@ class AdaptCLI(LightningCLI):
 
 
 class EpochProgressBar(RichProgressBar):
-    """Lightning's bar, without the end that it makes up for a run whose length is given in steps."""
+    """Lightning's progress bar, without its wrong number of epochs if the length is given in steps."""
 
     def _get_train_description(self, current_epoch: int) -> str:
         if self.trainer.max_epochs == -1:

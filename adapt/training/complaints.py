@@ -1,21 +1,21 @@
-"""What Lightning and torch say about a user's settings, as one line."""
+"""Lightning's and torch's errors about a user's settings, as one line."""
 
 import linecache
 import re
 import traceback
 
-# Who refuses settings: what other packages raise is as likely a fault of a network or of ours.
+# Packages that refuse settings. Errors of other packages may as well be a bug of a network or of ours.
 _SPEAKERS = ("lightning", "pytorch_lightning", "torch.optim", "torch.utils.data")
 
 
 def complaint(error: BaseException) -> str | None:
-    """An error in one line, where it was raised to tell a person what is wrong with a setting; None for any other.
+    """An error in one line if it tells a user what is wrong with a setting; None for any other error.
 
     Such an error comes from a `raise` of Lightning, or of torch's optimizers, schedules and loaders, or is a division
-    by zero in them. What merely breaks there, or anywhere else, is nobody's complaint.
+    by zero in them. Other errors do not count.
 
     Args:
-        error: Whatever was raised.
+        error: The error.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
     if not frames:

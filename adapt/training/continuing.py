@@ -1,7 +1,7 @@
-"""What a checkpoint and a command say differently: what is taken, what stays, and what cannot be.
+"""Settings that differ between a checkpoint and a command: which one wins, and what is refused.
 
-A configuration decides which classes are built. A checkpoint is compared with it, and gives plain values where nothing
-was asked for; a class that it names is never built for that.
+The configuration decides which classes are built. The checkpoint gives plain values that the command does not name. A
+class that only the checkpoint names is never built.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ class Difference(NamedTuple):
     """One setting of the method that differs.
 
     Attributes:
-        keys: Where it stands in the configuration.
-        asked: What the command has.
-        kept: What the checkpoint has.
-        given: Whether the command names it, and does not only leave it at its default.
+        keys: Its place in the configuration.
+        asked: The command's value.
+        kept: The checkpoint's value.
+        given: Whether the command names it; False for a default.
     """
 
     keys: tuple[str, ...]
@@ -38,27 +38,27 @@ class Difference(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The option as it is typed."""
+        """The option as typed."""
         return ".".join(("model", *(key for key in self.keys if key not in ("init_args", "class_path"))))
 
     @property
     def part(self) -> str:
-        """The method's argument that it belongs to."""
+        """The method's argument to which it belongs."""
         return next(key for key in self.keys if key != "init_args")
 
     @property
     def is_class(self) -> bool:
-        """Whether it is about which class is built."""
+        """Whether it changes which class is built."""
         return self.keys[-1] == "class_path" or _names_class(self.asked) or not _is_plain(self.kept)
 
 
 class Settled(NamedTuple):
-    """What becomes of the differences.
+    """What to do with the differences.
 
     Attributes:
-        adopted: Differences whose value the checkpoint gives.
+        adopted: Differences that take the checkpoint's value.
         optimizer: Arguments of the optimizer to set after the checkpoint's are restored.
-        words: What a person has to be told, in one line; empty if nothing.
+        words: The message for the user, in one line; empty if there is none.
     """
 
     adopted: tuple[Difference, ...]
@@ -67,19 +67,19 @@ class Settled(NamedTuple):
 
 
 def settle(asked: Mapping[str, Any], given: Namespace | None, checkpoint: Mapping[str, Any], training: bool) -> Settled:
-    """Compare a command's method with the one that a checkpoint was written by.
+    """Compare a command's method with the method that wrote a checkpoint.
 
-    Training goes on with what the command names; where it names nothing, with the checkpoint's plain values. Evaluation
-    takes the checkpoint's values, which its weights were made with.
+    Training continues with the values that the command names, otherwise with the checkpoint's plain values. Evaluation
+    takes the checkpoint's values, because its weights were trained with them.
 
     Args:
         asked: The method's configuration, `class_path` and `init_args`.
-        given: What of it the command names, in files or options.
-        checkpoint: What the file holds.
-        training: Whether training goes on.
+        given: The part that the command names, in files or options.
+        checkpoint: The file's content.
+        training: Whether training continues.
 
     Raises:
-        AdaptError: Another class cannot take the checkpoint's weights or state.
+        AdaptError: A different class cannot load the checkpoint's weights or state.
     """
     kept = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if not k.startswith("_")}
     arguments = asked.get("init_args") or {}
@@ -120,10 +120,10 @@ def adopt(model: Namespace, differences: Sequence[Difference]) -> None:
 
 
 def check_weights(method: Method, checkpoint: Mapping[str, Any]) -> None:
-    """Refuse weights that the network has no place for, before anything of the run is touched.
+    """Refuse weights that do not fit the network, before the run is changed.
 
     Raises:
-        AdaptError: A parameter is missing, not known, or has another shape.
+        AdaptError: A parameter is missing or unknown, or has another shape.
     """
     try:
         method.load_state_dict(checkpoint["state_dict"], strict=method.strict_loading)
@@ -133,16 +133,16 @@ def check_weights(method: Method, checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_data(data: DomainDataModule, checkpoint: Mapping[str, Any], training: bool) -> str:
-    """Refuse to go on with other data than the checkpoint was trained on, and to call its classes by other names.
+    """Refuse to continue on other data than the checkpoint was trained on, or with other class names.
 
     Returns:
-        What of the data changes and may, in one line; empty if nothing.
+        Allowed changes of the data, in one line; empty if there are none.
 
     Raises:
         AdaptError: The domains, the classes or the held-out shares differ.
     """
     kept = checkpoint.get(type(data).__qualname__)
-    if kept is None or "fixed" not in kept:  # from Python, or of an earlier version
+    if kept is None or "fixed" not in kept:  # from a script, or from an earlier version
         return ""
     now = data.state_dict()
     fixed = [k for k, value in kept["fixed"].items() if now["fixed"].get(k, value) != value]
@@ -161,9 +161,9 @@ def check_data(data: DomainDataModule, checkpoint: Mapping[str, Any], training: 
 
 
 class AskedFor(Callback):
-    """Sets arguments of the optimizers that were asked for in the place of those that a checkpoint restores.
+    """Set the optimizer arguments that the command names, after a checkpoint has restored others.
 
-    A learning rate keeps what the schedule has made of it so far, and the factors of the parameter groups.
+    A new learning rate keeps the schedule's current factor and the factors of the parameter groups.
 
     Args:
         names: Arguments of the optimizer, such as `lr` and `weight_decay`.
@@ -174,14 +174,14 @@ class AskedFor(Callback):
         self._fresh: list[list[dict[str, Any]]] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note what was asked for, before the checkpoint's state is restored."""
+        """Store the command's values, before the checkpoint's state is restored."""
         self._fresh = [
             [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
             for optimizer in trainer.optimizers
         ]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set it."""
+        """Set them."""
         for optimizer, fresh in zip(trainer.optimizers, self._fresh, strict=True):
             for group, asked in zip(optimizer.param_groups, fresh, strict=True):
                 for name in self.names:
@@ -214,7 +214,7 @@ def _refuse(found: Sequence[Difference], training: bool) -> None:
         held = one.part == "backbone" or (training and one.part in ("optimizer", "lr_scheduler"))
         if held or (training and not one.given):
             raise AdaptError(
-                f"Expected --{one.name} as the checkpoint has it, {_short(one.kept)}, found {_short(one.asked)}. {_RUN}"
+                f"Expected --{one.name} as in the checkpoint, {_short(one.kept)}, found {_short(one.asked)}. {_RUN}"
             )
 
 

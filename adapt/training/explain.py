@@ -1,4 +1,4 @@
-"""Errors in one or two lines: what was expected, what was found, and what was probably meant."""
+"""The parser's errors in one or two lines: what was expected, what was found, and what was probably meant."""
 
 import difflib
 import inspect
@@ -12,24 +12,24 @@ from typing import Any
 
 from adapt.errors import chain
 
-_WHERE = "a class of adapt or an import path (my_module.MyClass, whose file lies in this folder)"
+_WHERE = "a class of adapt or an import path (my_module.MyClass, with its file in this folder)"
 
 
 def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), options: Iterable[str] = ()) -> str:
-    """The one thing that is wrong: the innermost reason, with the option that it is about.
+    """The actual mistake: the innermost reason, with its option.
 
-    The parser tells every type that a value could have had, in a tree of text; the exceptions behind its error are the
-    branch of that tree that came nearest.
+    The parser's text lists every type that the value could have had, as a tree. Its chain of exceptions is the branch
+    that came closest.
 
     Args:
         error: The parser's error.
-        bases: What the options expect that name a class: `{"model": Method}`.
+        bases: Expected base class of the options that name a class: `{"model": Method}`.
         args: The command line.
         options: All options of the command, dotted, without dashes.
     """
     links = chain(error)
     keys = [found[1] for link in links if isinstance(link, TypeError) and (found := _KEY.match(str(link)))]
-    # The command's own level is told more than once.
+    # The command's own level occurs more than once.
     keys = [key for place, key in enumerate(keys) if place == 0 or key != keys[place - 1]]
     owners = [found[1] or found[2] for link in links if (found := _OWNER.search(str(link).partition("\n- ")[0]))]
     owner = _loaded(owners[-1]) if owners else bases.get(keys[0]) if keys else None
@@ -38,7 +38,7 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
     if foreign := _import_problem(links, place, owners):
         return foreign
     if len(keys) == 1 and owner is bases.get(keys[0]) and re.match(r"Option|the following arguments", text):
-        return _missing(keys, None, place)  # of a base nobody means to build: nothing was chosen
+        return _missing(keys, None, place)  # of an abstract base: no class was chosen
     if found := re.match(r"Option '([\w.]+)' is not accepted", text):
         if owner is None:
             return _unknown_option(f"--{found[1]}", options)
@@ -53,9 +53,9 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
     if found := re.match(r"Expected a dot import path string: (.*)|Unexpected import path format: (.*)", text):
         return _unknown_class(place, (found[1] or found[2] or "")[:80], bases, keys, owners)
     if found := re.search(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", text):
-        return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is none."
+        return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is not one."
     if found := re.search(r"Expected '([\w.]+)' to be a (?:subclass of|function that returns) (.+?)\.(?: |$)", text):
-        return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is none."
+        return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is not one."
     if found := re.search(r"following arguments are required: (.+)", text):
         return _missing(found[1].split(", "), owner, place)
     if found := re.search(r"argument (?:-\w/)?(--[\w.]+): expected (?:one|1) argument", text):
@@ -79,13 +79,13 @@ _OWNER = re.compile(
 
 
 def _import_problem(links: list[BaseException], place: str, owners: list[str]) -> str | None:
-    """What went wrong in a file that a configuration names, or why its name leads nowhere."""
+    """Why a class that a configuration names could not be imported."""
     reason = links[-1]
     denied = next((link for link in links if type(link).__name__ == "ImportDenied"), None)
     if denied is not None:
         found = re.search(r"Importing '([\w.]+)'", str(denied))
         named = found[1] if found else "this"
-        return f"{place} may not name {named}: no class of Python's own library belongs there."
+        return f"{place} may not name {named}: classes of Python's standard library are not allowed there."
     if isinstance(reason, ModuleNotFoundError) and reason.name and owners and _leads_to(reason.name, owners[-1]):
         return (
             f"{place} names {owners[-1]}, and no module {reason.name!r} was found in this folder or installed. "
@@ -123,7 +123,7 @@ def _unknown_class(place: str, name: str, bases: dict[str, type], keys: list[str
     if expected_classes and not re.fullmatch(r"[\w.]*", name):
         return f"{place} expects {_subclass(expected_classes[0].__name__)}, found {name!r}."
     known = sorted({cls for base in expected_classes for cls in _names(base)})
-    # The names that are near say more than all of them, which are many.
+    # Similar names help more than a long list of all names.
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     expected = f"one of {_listed(known)}, or " if known and not close else ""
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
@@ -131,7 +131,7 @@ def _unknown_class(place: str, name: str, bases: dict[str, type], keys: list[str
 
 
 def _expected(bases: dict[str, type], keys: list[str], owners: list[str]) -> Sequence[type]:
-    """The classes whose subclasses an option names, by the type of the argument that it is."""
+    """The base classes that an option accepts, from the type of its argument."""
     if not keys or (len(keys) == 1 and keys[0] in bases):
         return [bases[keys[0]]] if keys else []
     first, _, name = keys[-1].rpartition(".")
@@ -139,25 +139,25 @@ def _expected(bases: dict[str, type], keys: list[str], owners: list[str]) -> Seq
 
 
 def argument_classes(owner: Any, name: str) -> tuple[type, ...]:
-    """The classes in the type of an argument; of one that takes a function, what the function returns."""
+    """The classes in the type of an argument; for a function, the classes that it returns."""
     return tuple(dict.fromkeys(_classes(_argument(owner, name)[0])))
 
 
 def needs_value(owner: Any, name: str) -> str | None:
-    """The type of an argument that has a default and may not be null, in words; None for any other."""
+    """In words, the type of an argument that has a default and must not be null; None for other arguments."""
     hint, default = _argument(owner, name)
     optional = hint is None or type(None) in typing.get_args(hint) or hint is Any
     return None if optional or default in (None, inspect.Parameter.empty) else _type(str(hint))
 
 
 def _argument(owner: Any, name: str) -> tuple[Any, Any]:
-    """Type and default of an argument that a class takes itself or hands on to its bases."""
+    """Type and default of an argument that a class takes itself or passes to its bases."""
     for cls in inspect.getmro(owner) if inspect.isclass(owner) else ():
         try:
             hint = typing.get_type_hints(vars(cls)["__init__"]).get(name)
             if hint is not None:
                 return hint, inspect.signature(vars(cls)["__init__"]).parameters[name].default
-        except Exception:  # a class of somebody else's may name types that cannot be resolved
+        except Exception:  # a foreign class may name types that cannot be resolved
             continue
     return None, None
 
@@ -187,7 +187,7 @@ _EXAMPLES = {"model": "DANN", "data": "Digits"}
 
 
 def nothing_chosen(names: Iterable[str]) -> str:
-    """The sentence where a command lacks its method or its data."""
+    """The message for a command without a method or data."""
     options = [f"--{name}" for name in _EXAMPLES if name in names]
     example = " ".join(f"--{name} {value}" for name, value in _EXAMPLES.items() if name in names)
     return f"Nothing chosen for {' and '.join(options)}: give for example {example}, or a --config that does."
@@ -200,7 +200,7 @@ def _without_value(option: str, args: Sequence[str]) -> str:
 
 
 def _kinds(links: list[BaseException], kind: str) -> str:
-    """What a value may be, out of the innermost list of types, where it has one of its own."""
+    """What a value may be, from the innermost list of types, if there is one."""
     around = str(links[-2]) if len(links) > 1 else ""
     union = re.search(r"Union subtypes\nSubtypes: \[(.*)\]\nErrors", around)
     if union is None or "class_path" in around.partition("Given value")[0]:
@@ -222,7 +222,7 @@ def _subclass(name: str) -> str:
 def _quoted(kind: str, value: str) -> str:
     if "'str'" not in kind or not re.fullmatch(r"[\w.+-]+", value):
         return ""
-    return f" In a file, text that looks like a number or a truth value stands in quotes: '{value.lower()}'."
+    return f" In a file, put text that looks like a number or a boolean in quotes: '{value.lower()}'."
 
 
 def _short(text: str, width: int = 80) -> str:
@@ -243,7 +243,7 @@ def _close(name: str, known: Iterable[str]) -> str:
 
 
 def _typed(place: str, args: Sequence[str]) -> str | None:
-    """The value that the command line gives an option; the parser's last words may be about a default."""
+    """The option's value on the command line; the parser's own error may name a default instead."""
     for word, after in zip(args, [*args[1:], ""], strict=True):
         if word == place or word.startswith(f"{place}="):
             return after if word == place else word.partition("=")[2]
@@ -264,7 +264,7 @@ def imported(class_path: str) -> Any:
 
 
 def arguments(cls: type) -> set[str]:
-    """Names of the arguments that a class takes, those that it hands on to its bases included."""
+    """Names of the arguments that a class takes, including those that it passes to its bases."""
     names: set[str] = set()
     for owner in cls.__mro__:
         if "__init__" not in vars(owner):

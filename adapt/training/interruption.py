@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training after the step that it is in: saved, said, and with an exit code that tells."""
+"""Ctrl-C and SIGTERM stop a training after the current step: it is saved, with a message and a clear exit code."""
 
 import os
 import shlex
@@ -21,30 +21,30 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 def saved_when_stopped(trainer: Trainer, run_dir: Path) -> Iterator[None]:
     """Stop a fit gently within this context; a second Ctrl-C stops at once.
 
-    Whoever has said already what the signals mean, as a grid does, keeps their meaning.
+    Handlers that somebody else has set, for example a grid, stay.
 
     Args:
-        trainer: What fits.
+        trainer: The trainer.
         run_dir: The run's folder.
 
     Raises:
-        SystemExit: A signal came; the code is 128 and its number, 130 or 143, as a shell has it.
+        SystemExit: A signal came; the code is 128 plus its number, 130 or 143, as in a shell.
     """
     received: list[signal.Signals] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if signal.getsignal(signal.SIGTERM) is terminate:  # Lightning does not listen yet, or not any more
+        if signal.getsignal(signal.SIGTERM) is terminate:  # Lightning does not handle signals yet, or not any more
             raise KeyboardInterrupt
-        print("\nadapt: Ctrl-C: this step is finished and saved first; once more stops at once.", file=sys.stderr)
-        # Lightning has one way to stop between two batches and in every process: as it does on SIGTERM.
+        print("\nadapt: Ctrl-C: stopping after this step and saving; press again to stop at once.", file=sys.stderr)
+        # Only with SIGTERM does Lightning stop between two batches and in every process.
         os.kill(os.getpid(), signal.SIGTERM)
 
     def terminate(number: int, frame: FrameType | None) -> None:
         if not received:
             received.append(signal.SIGTERM)
-        # Lightning calls this after its own, which asks the training to stop.
+        # Lightning calls this after its own handler, which asks the training to stop.
         if not trainer.received_sigterm:
             raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""The folder of a run: which one it is, and what is written into it."""
+"""The folder of a run: how it is chosen, and the files in it."""
 
 import csv
 import os
@@ -31,13 +31,13 @@ def free_folder(base: Path) -> Path:
 
 
 def enter_folder(path: Path, checkpoint: str | None) -> Path:
-    """Take a folder for a training; one that holds a run only to continue it, with the metrics that it wrote put aside.
+    """Use a folder for a training. If it holds a run, this run must be continued; its metrics file is renamed.
 
-    A run that ended before its first checkpoint has nothing to lose: its folder may be entered anew.
+    A run that ended before its first checkpoint has nothing to lose, so its folder may be used again.
 
     Args:
-        path: The folder that was asked for.
-        checkpoint: Where the training continues from; None for a new one.
+        path: The requested folder.
+        checkpoint: The checkpoint to continue from; None for a new training.
 
     Raises:
         AdaptError: The folder holds a run, and the training is a new one.
@@ -50,7 +50,7 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
                 f"{path} already holds a run. Give another --run_dir, or continue it with "
                 f"--ckpt_path {shlex.quote(str(found))}."
             )
-        # The CSV logger starts its file anew: keep what the run wrote before.
+        # The CSV logger starts a new file: keep the old one.
         put_aside(path / "metrics.csv")
     return path
 
@@ -59,7 +59,7 @@ def folder_of_process_zero(given: str | None) -> Path:
     """The folder that process zero chose, for another process of the same training.
 
     Args:
-        given: `--run_dir`, for processes that something else than process zero has started.
+        given: `--run_dir`, for processes that were not started by process zero.
 
     Raises:
         AdaptError: Neither of them is known.
@@ -71,22 +71,22 @@ def folder_of_process_zero(given: str | None) -> Path:
 
 
 def process_rank() -> int:
-    """Which of a training's processes this is, as the environment tells it before they have met; zero decides."""
+    """This process's rank from the environment, before the processes are connected; process zero decides."""
     rank: int = rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning sets it on the function
     return rank
 
 
 def announce(folder: Path) -> Path:
-    """Let the processes that this one starts know the run's folder."""
+    """Tell the run's folder to processes that this one starts."""
     os.environ[_CHOSEN] = str(folder)
     return folder
 
 
 def make_directory(path: Path) -> None:
-    """Create a folder and make sure that it can be written to.
+    """Create a folder and check that it is writable.
 
     Raises:
-        AdaptError: It cannot.
+        AdaptError: It is not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -100,16 +100,16 @@ def make_directory(path: Path) -> None:
 def write_predictions(
     path: Path, batches: Iterable[Mapping[str, Tensor]], problem: Problem, samples: Sequence[str]
 ) -> Path | None:
-    """Write one line per sample: its name and index, and the problem's columns; of a predicted class also the name.
+    """Write one line per sample: its name, its index and the problem's columns; for a class also the class name.
 
     Args:
-        path: The CSV file; one that is there already is kept under another name.
-        batches: `index (N,)` and the problem's columns, each `(N,)`, of each batch.
+        path: The CSV file; an existing one is renamed.
+        batches: For each batch `index (N,)` and the problem's columns, each `(N,)`.
         problem: What is predicted.
         samples: Names of the samples, by index.
 
     Returns:
-        Where the file that was there before is now; None if none was.
+        The new path of an existing file; None if there was none.
     """
     draft = path.with_name(f".{path.name}.tmp")
     with draft.open("w", newline="", encoding="utf-8") as file:
@@ -130,7 +130,7 @@ def write_predictions(
 
 
 def put_aside(path: Path) -> Path | None:
-    """Rename a file, if there is one, to the first free of `name-2`, `name-3`, ...; where it is then."""
+    """Rename a file, if it exists, to the first free of `name-2`, `name-3`, ...; return its new path."""
     if not path.exists():
         return None
     names = (name.with_suffix(path.suffix) for name in _numbered(path.with_suffix("")))

@@ -1,4 +1,4 @@
-"""A run's saved configuration: usable from any folder, and after its run was moved, renamed or copied."""
+"""A run's saved configuration: it works from any folder, and after the run was moved, renamed or copied."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,15 +8,15 @@ from typing import Any
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 
 PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir")
-"""Arguments, of whatever class, that name a file or a folder."""
+"""Names of arguments, of any class, that are a file or a folder."""
 
 
 def portable(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
-    """What is saved of a configuration: with whole paths, and without where the run lies, which its folder says.
+    """The configuration to save: with absolute paths, and without the run's folder, because the file lies in it.
 
     Args:
         config: The configuration as plain values.
-        run_dir: The run's folder, by which `read_where_it_lies` notices that it was moved.
+        run_dir: The run's folder; with it `read_where_it_lies` notices that the run was moved.
     """
     data = config["data"].get("init_args") or {}
     if "root" in data and data["root"] is None and "ADAPT_DATA" not in os.environ and Path("data").is_dir():
@@ -26,15 +26,15 @@ def portable(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
 
 
 def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
-    """Let a run's own configuration mean the folder that it lies in, whatever it was called when it was saved.
+    """Make a run's configuration use the folder in which it lies now, even if that was moved or renamed.
 
-    `validate`, `test` and `predict` read and write that folder. `fit` repeats the run in another folder, or goes on in
-    it when the checkpoint is that run's. Paths below what was moved together are looked for near the file.
+    `validate`, `test` and `predict` read and write that folder. `fit` repeats the run in another folder, or continues
+    in it if the checkpoint is from that run. Paths that were moved together with the run are searched near the file.
 
     Args:
         config: The parsed configuration, which is changed.
         command: `fit`, `validate`, `test` or `predict`.
-        args: What was typed, which stays.
+        args: The typed arguments, which take precedence.
     """
     saved_in, config.saved_in = config.saved_in, None
     files = [Path(str(file)) for file in config.config or () if Path(str(file)).name == CONFIG_FILE]
@@ -48,7 +48,7 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
             if any(path in typed for typed in args):
                 return path
             if name == "save_dir" and Path(path).is_relative_to(saved_in):
-                return str(Path.cwd())  # a logger of the run that is repeated, not one that writes into its folder
+                return str(Path.cwd())  # the logger of a repeated run, not one that writes into the old folder
             moved = now / Path(path).relative_to(before) if Path(path).is_relative_to(before) else Path(path)
             return str(moved) if moved.exists() else path
 
@@ -61,7 +61,7 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
 
 
 def _lies_here(path: str) -> bool:
-    # What does not, such as weights below the data root, is found by whoever reads it.
+    # Other paths, such as weights below the data root, are resolved when they are read.
     return bool(path) and Path(path).exists()
 
 
@@ -80,7 +80,7 @@ def _each_path(node: Any, change: Callable[[str, str], str]) -> None:
 
 
 def _moved(before: Path, now: Path) -> tuple[Path, Path]:
-    """The folders of which one became the other, by what two paths of one run do not share at their ends."""
+    """Old and new folder of a move: both paths without their common ending."""
     while before.name and before.name == now.name and before != now:
         before, now = before.parent, now.parent
     return before, now

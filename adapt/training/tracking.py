@@ -1,4 +1,4 @@
-"""Loggers of a run: a CSV file always, Weights & Biases unless told otherwise."""
+"""Loggers of a run: always a CSV file, and Weights & Biases by default."""
 
 import configparser
 import netrc
@@ -21,10 +21,10 @@ from adapt.errors import AdaptError
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Settled = Literal["online", "offline", "disabled"]
 
-# How long a run may wait for the server before it goes on without it.
+# How long a run waits for the server before it continues without it.
 PATIENCE_SECONDS = 10
 
-# W&B's own words. Lightning sets `dryrun` in the environment, which means offline.
+# W&B's own names. Lightning sets `dryrun` in the environment, which means offline.
 _MODES: dict[str, Settled] = {
     "online": "online",
     "run": "online",
@@ -36,26 +36,26 @@ _MODES: dict[str, Settled] = {
 
 
 def wandb_key_is_configured() -> bool:
-    """Whether a W&B key lies in the environment or in the netrc file."""
+    """Whether there is a W&B key in the environment or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
         file = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
         return False
-    # W&B accepts a key of the name that its service had before, too.
+    # W&B also accepts a key under its service's old name.
     return bool({urlparse(_server()).hostname, "api.wandb.ai"} & file.hosts.keys())
 
 
 def asked_mode(mode: WandbMode = "auto") -> Settled:
-    """What W&B was asked to do: by the argument, by `WANDB_MODE`, by `wandb offline`, or else by whether it has a key.
+    """W&B's mode: from the argument, `WANDB_MODE` or `wandb offline`; otherwise online if there is a key.
 
     Raises:
-        AdaptError: `WANDB_MODE` is none of W&B's modes; W&B would stop there, and a slip of the pen must not upload.
+        AdaptError: `WANDB_MODE` is not one of W&B's modes. W&B would fail, and a typo must not cause an upload.
     """
     found = os.environ.get("WANDB_MODE")
     if found is not None and found not in _MODES:
-        raise AdaptError(f"Expected WANDB_MODE out of {', '.join(_MODES)}, found {found!r}. Correct or unset it.")
+        raise AdaptError(f"Expected WANDB_MODE to be one of {', '.join(_MODES)}, found {found!r}. Correct or unset it.")
     asked = _setting("mode") if mode == "auto" else mode
     if asked in _MODES:
         return _MODES[asked]
@@ -63,17 +63,17 @@ def asked_mode(mode: WandbMode = "auto") -> Settled:
 
 
 def is_disabled(mode: WandbMode = "auto") -> bool:
-    """Whether W&B should write nothing at all."""
+    """Whether W&B should not write anything."""
     return asked_mode(mode) == "disabled"
 
 
 def is_offline(mode: WandbMode = "auto") -> bool:
-    """Whether W&B should write to disk only: asked for, or no key is configured."""
+    """Whether W&B should only write to disk: as requested, or because there is no key."""
     return asked_mode(mode) == "offline"
 
 
 def settled_mode(mode: WandbMode = "auto") -> Settled:
-    """What W&B was asked to do, or `offline`, with a line that says so, where its server cannot be reached."""
+    """W&B's mode; `offline`, with a message, if its server cannot be reached."""
     asked = asked_mode(mode)
     if asked != "online" or (reason := _unreachable()) is None:
         return asked
@@ -90,29 +90,29 @@ def wandb_logger(
     project: str = "adapt",
     mode: WandbMode = "auto",
 ) -> dict[str, Any]:
-    """The `trainer.logger` entry of one run, as a configuration holds it."""
+    """The `trainer.logger` entry of one run, in the form of a configuration."""
     return {
         "class_path": "lightning.pytorch.loggers.WandbLogger",
         "init_args": {
             "name": name,
-            # W&B's service resolves a relative path in the folder that it was started in.
+            # W&B's service resolves a relative path in the folder where it was started.
             "save_dir": str(run_dir.resolve()),
             "project": project,
             "group": group,
             "job_type": job_type,
             "tags": list(tags),
-            # Each run says its mode: W&B reads the environment once in a process.
+            # Each run gets its mode explicitly: W&B reads the environment only once per process.
             "mode": asked_mode(mode),
         },
     }
 
 
 def loggers_for(chosen: Any, run_dir: Path, task: str, method: str, seed: int) -> list[Logger]:
-    """The loggers that `--trainer.logger` asks for, with a CSV log beside them.
+    """The loggers from `--trainer.logger`, and a CSV log.
 
     Args:
-        chosen: What the trainer was given: None or True for the default, False for the CSV log alone, or loggers.
-        run_dir: The run's own folder.
+        chosen: The trainer's value: None or True for the default, False for only the CSV log, or loggers.
+        run_dir: The run's folder.
         task: Name of the task, a tag and the group.
         method: Name of the method, the job type.
         seed: The experiment's seed, a tag.
@@ -130,22 +130,22 @@ def loggers_for(chosen: Any, run_dir: Path, task: str, method: str, seed: int) -
 
 
 def started(loggers: Iterable[Logger]) -> list[Logger]:
-    """The loggers, those of W&B with their runs begun: offline where the server does not answer, or left out.
+    """Start the loggers' W&B runs: offline if the server does not answer, or left out.
 
-    A log is not worth a training: whatever W&B raises becomes a line.
+    A failing log must not stop a training: any error of W&B becomes a message.
     """
     return [logger for logger in loggers if not isinstance(logger, WandbLogger) or _start(logger)]
 
 
 def _start(logger: WandbLogger) -> bool:
-    if getattr(rank_zero_only, "rank", 0):  # the first process alone has a run
+    if getattr(rank_zero_only, "rank", 0):  # only the first process has a run
         return True
     # Lightning has no public way to a logger's own arguments; the version in use is pinned below 2.7.
     options = logger._wandb_init
     if options.get("anonymous") is None:
-        options.pop("anonymous", None)  # W&B warns of it, given or not
+        options.pop("anonymous", None)  # W&B warns about this option even at its default
     asked = settled_mode("offline" if logger._offline else options.get("mode") or "auto")
-    # With this, Lightning would change WANDB_MODE for every later run of the process.
+    # Otherwise Lightning changes WANDB_MODE for all later runs of the process.
     logger._offline = False
     options.setdefault("settings", {"init_timeout": PATIENCE_SECONDS})
     for mode in dict.fromkeys((asked, "offline")):
@@ -162,22 +162,22 @@ def _start(logger: WandbLogger) -> bool:
 
 
 def _unreachable() -> str | None:
-    """Why no answer comes from W&B's server, None if one does."""
+    """Why W&B's server does not answer; None if it does."""
     found: list[str | None] = []
 
     def ask() -> None:
         try:
             urllib.request.urlopen(_server(), timeout=PATIENCE_SECONDS).close()
         except urllib.error.HTTPError:
-            found.append(None)  # an answer, whatever it says
+            found.append(None)  # any answer will do
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            # Certificates are W&B's matter, which has its own; somebody is there.
+            # A certificate error means that a server answers; W&B handles certificates itself.
             found.append(None if "CERTIFICATE" in str(reason) else str(reason))
         else:
             found.append(None)
 
-    # Looking a name up has no time limit of its own.
+    # A DNS lookup has no time limit of its own.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE_SECONDS)
@@ -189,7 +189,7 @@ def _server() -> str:
 
 
 def _setting(name: str) -> str | None:
-    """A setting of W&B: the environment's, or one that its command line saved in the folder or for the user."""
+    """A W&B setting from the environment, or saved by its command line for the folder or the user."""
     found = os.environ.get(f"WANDB_{name.upper()}")
     for folder in (Path("wandb"), Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()):
         if not found:

@@ -1,4 +1,4 @@
-"""What a run refuses of Lightning's flags and callbacks, beyond what Lightning itself says no to."""
+"""Lightning flags and callbacks that a run refuses, in addition to Lightning's own checks."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from adapt.errors import AdaptError
 from adapt.problems import Problem
 from adapt.selection.rules import rules_of
 
-# Lightning divides by them, or takes what is below for "off".
+# Lightning divides by them, or treats smaller values as "off".
 _SMALLEST = {
     "accumulate_grad_batches": 1,
     "check_val_every_n_epoch": 1,
@@ -22,10 +22,10 @@ _SMALLEST = {
 
 
 def check_flags(flags: Any) -> None:
-    """Refuse what would end in a division by zero, or in a run that trains nothing or keeps nothing.
+    """Refuse flags that would divide by zero, train nothing or save nothing.
 
     Args:
-        flags: What the trainer was given, as attributes.
+        flags: The trainer's arguments, as attributes.
 
     Raises:
         AdaptError: There is such a flag.
@@ -45,24 +45,24 @@ def check_flags(flags: Any) -> None:
     if flags.barebones or flags.enable_checkpointing is False:
         name = "barebones true" if flags.barebones else "enable_checkpointing false"
         raise AdaptError(
-            f"A run is its checkpoints and its metrics, found --trainer.{name}, which leaves them out. "
-            "Leave the flag out; --trainer.fast_dev_run true tries a run without keeping anything."
+            f"A run needs its checkpoints and its metrics, found --trainer.{name}, which leaves them out. "
+            "Leave the flag out; --trainer.fast_dev_run true tries a run without saving anything."
         )
 
 
 def check_callbacks(
     callbacks: Sequence[Callback], lr_scheduler: Any, knows_labels: bool, run_dir: Path, problem: Problem
 ) -> None:
-    """Refuse callbacks that would change the run behind its configuration, or watch a metric the wrong way.
+    """Refuse callbacks that would make the run differ from its configuration, or watch a metric in the wrong direction.
 
-    A user's own `ModelCheckpoint` without a folder gets one of its own, for the names in ours are taken.
+    A user's own `ModelCheckpoint` without a folder gets a separate one, because the names in ours are taken.
 
     Args:
-        callbacks: The user's.
-        lr_scheduler: Makes the schedule, or None.
+        callbacks: The user's callbacks.
+        lr_scheduler: Builds the schedule, or None.
         knows_labels: Whether the method trains on all target labels.
         run_dir: The run's folder.
-        problem: What is predicted, whose metrics and scores have a direction.
+        problem: The problem; its metrics and scores have a direction.
 
     Raises:
         AdaptError: There is such a callback, or such a schedule.
@@ -85,12 +85,12 @@ def check_callbacks(
 def _check_monitor(owner: str, monitor: str | None, mode: str, option: str, steers: bool, problem: Problem) -> None:
     if steers and monitor is not None and monitor.startswith("oracle/"):
         raise AdaptError(
-            f"{owner} would let target labels steer the training: {monitor} is made of them. "
+            f"{owner} would let target labels steer the training: {monitor} is computed from them. "
             f"Watch for example val/source_{problem.headline}, or train longer and compare with the rule `oracle`."
         )
     better = next((looks.mode for looks in rules_of(problem).values() if looks and looks.metric == monitor), mode)
     if better != mode:
         which = "more" if better == "max" else "less"
         raise AdaptError(
-            f"{owner} watches {monitor}, of which {which} is better, with mode {mode!r}. Give {option} {better}."
+            f"{owner} watches {monitor} with mode {mode!r}, but {which} is better. Give {option} {better}."
         )

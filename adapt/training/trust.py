@@ -1,4 +1,4 @@
-"""What a configuration may name, and what is refused before it is loaded or called: docs/trust.md says why."""
+"""What a configuration may name, and what is refused before it is loaded or called; docs/trust.md explains why."""
 
 import inspect
 import shlex
@@ -18,29 +18,29 @@ _PLAN = {"tasks", "methods", "seeds"}
 
 
 def restrict_parser() -> None:
-    """Have the command line's parser read YAML as grids do, and import no module of Python's own library.
+    """Make the command line's parser read YAML like grids, and never import from Python's standard library.
 
-    Nothing there is a method, a dataset, an optimizer or a callback, and much of it runs commands. Untyped arguments
-    keep what they are given, and never build an object from it.
+    The standard library has no method, dataset, optimizer or callback, and much of it can run commands. Untyped
+    arguments keep their value; no object is built from it.
     """
     jsonargparse.set_parsing_settings(
         config_read_mode_fsspec_enabled=False,
         instantiate_subclass_spec_in_any=False,
         import_path_denylist=sorted({*sys.stdlib_module_names, "pip", "setuptools", "pkg_resources"}),
     )
-    # The public setting would not reach the values of numbers and truth values.
-    _loaders_dumpers.yaml_default_loader = Loader  # type: ignore[assignment]  # made at its first use, otherwise
+    # The public setting does not affect numbers and booleans.
+    _loaders_dumpers.yaml_default_loader = Loader  # type: ignore[assignment]  # otherwise it is set at its first use
 
 
 def check_typed_configs(args: Sequence[str]) -> None:
-    """Read the files of `--config` once before the parser does, which would not say which file and line is wrong.
+    """Read the files of `--config` before the parser does, because the parser does not name the wrong file and line.
 
     Raises:
-        AdaptError: One is missing, is no YAML, holds no mapping, or is a file of another kind.
+        AdaptError: A file is missing, is not YAML, holds no mapping, or is of another kind.
     """
     for path in map(Path, _given(args, "--config", "-c")):
         if path.suffix in (".ckpt", ".pt", ".pth") and path.is_file():
-            raise AdaptError(f"{path} is a checkpoint, no configuration: give it as --ckpt_path.")
+            raise AdaptError(f"{path} is a checkpoint, not a configuration: give it as --ckpt_path.")
         content = read_yaml(path)
         if not isinstance(content, Mapping):
             found = "nothing" if content is None else f"{type(content).__name__} {content!r:.60}"
@@ -53,7 +53,7 @@ def check_typed_configs(args: Sequence[str]) -> None:
 
 
 def _given(args: Sequence[str], *options: str) -> list[str]:
-    """The values that a command line gives an option."""
+    """The values of an option on a command line."""
     values = []
     for word, after in zip(args, [*args[1:], None], strict=True):
         name, equals, value = word.partition("=")
@@ -63,9 +63,9 @@ def _given(args: Sequence[str], *options: str) -> list[str]:
 
 
 def config_beside(args: Sequence[str]) -> str | None:
-    """How to use a checkpoint that was given alone: it holds weights, and its run's configuration says of what.
+    """How to use a checkpoint without a configuration: it only holds weights; the configuration names the classes.
 
-    That file is not read unasked: whoever packed it beside the checkpoint would choose the code that runs.
+    The configuration next to it is not read automatically, because its author would then choose which code runs.
     """
     given = _given(args, "--ckpt_path")
     if not given or any(word.partition("=")[0] in ("--config", "-c", "--model") for word in args):
@@ -73,20 +73,20 @@ def config_beside(args: Sequence[str]) -> str | None:
     folder = Path(given[-1]).parent
     config = (folder.parent if folder.name == "checkpoints" else folder) / "config.yaml"
     if not config.is_file():
-        return "A checkpoint holds weights alone: give the run's --config <run>/config.yaml with it."
+        return "A checkpoint only holds weights: also give the run's --config <run>/config.yaml."
     command = shlex.join(["adapt", args[0], "--config", str(config), *args[1:]])
-    return f"A checkpoint holds weights alone. The configuration beside it looks like its own: {command}"
+    return f"A checkpoint only holds weights. The configuration next to it seems to belong to it: {command}"
 
 
 def check_named(config: Namespace, bases: Mapping[str, type]) -> None:
-    """Refuse what a configuration would have called that is no class of the kind that is expected there.
+    """Refuse names in a configuration that are not a class of the expected kind.
 
     Args:
-        config: The parsed configuration, in which nothing has been called yet.
-        bases: What the first keys expect.
+        config: The parsed configuration, before anything is built.
+        bases: The base classes that the first keys expect.
 
     Raises:
-        AdaptError: Something is named that may not be called there.
+        AdaptError: A name is not allowed at its place.
     """
     for key, base in bases.items():
         if key in config:
@@ -94,12 +94,12 @@ def check_named(config: Namespace, bases: Mapping[str, type]) -> None:
 
 
 def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
-    """Look at a value, and at all that lies in it."""
+    """Check a value and everything inside it."""
     if isinstance(value, list | tuple):
         for part in value:
             _check(part, place, expected)
     elif inspect.isroutine(value):
-        # A function that somebody's own class asks for is theirs; where a class belongs, it would be called as one.
+        # A user's class may take a function; but a function in place of a class would be called.
         if expected and not _is_ours(value):
             raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found the function {value.__name__}.")
     elif isinstance(value, Namespace | Mapping):
@@ -109,9 +109,9 @@ def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
         if isinstance(named, str):
             owner = imported(named)
             if not inspect.isclass(owner) and not _is_ours(owner):
-                raise AdaptError(f"{place} expects a class, found {named}, which is none.")
+                raise AdaptError(f"{place} expects a class, found {named}, which is not one.")
             if inspect.isclass(owner) and expected and not issubclass(owner, expected):
-                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {named}, which is none.")
+                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {named}, which is not one.")
             inside = _content(inside.get("init_args")) | _content(inside.get("dict_kwargs"))
         for key, part in inside.items():
             if part is None and inspect.isclass(owner) and (needed := needs_value(owner, key)) is not None:

@@ -263,7 +263,7 @@ def test_each_class_has_a_row_and_each_method_a_column(tmp_path: Path) -> None:
 
 def test_a_callback_that_watches_an_error_looks_for_the_lowest(tmp_path: Path) -> None:
     stop = EarlyStopping("val/source_mae", mode="max")
-    with pytest.raises(AdaptError, match=r"val/source_mae, of which less is better, with mode 'max'. Give .* min"):
+    with pytest.raises(AdaptError, match=r"val/source_mae with mode 'max', but less is better. Give .* min"):
         check_callbacks([stop], None, False, tmp_path, Regression(1))
     check_callbacks([EarlyStopping("val/source_mae", mode="min")], None, False, tmp_path, Regression(1))
 

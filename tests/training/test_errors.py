@@ -171,7 +171,7 @@ def test_a_mistake_in_a_file_ends_in_a_short_error(
         ("fit --config", "--config needs a value"),
         ("fit --config .", "found a folder"),
         ("fit --config nothing.yaml", "Expected a YAML file at nothing.yaml, found none"),
-        ("fit --config run.ckpt", "run.ckpt is a checkpoint, no configuration: give it as --ckpt_path"),
+        ("fit --config run.ckpt", "run.ckpt is a checkpoint, not a configuration: give it as --ckpt_path"),
         ("fit --config latin.yaml", "latin.yaml is not a text file in UTF-8"),
         ("predict --ckpt_path run.ckpt", "give the run's --config <run>/config.yaml"),
         ("benchmark", "The following arguments are required: --config"),

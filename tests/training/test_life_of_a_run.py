@@ -200,7 +200,7 @@ def test_predictions_name_their_files_and_keep_the_ones_before(
     assert main(["fit", *words.split(), "--trainer.enable_model_summary", "false", "--run_dir", "run"]) == 0
     assert main(["predict", "--config", "run/config.yaml"]) == 0
     first = Path("run/predictions.csv").read_bytes()
-    assert "4 of the 20 target samples (its test set; all of them: --data.predict_split all)" in capsys.readouterr().out
+    assert "4 of the 20 target samples (its test set; for all: --data.predict_split all)" in capsys.readouterr().out
     assert main(["predict", "--config", "run/config.yaml", "--data.predict_split", "all"]) == 0
     assert Path("run/predictions-2.csv").read_bytes() == first
     with Path("run/predictions.csv").open() as file:

@@ -92,7 +92,7 @@ def test_every_word_of_wandb_is_known(monkeypatch: pytest.MonkeyPatch, word: str
 def test_a_slip_of_the_pen_uploads_nothing(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "abc")
     monkeypatch.setenv("WANDB_MODE", word)
-    with pytest.raises(AdaptError, match=f"Expected WANDB_MODE out of online, .*found '{word}'"):
+    with pytest.raises(AdaptError, match=f"Expected WANDB_MODE to be one of online, .*found '{word}'"):
         asked_mode()
 
 

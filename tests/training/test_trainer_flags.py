@@ -33,11 +33,11 @@ REFUSED = {
     "DANN --trainer.gradient_clip_val -1": "at least 0, found -1",
     "DANN --trainer.max_steps -1 --trainer.max_time 00:00:00:05": "DANN follows the progress .* --trainer.max_steps",
     f"SourceOnly {STOP} val/loss": "use any of the following: .*`val/source_accuracy`",
-    f"SourceOnly {STOP} val/source_accuracy": "more is better, with mode 'min'. Give --trainer.callbacks.mode max",
+    f"SourceOnly {STOP} val/source_accuracy": "with mode 'min', but more is better. Give --trainer.callbacks.mode max",
     f"SourceOnly {STOP} oracle/target_accuracy --trainer.callbacks.mode max": "would let target labels steer",
     f"SourceOnly {PLATEAU} oracle/target_accuracy --model.lr_scheduler.mode max": "would let target labels steer",
     f"SourceOnly {PLATEAU} val/source_accuracy": "Give --model.lr_scheduler.mode max",
-    "SourceOnly --model.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau": "which metric stops improving",
+    "SourceOnly --model.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau": "needs a metric to watch",
     "SourceOnly --model.lr_scheduler OneCycleLR --model.lr_scheduler.max_lr 0.1 --model.lr_scheduler.total_steps 3": (
         "ends after 3 steps, the training takes 12. Leave total_steps out"
     ),
