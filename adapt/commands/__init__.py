@@ -1,1 +1,1 @@
-"""The `adapt` command. It stands on top of everything; `main` and `options` import no torch before they have to."""
+"""The `adapt` command, the top layer. `main` and `options` import torch only when needed."""

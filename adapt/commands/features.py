@@ -1,4 +1,4 @@
-"""`adapt features`: run a frozen backbone over every image of every domain once, for methods that train on features."""
+"""`adapt features`: run a frozen backbone once over all images of all domains, for training on features."""
 
 import contextlib
 import hashlib
@@ -26,12 +26,12 @@ from adapt.paths import data_root
 from adapt.training.explain import explain
 from adapt.training.trust import check_named, check_typed_configs, restrict_parser
 
-# How pictures become pixels (`adapt.data.images`): files of another number may hold turned or washed-out pictures.
+# Version of the decoding in `adapt.data.images`: other versions may have rotated or washed-out pictures.
 _READING = 2
 
 
 def features_command(argv: Sequence[str]) -> int:
-    """Write the features that the arguments after `adapt features` ask for.
+    """Run `adapt features`.
 
     Args:
         argv: Arguments after the command.
@@ -40,7 +40,7 @@ def features_command(argv: Sequence[str]) -> int:
         0.
 
     Raises:
-        AdaptError: As `extract_features`.
+        AdaptError: As for `extract_features`.
     """
     restrict_parser()
     check_typed_configs(argv)
@@ -49,13 +49,13 @@ def features_command(argv: Sequence[str]) -> int:
         prog="adapt features",
         exit_on_error=False,
         allow_abbrev=False,
-        description="Write a frozen backbone's features, a file a domain.",
+        description="Write a frozen backbone's features, one file per domain.",
     )
     parser.add_argument("--config", action="config", help="a file with these options")
     parser.add_function_arguments(extract_features)
-    # A backbone without weights has random features; let them at least be the same ones every time.
+    # A backbone without weights has random features; make them the same every time.
     torch.manual_seed(0)
-    # The older name is deprecated, and all that the oldest version allowed here has.
+    # This name is deprecated, but the oldest allowed version has no other.
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes
     try:
         parsed = parser.parse_args(list(argv))
@@ -82,9 +82,9 @@ def extract_features(
 ) -> list[Path]:
     """Write `<out>/<domain>.npz` for every domain of an image folder.
 
-    Each file is written whole or not at all, and one that is there already with the same images, sizes, backbone and
-    weights is kept: an interrupted extraction goes on where it was. Images are cut as in evaluation, and all are
-    there, so that splits are left to whoever trains (`adapt.data.Features`).
+    Each file is written completely or not at all. An existing file with the same images, sizes, backbone and weights is
+    kept, so an interrupted extraction continues. Images are cropped as in evaluation. All images are included; training
+    splits them (`adapt.data.Features`).
 
     Args:
         backbone: The network, in evaluation mode.
@@ -92,25 +92,25 @@ def extract_features(
         dataset: Folder below the root that holds the domains as `<domain>/<class>/<image>`.
         root: Folder of the data; the environment variable `ADAPT_DATA` when None.
         image_size: Side of the square images, in pixels.
-        resize: Length of the shorter side before the centre is cut out; `image_size` / 0.875 by default.
+        resize: Length of the shorter side before the centre crop; `image_size` / 0.875 by default.
         mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
         std: Standard deviation per channel, to divide by; ImageNet's by default.
-        batch_size: Images at a time; the features do not depend on it.
+        batch_size: Images per batch; the features do not depend on it.
         num_workers: Processes that decode images.
-        device: `auto` is CUDA where there is any, or PyTorch's name of a device.
+        device: PyTorch's name of a device; `auto` is CUDA if available.
 
     Returns:
         The files.
 
     Raises:
-        AdaptError: There are no images, or a file is there whose settings differ.
+        AdaptError: There are no images, or an existing file has other settings.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         backbone = backbone.to(chosen).eval()
-    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+    except (RuntimeError, AssertionError) as error:  # AssertionError if torch was built without CUDA
         reason = str(error).partition("\n")[0]
-        raise AdaptError(f"Expected a device that is there, found {device!r} ({reason}).") from error
+        raise AdaptError(f"Expected an available device, found {device!r} ({reason}).") from error
     dtype = next(backbone.parameters(), torch.empty(0)).dtype
     cut: dict[str, Any] = {"image_size": image_size, "resize": resize, "mean": tuple(mean), "std": tuple(std)}
     cut |= {"batch_size": batch_size, "num_workers": num_workers}
@@ -127,7 +127,7 @@ def extract_features(
     paths, todo = [], []
     for name in data.known_domains:
         images = data.domain(name, "test")
-        assert isinstance(images, ImageDomain)  # undivided, as `transductive` has it for the target
+        assert isinstance(images, ImageDomain)  # not split, because `transductive` keeps the target whole
         folder = data.root / dataset / name
         files = [str(path.relative_to(folder)) for path in images.files]
         wanted = settings | {"images": _digest_of_images(folder, files)}
@@ -154,7 +154,7 @@ def extract_features(
 
 
 def write_features(path: Path, content: FeatureFile) -> None:
-    """Write one domain's file such that a reader finds all of it or none."""
+    """Write one domain's file completely or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,9 +164,9 @@ def write_features(path: Path, content: FeatureFile) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        raise AdaptError(f"Expected to write features to {path}, could not ({error.strerror}).") from error
+        raise AdaptError(f"Expected to write features to {path}, but could not ({error.strerror}).") from error
     finally:
-        with contextlib.suppress(OSError):  # of a folder that could not be made
+        with contextlib.suppress(OSError):  # if the folder could not be made
             draft.unlink(missing_ok=True)
 
 
@@ -179,15 +179,15 @@ def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomain
         )
     names = image_domains(base / dataset)
     if len(names) < 2:
-        raise AdaptError(f"Expected two or more domains in {base / dataset}, found {names[0]!r} alone.")
+        raise AdaptError(f"Expected two or more domains in {base / dataset}, found only {names[0]!r}.")
     return WholeDomains(names[1:], names[0], dataset=dataset, root=root, transductive=True, augment=False, **cut)
 
 
 class WholeDomains(ImageFolders):
-    """Every image of every domain, as evaluation sees it; paired for the check that all have the same classes."""
+    """All images of all domains, as in evaluation; in pairs, to check that all have the same classes."""
 
     def holdout(self, dataset: Any, split: str) -> Any:
-        """The whole of it."""
+        """The whole domain."""
         return dataset
 
 
@@ -207,12 +207,12 @@ def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
 
 
 def _digest_of_images(folder: Path, files: Sequence[str]) -> str:
-    # Names and sizes, not contents: reading every image would take as long as a good part of the work.
+    # Names and sizes, not contents: reading every image would take too long.
     return _digest("\n".join(f"{name}:{(folder / name).stat().st_size}" for name in files).encode())
 
 
 def _digest_of_network(backbone: Backbone) -> str:
-    # The printed network has what the weights do not show, such as strides; addresses in it mean nothing.
+    # The printed network shows what the weights do not, such as strides; memory addresses are removed.
     parts = [re.sub(r" at 0x[0-9a-f]+", "", repr(backbone)).encode()]
     for name, value in backbone.state_dict().items():
         parts += [name.encode(), value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()]

@@ -36,10 +36,10 @@ def benchmark_command(argv: list[str]) -> int:
         argv: Arguments after `adapt benchmark`.
 
     Returns:
-        0, 1 when a cell failed, 130 when the grid was stopped.
+        0; 1 if a cell failed; 130 if the grid was stopped.
 
     Raises:
-        AdaptError: When the plan or the folder of results is not as it should be.
+        AdaptError: The plan or the folder of results is not valid.
     """
     arguments = benchmark_options().parse_args(argv)
     command = shlex.join(["adapt", "benchmark", *argv])
@@ -48,20 +48,20 @@ def benchmark_command(argv: list[str]) -> int:
         with stopping_by_signal():
             return _run(arguments, command, console)
     except KeyboardInterrupt:
-        _say(console, f"Stopped; what is done is kept. To go on, run: {command}")
+        _say(console, f"Stopped; finished cells are kept. To continue, run: {command}")
         return _INTERRUPTED
     except OSError as error:
         raise AdaptError(
-            f"Cannot write the results ({error}). What is done is kept; to go on, run: {command}"
+            f"Cannot write the results ({error}). Finished cells are kept; to continue, run: {command}"
         ) from error
 
 
 def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
-    # Asked once for the grid: a server that does not answer would cost every cell its patience.
+    # Check once for the grid: otherwise every cell would wait for a server that does not answer.
     wandb_mode = settled_mode(arguments.wandb)
     plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
     out = plan.cells[0].directory.parents[2]
-    # A run builds the command line, which this command is a part of.
+    # Imported here because a run builds the command line, which includes this command.
     from adapt.benchmark.run.train_and_test import run_cell
 
     options: dict[str, Any] = {
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     }
     if plan.search is None:
         outcome = run_grid(plan.cells, run_cell, **options)
-        # What an earlier search picked is not what these cells are.
+        # An earlier search may have picked other settings than those of these cells.
         (out / SEARCH_FILE).unlink(missing_ok=True)
         folders = {plan.name: out}
     else:
@@ -102,17 +102,17 @@ def report_command(argv: list[str]) -> int:
         argv: Arguments after `adapt report`.
 
     Returns:
-        0, 130 when it was stopped.
+        0; 130 if it was stopped.
 
     Raises:
-        AdaptError: When the folder holds no results, or one that cannot be read; or when W&B refuses the report.
+        AdaptError: The folder holds no results, a result cannot be read, or W&B refuses the report.
     """
     arguments = report_options().parse_args(argv)
     console = _console()
     try:
         report = build_report(arguments.runs)
     except KeyboardInterrupt:
-        _say(console, f"Stopped: an earlier report in {arguments.runs} is as it was. The same command makes it anew.")
+        _say(console, f"Stopped: an earlier report in {arguments.runs} is unchanged. Run the same command again.")
         return _INTERRUPTED
     _show(report, console)
     if arguments.open and not webbrowser.open(report.page.resolve().as_uri()):
@@ -123,7 +123,7 @@ def report_command(argv: list[str]) -> int:
 
 
 def compare_command(argv: list[str]) -> int:
-    """Say what changed between two benchmarks.
+    """Print what changed between two benchmarks.
 
     Args:
         argv: Arguments after `adapt compare`.
@@ -132,7 +132,7 @@ def compare_command(argv: list[str]) -> int:
         0.
 
     Raises:
-        AdaptError: When a folder holds no results, or the two have nothing to compare.
+        AdaptError: A folder holds no results, or the two have nothing in common.
     """
     arguments = compare_options().parse_args(argv)
     changes = compare_grids(arguments.first, arguments.second, arguments.rule)
@@ -151,7 +151,7 @@ def _log(out: Path, group: str, mode: WandbMode, project: str, report: Output, c
     try:
         log_comparison(report, project, group, settled == "offline")
     except Exception as error:
-        # Everything is on disk by now: a network that is down must not make a finished benchmark look failed.
+        # Everything is on disk by now: a network error must not make a finished benchmark look failed.
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
 
 
@@ -163,5 +163,5 @@ def _publish(report: Output, project: str, entity: str | None, console: Console)
 
 
 def _console() -> Console:
-    # Piped output has no width of its own; 80 columns would fold tables that a log can hold.
+    # Piped output has no width; 80 columns would wrap tables that fit a log.
     return Console() if sys.stdout.isatty() else Console(width=200)

@@ -1,4 +1,4 @@
-"""The `adapt` command: which part of it is asked for, and what a person reads when it ends badly."""
+"""The `adapt` command: choose the subcommand, and print errors for people."""
 
 import errno
 import logging
@@ -56,18 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0; 1 where grid cells failed, or something that nobody foresaw did; 2 for wrong input; 3 for divergence; 130
-        when it was stopped; 141 when whoever read its output had enough.
+        0; 1 if grid cells failed, or for an unexpected error; 2 for wrong input; 3 for divergence; 130 if it was
+        stopped; 141 if the reader of its output was closed.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     _write_anything()
     try:
         _find_own_modules()
         code = _dispatch(args)
-        sys.stdout.flush()  # a reader that has gone is found out here, and not when Python ends
+        sys.stdout.flush()  # notice a closed reader here, and not when Python exits
         return code
     except BrokenPipeError:
-        # Python flushes once more when it ends, and would complain then.
+        # Python flushes again when it exits, and would raise then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -80,28 +80,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def in_words(error: BaseException) -> tuple[int, str]:
-    """The exit code of whatever ended a command, and one or two lines about it.
+    """The exit code for an error that ended a command, and one or two lines about it.
 
     Args:
-        error: What was raised.
+        error: The error.
     """
     links = chain(error)
     ours = next((link for link in links if isinstance(link, AdaptError)), None)
     if any(isinstance(link, KeyboardInterrupt) for link in links[:3]):
-        return INTERRUPTED, "stopped."  # Lightning makes an exit of it
+        return INTERRUPTED, "stopped."  # Lightning turns it into an exit
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else FAILED
         return code, error.code if isinstance(error.code, str) else ""
     if isinstance(error, DivergedError):
         return DIVERGED, f"diverged: {error}"
     if ours is not None:
-        # A worker process of a loader puts its whole traceback before the error's own words.
+        # A loader's worker process puts its whole traceback before the error's message.
         return WRONG, str(ours).rpartition("AdaptError: ")[2]
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
         return (
             FAILED,
-            f"the disk is full{where}. What was finished is kept: free space, and run the same command again.",
+            f"the disk is full{where}. Finished work is kept: free some space, and run the same command again.",
         )
     if said := complaint(error):
         return WRONG, said
@@ -114,20 +114,20 @@ def _name(error: BaseException) -> str:
     line = line if len(line) <= 300 else line[:300] + " ..."
     hint = ""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        hint = " The memory does not hold this: try a smaller --data.batch_size."
+        hint = " There is not enough memory: try a smaller --data.batch_size."
     return f"{type(error).__name__}{': ' if line else ''}{line}{hint}"
 
 
 def _kept_traceback(error: BaseException) -> str:
-    """Write the traceback where it disturbs nobody, and say where; this never fails."""
+    """Write the traceback to a file and return a message with its path; this never fails."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="replace", prefix="adapt-", suffix=".txt", delete=False
         ) as file:
             traceback.print_exception(error, file=file)
-        return f"Not foreseen. The traceback is in {file.name}; ADAPT_DEBUG=1 shows it here."
+        return f"Unexpected error. The traceback is in {file.name}; ADAPT_DEBUG=1 shows it here."
     except Exception:  # a full disk, no temp folder, an error that cannot be printed
-        return "Not foreseen. The traceback could not be written; ADAPT_DEBUG=1 shows it here."
+        return "Unexpected error. The traceback could not be written; ADAPT_DEBUG=1 shows it here."
 
 
 def _dispatch(args: list[str]) -> int:
@@ -144,7 +144,7 @@ def _dispatch(args: list[str]) -> int:
         raise AdaptError(f"Unknown command {command!r}.{closest(command, COMMANDS)} `adapt --help` lists them.")
     args = with_files(args)
     if command in OPTIONS:
-        # Help, and options that are wrong, need nothing of what takes seconds to load.
+        # Help and errors about options need no slow imports.
         OPTIONS[command]().parse_args(args[1:])
     if command == "configs":
         print(listing())
@@ -174,9 +174,9 @@ def _dispatch(args: list[str]) -> int:
 
 
 def _find_own_modules() -> None:
-    """Let a researcher's own method lie in the folder that the command is typed in.
+    """Allow a user's own method in the current folder.
 
-    The path is absolute: the parser changes the working directory while it reads a configuration in another folder.
+    The path is absolute, because the parser changes the working directory while it reads a configuration elsewhere.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -184,9 +184,9 @@ def _find_own_modules() -> None:
 
 
 def _write_anything() -> None:
-    """Print what the output's encoding lacks as question marks: → and λ into a file or a pipe of cp1252."""
+    """Print characters that the output's encoding lacks as question marks, such as → and λ in cp1252."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a test's, or a notebook's, may not
+        if hasattr(stream, "reconfigure"):  # streams of tests and notebooks may not have it
             stream.reconfigure(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""Options of the commands that are no trainings: reading them, and their help, loads no torch."""
+"""Options of the commands that do not train: parsing them and their help needs no torch."""
 
 import argparse
 import difflib
@@ -10,10 +10,10 @@ from adapt.errors import AdaptError
 
 
 class OptionParser(argparse.ArgumentParser):
-    """A parser whose complaint is one line, like all others."""
+    """A parser whose errors are one line, like all our errors."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line.
+        """Raise a parser error as one line.
 
         Raises:
             AdaptError: Always.
@@ -22,7 +22,7 @@ class OptionParser(argparse.ArgumentParser):
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the known one that is near, if any is."""
+    """The hint for an unknown name: a similar known name, if there is one."""
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 
@@ -38,10 +38,10 @@ def benchmark_options() -> argparse.ArgumentParser:
         "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/<name>)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at a time (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells to run at once (default: 1)")
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
     parser.add_argument(
-        "--rerun-changed", action="store_true", help="run finished cells again whose config has changed"
+        "--rerun-changed", action="store_true", help="run finished cells again if their config has changed"
     )
     modes = ["auto", "online", "offline", "disabled"]
     parser.add_argument("--wandb", choices=modes, default="auto", help="auto: online when a key is configured")
@@ -54,18 +54,18 @@ def report_options() -> argparse.ArgumentParser:
     parser = OptionParser("adapt report", description="Rebuild tables, pictures and page from files.")
     parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of a benchmark, such as runs/quickstart")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--wandb", action="store_true", help="build a report in Weights & Biases, too (when online)")
+    parser.add_argument("--wandb", action="store_true", help="also build a report in Weights & Biases (if online)")
     parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
-    parser.add_argument("--entity", help="owner of that project (default: who is logged in)")
+    parser.add_argument("--entity", help="owner of that project (default: the logged-in user)")
     return parser
 
 
 def compare_options() -> argparse.ArgumentParser:
     """Options of `adapt compare`."""
-    parser = OptionParser("adapt compare", description="What changed between two grids, with statistics.")
-    parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the benchmark that was there before")
-    parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the other one")
-    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline's of both together)")
+    parser = OptionParser("adapt compare", description="Show what changed between two grids, with statistics.")
+    parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the earlier benchmark")
+    parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the later benchmark")
+    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline rule of both together)")
     return parser
 
 
@@ -73,7 +73,7 @@ def configs_options() -> argparse.ArgumentParser:
     """Options of `adapt configs`."""
     return OptionParser(
         "adapt configs",
-        description="List the configurations that come with adapt. `--config methods/dann` takes one by its name, from "
+        description="List the configurations that come with adapt. `--config methods/dann` uses one by name, from "
         "any folder; a file of that name in the current folder comes first.",
     )
 

@@ -1,4 +1,4 @@
-"""`adapt style`: one picture painted in the style of another."""
+"""`adapt style`: paint one picture in the style of another."""
 
 import argparse
 import sys
@@ -32,19 +32,19 @@ def style_command(argv: list[str]) -> int:
         0.
 
     Raises:
-        AdaptError: A picture cannot be read or written, the weights are not to be had, or a number is out of range.
+        AdaptError: A picture cannot be read or written, the weights cannot be loaded, or a number is out of range.
     """
     given = _parser().parse_args(argv)
     if Image.registered_extensions().get(given.out.suffix.lower()) not in Image.SAVE:
-        raise AdaptError(f"Expected --out with the ending of a picture such as .png, found {given.out.name}.")
+        raise AdaptError(f"Expected --out with a picture's file ending such as .png, found {given.out.name}.")
     if given.size < _SMALLEST:
         raise AdaptError(f"Expected a --size of at least {_SMALLEST} pixels, found {given.size}.")
     content, style = (read_picture(path, given.size) for path in (given.content, given.style))
     try:
         device = torch.zeros(0, device=given.device or ("cuda" if torch.cuda.is_available() else "cpu")).device
-    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+    except (RuntimeError, AssertionError) as error:  # AssertionError if torch was built without CUDA
         reason = str(error).partition("\n")[0]
-        raise AdaptError(f"Expected a --device that is there, found {given.device!r} ({reason}).") from error
+        raise AdaptError(f"Expected an available --device, found {given.device!r} ({reason}).") from error
     content_layer, style_layers = CONTENT_LAYERS[given.network], STYLE_LAYERS[given.network]
     checkpoint = None if given.weights is None else str(given.weights)
     network = perceptual_features(given.network, sorted({content_layer, *style_layers}), checkpoint).to(device)
@@ -104,39 +104,39 @@ def write_picture(pixels: Tensor, path: Path) -> None:
     """Write pixels `(1, 3, H, W)` in [0, 1] as a picture.
 
     Raises:
-        AdaptError: It cannot be written there.
+        AdaptError: It cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         functional.to_pil_image(to_bytes(pixels)[0]).save(path)
     except (OSError, ValueError) as error:
-        raise AdaptError(f"Expected to write a picture to {path}, could not ({error}).") from error
+        raise AdaptError(f"Expected to write a picture to {path}, but could not ({error}).") from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = OptionParser(
         "adapt style",
-        description="Paint what one picture shows in the style of another (Gatys et al., CVPR 2016).",
+        description="Paint the content of one picture in the style of another (Gatys et al., CVPR 2016).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--content", type=Path, required=True, metavar="A.jpg", help="what is shown")
-    parser.add_argument("--style", type=Path, required=True, metavar="B.jpg", help="how it is painted")
+    parser.add_argument("--style", type=Path, required=True, metavar="B.jpg", help="the style")
     parser.add_argument("--out", type=Path, required=True, metavar="C.png", help="the picture to write")
-    parser.add_argument("--size", type=int, default=256, help="longer side of both, in pixels")
+    parser.add_argument("--size", type=int, default=256, help="longer side of both pictures, in pixels")
     parser.add_argument("--steps", type=int, default=300, help="steps of the solver")
-    parser.add_argument("--network", choices=get_args(Network), default="squeezenet1_1", help="what looks at them")
+    parser.add_argument("--network", choices=get_args(Network), default="squeezenet1_1", help="perceptual network")
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="W.pth",
-        help="its torchvision state dict; without it $ADAPT_DATA/weights/<network>.pth, or else a download",
+        help="its torchvision state dict (default: $ADAPT_DATA/weights/<network>.pth, or a download)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise to start from")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the start noise")
     parser.add_argument("--style-weight", type=float, default=100.0, help="how much the style counts")
     parser.add_argument("--content-weight", type=float, default=1.0, help="how much the content counts")
     parser.add_argument("--smoothness", type=float, default=10.0, help="how much smooth colours count")
-    parser.add_argument("--solver", choices=get_args(Solver), default="adam", help="lbfgs is slower and the paper's")
-    parser.add_argument("--rate", type=float, default=0.02, help="Adam's step, of pixels from 0 to 1")
+    parser.add_argument("--solver", choices=get_args(Solver), default="adam", help="lbfgs is the paper's, and slower")
+    parser.add_argument("--rate", type=float, default=0.02, help="Adam's learning rate, for pixels from 0 to 1")
     parser.add_argument("--start", choices=get_args(Start), default="content", help="noise is the paper's")
-    parser.add_argument("--device", metavar="cpu|cuda", help="where; without it the GPU, if there is one")
+    parser.add_argument("--device", metavar="cpu|cuda", help="where to run (default: the GPU, if there is one)")
     return parser

@@ -104,7 +104,7 @@ def test_missing_images_are_named(root: Path, capsys: pytest.CaptureFixture[str]
         (["--num_workers", "-1"], "num_workers of at least 0"),
         (["--image_size", "0"], "image_size"),
         (["--std", "[1.0, .nan, 1.0]"], "positive standard deviations"),
-        (["--device", "abacus"], "device that is there, found 'abacus'"),
+        (["--device", "abacus"], "available device, found 'abacus'"),
     ],
 )
 def test_an_argument_out_of_range_ends_in_one_line(

@@ -112,7 +112,7 @@ def test_a_broken_module_of_ours_ends_in_two_lines_and_a_file(
         (SystemExit(5), 5, "^$"),
         (SystemExit("said"), 1, "^said$"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 1, "^the disk is full while writing runs/x"),
-        (MemoryError(), 1, "^MemoryError The memory does not hold this: try a smaller --data.batch_size.\n"),
+        (MemoryError(), 1, "^MemoryError There is not enough memory: try a smaller --data.batch_size.\n"),
         (RecursionError("maximum recursion depth exceeded"), 1, "^RecursionError: maximum recursion depth exceeded\n"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "^PermissionError: .*'x'\n"),
         (RuntimeError("a\n" * 3000), 1, r"^RuntimeError: (a )+ ?\.\.\.\n"),
