@@ -1,4 +1,4 @@
-"""The command as scripts know it: `from adapt.cli import main`."""
+"""The command for scripts: `from adapt.cli import main`."""
 
 from adapt.commands.main import main
 from adapt.training.cli import AdaptCLI

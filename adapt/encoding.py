@@ -1,4 +1,4 @@
-"""What the network makes of a batch: methods, penalties and the callbacks that look on all speak of it."""
+"""Features and logits of a batch, as methods, penalties and callbacks exchange them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from torch import Tensor
 
 from adapt.processes import gather_rows
 
-# The places of both domains among an evaluation's loaders, `[source, target]`.
+# Indices of both domains in an evaluation's loaders, `[source, target]`.
 SOURCE, TARGET = 0, 1
 
 
 class Encoding(NamedTuple):
-    """What the network makes of one domain's part of a batch.
+    """Features and logits of one domain's part of a batch.
 
     Attributes:
         features: Input of the classifier `(N, num_features)`.
@@ -25,12 +25,12 @@ class Encoding(NamedTuple):
 
 
 class DomainEncoding(NamedTuple):
-    """What the network makes of a whole domain's training inputs, in their order.
+    """Features and logits of all training inputs of a domain, in their order.
 
     Attributes:
         features: Inputs of the classifier `(N, num_features)`.
         logits: Outputs of the classifier `(N, num_classes)`.
-        y: Class indices `(N,)` of the source; None for the target, whose labels nobody sees.
+        y: Class indices `(N,)` of the source; None for the target, because its labels are hidden.
     """
 
     features: Tensor
@@ -46,12 +46,12 @@ class Encodings(NamedTuple):
 
 
 def step_encoding(outputs: Any, module: Any, dataloader_idx: int) -> tuple[int, Encoding] | None:
-    """The domain of an evaluation step, `SOURCE` or `TARGET`, and what it returned, detached, features flat.
+    """The domain of an evaluation step, `SOURCE` or `TARGET`, and its output, detached, with flat features.
 
     Args:
-        outputs: What the step returned: a mapping with `features (N, ...)` and `logits (N, K)`, or something else.
-        module: Whose step it was; one that is `source_free` has but one loader, the target's.
-        dataloader_idx: Which of the loaders the batch came from.
+        outputs: The step's output: a mapping with `features (N, ...)` and `logits (N, K)`, or something else.
+        module: The module that took the step; a `source_free` one has only the target's loader.
+        dataloader_idx: Index of the batch's loader.
 
     Returns:
         None if the step returned no features and logits.
@@ -63,10 +63,10 @@ def step_encoding(outputs: Any, module: Any, dataloader_idx: int) -> tuple[int, 
 
 
 class RandomShare:
-    """A uniform draw without replacement out of samples that come batch by batch, often sorted by class.
+    """Draw uniformly without replacement from samples that come batch by batch, often sorted by class.
 
     Args:
-        size: Most samples that are kept.
+        size: Largest number of samples to keep.
         generator: Draws the samples' keys, on the CPU.
     """
 
@@ -76,14 +76,14 @@ class RandomShare:
 
     @property
     def columns(self) -> list[Tensor]:
-        """What is kept, in the order of `add`'s arguments."""
+        """The kept samples, in the order of `add`'s arguments."""
         return self._kept[1:]
 
     def of_all_processes(self, device: torch.device) -> list[Tensor]:
-        """What is kept, over all processes, each of which has seen other samples; the draw goes on among them.
+        """The sample over all processes, drawn again from the samples that each process kept.
 
         Args:
-            device: Where the processes exchange tensors.
+            device: Device on which the processes exchange tensors.
         """
         kept = [gather_rows(column.to(device)).to(column.device) for column in self._kept]
         if kept and len(kept[0]) > self.size:
@@ -92,11 +92,11 @@ class RandomShare:
         return kept[1:]
 
     def add(self, *columns: Tensor) -> None:
-        """Have the samples of a batch, each column's rows, take part in the draw."""
+        """Offer one batch to the sample; each column has one row per sample."""
         keys = torch.rand(len(columns[0]), generator=self._generator).to(columns[0].device)
         kept = [keys, *columns]
         if self._kept:
             kept = [torch.cat(pair) for pair in zip(self._kept, kept, strict=True)]
-        # The samples with the smallest random keys so far are the draw.
+        # Keep the samples with the smallest random keys so far.
         smallest = kept[0].argsort()[: self.size]
         self._kept = [column[smallest] for column in kept]

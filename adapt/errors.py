@@ -1,16 +1,16 @@
-"""The error that a person reads: one or two lines, no traceback at the command line."""
+"""Errors for people: one or two lines, no traceback at the command line."""
 
 
 class AdaptError(Exception):
-    """Wrong input: says what was expected, what was found and how to mend it."""
+    """Wrong input: the message says what was expected, what was found and how to fix it."""
 
 
 class DivergedError(RuntimeError):
-    """A loss term stopped being finite; the benchmark records the cell as `diverged`."""
+    """A loss term is not finite any more; the benchmark records the cell as `diverged`."""
 
 
 def chain(error: BaseException) -> list[BaseException]:
-    """An error and those behind it, the first one last."""
+    """An error and its causes, the first cause last."""
     links: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in links:
@@ -22,7 +22,7 @@ def chain(error: BaseException) -> list[BaseException]:
 class SampleError(AdaptError):
     """A sample that cannot be used.
 
-    A loader's worker hands its errors on as one text with the whole traceback; of that, this keeps the last line.
+    A loader's worker passes its errors on as one text with the whole traceback; this keeps only its last line.
     """
 
     def __init__(self, message: str) -> None:

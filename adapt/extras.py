@@ -7,16 +7,16 @@ from adapt.errors import AdaptError
 
 
 def optional(module: str, package: str, extra: str, purpose: str) -> Any:
-    """A module of an optional package.
+    """Import a module of an optional package.
 
     Args:
         module: Its name.
-        package: The package, as its users call it.
-        extra: The extra of ours that installs it.
-        purpose: Who needs it, in words that begin the sentence.
+        package: The package's usual name.
+        extra: Our extra that installs it.
+        purpose: What needs it, as the start of the message.
 
     Raises:
-        AdaptError: It is not installed, or what is installed cannot be imported.
+        AdaptError: It is not installed, or the installed package cannot be imported.
     """
     try:
         return import_module(module)
@@ -24,5 +24,5 @@ def optional(module: str, package: str, extra: str, purpose: str) -> Any:
         missing = (
             isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == module.split(".")[0]
         )
-        why = "" if missing else f" What is installed cannot be imported: {error}."
+        why = "" if missing else f" The installed package cannot be imported: {error}."
         raise AdaptError(f"{purpose} needs {package}: pip install 'adapt-lightning[{extra}]'.{why}") from error

@@ -1,4 +1,4 @@
-"""Writing files such that a crash, Ctrl-C or a full disk leaves the old ones whole."""
+"""Write files so that a crash, Ctrl-C or a full disk keeps the old ones intact."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file at once: whoever reads it finds the old content or the new, never a part."""
+    """Replace a file atomically: a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name:.40}.", suffix=".tmp")
     try:
@@ -16,7 +16,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner reads, which results are not.
+        # mkstemp makes files that only their owner can read, but results are for everybody.
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(directory: Path) -> Iterator[Path]:
-    """An empty folder whose files replace their namesakes below `directory`, unless something is raised before."""
+    """An empty folder; its files replace those of the same name below `directory`, unless an error is raised."""
     with tempfile.TemporaryDirectory(dir=directory, prefix=".draft-") as name:
         draft = Path(name)
         yield draft

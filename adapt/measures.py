@@ -1,4 +1,4 @@
-"""What the numbers of a metric are: their unit, where they end, and which way is better. Imports nothing."""
+"""Unit, bounds and direction of metrics. Imports nothing."""
 
 import math
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ SHARE = "%"
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric, as a table has to know it.
+    """A metric's properties for tables.
 
     Attributes:
         name: The metric's name in results, such as `accuracy`.
         higher: Whether a higher value is better.
-        unit: `%` of a share in [0, 1], which tables show in percent; else the labels' unit, empty for a number without.
-        low: The lowest value that is possible; None where there is none.
-        high: The highest one, likewise.
+        unit: `%` for a share in [0, 1], which tables show in percent; otherwise the labels' unit, or empty.
+        low: The lowest possible value; None if there is none.
+        high: The highest possible value; None if there is none.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Measure:
 
     @property
     def words(self) -> str:
-        """The name as a person reads it."""
+        """The name in words."""
         return self.name.replace("_", " ")
 
     @property
@@ -46,9 +46,9 @@ class Measure:
         return low - high, high - low
 
     def better(self, first: float, second: float) -> float:
-        """By how much the first value is better than the second one; negative where it is worse."""
+        """By how much the first value is better than the second; negative if it is worse."""
         return first - second if self.higher else second - first
 
 
 ACCURACY = Measure("accuracy")
-"""The metric of results that do not say which one they hold."""
+"""The metric of results that do not name theirs."""

@@ -1,20 +1,19 @@
-"""Names as folders, whatever a person calls a task."""
+"""Turn any task name into a folder name."""
 
 import hashlib
 import re
 import unicodedata
 
-# A name of a file has 255 bytes on most systems, and other parts are put behind it.
+# File names have at most 255 bytes on most systems, and other parts are appended.
 _MOST_BYTES = 120
-# Arrows and letters of all scripts stand before it.
+# Arrows and the letters of all scripts lie below this code point.
 _FIRST_PICTURE = 0x2600
 
 
 def slug(name: str) -> str:
-    """A name as a folder: `optdigits → photo` becomes `optdigits-to-photo`.
+    """A name as a folder name: `optdigits → photo` becomes `optdigits-to-photo`.
 
-    A name that is too long for a folder is cut, and one with pictures in it loses them; a few digits of its hash then
-    tell it from others that begin alike.
+    A name that is too long is cut, and emoji are removed. A few digits of its hash then keep similar names apart.
     """
     text = re.sub(r"\s*(→|->)\s*", "-to-", name)
     text = re.sub(r"[^\w.+=-]+", "-", text).strip("-.")
@@ -26,7 +25,7 @@ def slug(name: str) -> str:
 
 
 def folder_name(name: str) -> str:
-    """A name as a folder, also where it has no letter or digit, such as punctuation alone."""
+    """A name as a folder name, also if it has no letter or digit."""
     return slug(name) or _digest(name)
 
 

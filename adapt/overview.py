@@ -1,4 +1,4 @@
-"""The methods, penalties and regularisers with their papers, as the documentation lists them."""
+"""Lists of the methods, penalties and regularisers with their papers, for the documentation."""
 
 import inspect
 import re
@@ -32,17 +32,17 @@ _REFERENCE = re.compile(r"(.+?) ?\((https?://[^)]+)\)")
 
 
 def penalties_table() -> str:
-    """Markdown rows of class, what it is, and its papers."""
+    """Markdown rows of class, description and papers."""
     return _terms_table("penalty", penalties())
 
 
 def regularisers_table() -> str:
-    """Markdown rows of class, what it is, and its papers."""
+    """Markdown rows of class, description and papers."""
     return _terms_table("regulariser", regularisers())
 
 
 def methods() -> list[type[Method]]:
-    """All methods, by family and then by name, the lower bound first and the upper one last."""
+    """All methods by family and then by name, with the lower bound first and the upper bound last."""
     found = _classes(adapt.methods, Method, (Method, AlternatingMethod, MappingMethod))
 
     def place(method: type[Method]) -> tuple[int, str]:
@@ -66,14 +66,14 @@ def regularisers() -> list[type[Regulariser]]:
 
 
 def papers(cls: type) -> str:
-    """The papers that a docstring names, each as a Markdown link of authors, title, venue and year.
+    """The papers in a docstring, each as a Markdown link of authors, title, venue and year.
 
     Raises:
         AdaptError: It names none.
     """
     paragraphs = (" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n"))
     named = next((p for p in paragraphs if re.match(r"Papers?: ", p)), "").partition(": ")[2]
-    # Every reference ends with its link in parentheses; what joins two of them is no part of the second.
+    # Every reference ends with its link in parentheses; remove the word that joins two references.
     found = [(re.sub(r"^\W*(?:and )?", "", text).strip(), link) for text, link in _REFERENCE.findall(named)]
     if not found:
         raise AdaptError(f"Expected a paragraph 'Paper: authors, title, venue (link)' in the docstring of {cls}.")
@@ -86,7 +86,7 @@ def fill(path: Path, tables: Mapping[str, str], command: str) -> None:
     Args:
         path: The file.
         tables: Text by name.
-        command: What makes them; the opening marker is `<!-- name: command -->`.
+        command: Command that makes them; the opening marker is `<!-- name: command -->`.
 
     Raises:
         AdaptError: A marker is missing.

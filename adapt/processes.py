@@ -1,4 +1,4 @@
-"""Several processes, one batch: what each has computed of its share becomes every process's."""
+"""Share results between the processes of one training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, distributed
 
 
 def world() -> tuple[int, int]:
-    """Rank of this process, and their number; 0 and 1 where there is no process group."""
+    """Rank of this process and number of processes; 0 and 1 without a process group."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
@@ -24,8 +24,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        # Every process computes the loss of the whole batch. The sum of their gradients is as many times that of one,
-        # and DDP, which takes the mean over processes, leaves the gradient of the loss itself.
+        # Every process computes the loss of the whole batch. Summing their gradients multiplies the gradient by the
+        # number of processes. DDP takes the mean, which gives the gradient of the loss again.
         gradient = gradients[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(gradient)
         first = world()[0] * ctx.rows
@@ -36,7 +36,7 @@ def gather(x: Tensor) -> Tensor:
     """The rows of all processes, in their order, with gradient under DDP.
 
     Args:
-        x: As many rows in each process `(n, ...)`.
+        x: Rows `(n, ...)`, the same number in each process.
 
     Returns:
         `(n · processes, ...)`.
@@ -47,7 +47,7 @@ def gather(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def gather_rows(x: Tensor) -> Tensor:
-    """The rows of all processes, in their order, however many each has; without gradient."""
+    """The rows of all processes, in their order, with any number of rows in each; without gradient."""
     _, processes = world()
     if processes == 1:
         return x
@@ -63,10 +63,10 @@ def gather_rows(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def from_process(x: Tensor, rank: int) -> Tensor:
-    """What one process has, in all of them.
+    """Copy a tensor from one process to all.
 
     Args:
-        x: The values of the process `rank`; a tensor of the same shape in every other.
+        x: The values of the process `rank`; in other processes a tensor of the same shape.
         rank: The process.
     """
     if world()[1] > 1 and x.numel() > 0:
@@ -77,7 +77,7 @@ def from_process(x: Tensor, rank: int) -> Tensor:
 
 @torch.no_grad()
 def average(tensors: Sequence[Tensor]) -> None:
-    """Put the mean over all processes into each tensor, in one exchange."""
+    """Replace each tensor by its mean over all processes, in one exchange."""
     _, processes = world()
     if processes == 1 or not tensors:
         return

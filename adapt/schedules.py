@@ -1,4 +1,4 @@
-"""Ramps of a trade-off weight, and the learning-rate decay that goes with them."""
+"""Ramps of a trade-off weight, and the usual learning-rate decay."""
 
 import math
 from typing import Literal
@@ -18,7 +18,7 @@ def ganin_ramp(progress: float, gamma: float = 10.0) -> float:
     DANN, Ganin et al. 2016, https://arxiv.org/abs/1505.07818.
 
     Args:
-        progress: Share p of the training that is done, in [0, 1].
+        progress: Finished share p of the training, in [0, 1].
         gamma: Steepness; at p = 1 the default reaches 0.9999.
 
     Returns:
@@ -35,7 +35,7 @@ def ganin_ramp(progress: float, gamma: float = 10.0) -> float:
 def tllib_ramp(step: int, alpha: float = 1.0, total: int = 1000) -> float:
     """Ramp 2/(1 + e^{−α·step/total}) − 1 of TLlib's warm-started gradient reversal.
 
-    It counts steps and not progress, and it does not end at `total`: with the defaults the weight is 0.46 there and
+    It counts steps, not progress, and it does not end at `total`: with the defaults the weight is 0.46 at `total` and
     0.99 after 5300 steps.
 
     Args:
@@ -60,7 +60,7 @@ def gaussian_ramp(progress: float, share: float) -> float:
     Laine and Aila 2017, https://arxiv.org/abs/1610.02242.
 
     Args:
-        progress: Share p of the training that is done, in [0, 1].
+        progress: Finished share p of the training, in [0, 1].
         share: r, above 0.
 
     Returns:
@@ -75,11 +75,11 @@ def gaussian_ramp(progress: float, share: float) -> float:
 
 
 def reversal_ramp(schedule: Reversal, progress: float, step: int, gamma: float = 10.0) -> float:
-    """The ramp that a gradient-reversal method names, from 0 towards 1.
+    """The ramp of a gradient-reversal method by name, from 0 towards 1.
 
     Args:
         schedule: `ganin` counts the training's progress, `tllib` its batches, `constant` is 1.
-        progress: Share of the training that is done, in [0, 1].
+        progress: Finished share of the training, in [0, 1].
         step: Training batches done.
         gamma: Steepness of `ganin`.
 
@@ -101,20 +101,20 @@ def reversal_ramp(schedule: Reversal, progress: float, step: int, gamma: float =
 class InverseDecay(LRScheduler):
     """Learning rate lr₀ (1 + γt)^{−power}, stepped once per training batch.
 
-    Ganin et al. 2016, https://arxiv.org/abs/1505.07818, with t the progress in [0, 1] and γ = 10. TLlib takes t as
-    the step and γ near 0.001; per step, γ = 10/total_steps is Ganin's curve.
+    Ganin et al. 2016, https://arxiv.org/abs/1505.07818, with t the progress in [0, 1] and γ = 10. In TLlib t is the
+    step and γ is near 0.001. Per step, γ = 10/total_steps gives Ganin's curve.
 
     Args:
-        optimizer: Its groups keep their ratios.
+        optimizer: The optimizer; its groups keep their ratios.
         gamma: γ.
         power: Exponent.
         per: `"progress"` takes t = step / total_steps, `"step"` takes t = step.
         total_steps: Length of the training in steps, for `"progress"`. May be set as an attribute before the first
-            step. It is part of the state: a resumed scheduler keeps the length it was saved with.
+            step. It is part of the state: a resumed scheduler keeps its saved length.
         last_epoch: Last step done, −1 for a new training.
 
     Raises:
-        AdaptError: `per` is unknown, or γ is negative; later, `total_steps` is missing where it is needed.
+        AdaptError: `per` is unknown, or γ is negative; at the first step, `total_steps` is missing but needed.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The configurations that come with adapt: each is known by its name, `methods/dann`, in whatever folder one works."""
+"""The configurations that come with adapt; each has a name, such as `methods/dann`, that works in any folder."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from adapt.errors import AdaptError
 
 _HERE = Path(__file__).parent
 FOLDER = next((folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir()), _HERE)
-"""Where they lie: inside an installed package, or beside it in a checkout and an editable install."""
+"""Their folder: inside an installed package, or next to it in a checkout or an editable install."""
 
 
 def configs() -> dict[str, Path]:
-    """The file of each shipped configuration, by its name."""
+    """The file of each shipped configuration, by name."""
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in sorted(FOLDER.glob("*/*.yaml"))}
 
 
 def listing() -> str:
-    """A table of the names, each with the first line of its file, which says what it is."""
+    """A table of the names, each with the first line of its file as the description."""
     known = configs()
     width = max(map(len, known), default=0)
     lines, group = [], ""
@@ -31,13 +31,13 @@ def listing() -> str:
 
 
 def with_files(args: Sequence[str]) -> list[str]:
-    """A command line whose `--config` options all name files.
+    """Replace names of shipped configurations in `--config` options by their files.
 
     Args:
-        args: As it was typed; `--config` may name a shipped configuration, and may leave out `.yaml`.
+        args: The command line as typed; `--config` may name a shipped configuration and may leave out `.yaml`.
 
     Raises:
-        AdaptError: As `config_file`.
+        AdaptError: As for `config_file`.
     """
     found = list(args)
     for place, word in enumerate(args):
@@ -52,13 +52,13 @@ def with_files(args: Sequence[str]) -> list[str]:
 
 
 def config_file(name: str) -> str:
-    """The file that a person means: their own, else the shipped one of that name; what is neither stays as it is.
+    """The file of a name: the user's own, otherwise the shipped one; any other name stays unchanged.
 
     Args:
         name: A path or a name, with or without `.yaml`.
 
     Raises:
-        AdaptError: There is neither, but a shipped one has nearly this name.
+        AdaptError: There is neither, but a shipped one has a similar name.
     """
     path, known, plain = Path(name), configs(), name.removesuffix(".yaml")
     if path.exists() and not path.is_dir():

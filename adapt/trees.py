@@ -1,4 +1,4 @@
-"""Inputs that are a tensor, or a tree (dict, tuple, list) of tensors with one leading dimension."""
+"""Inputs that are a tensor, or a tree (dict, tuple, list) of tensors with the same leading dimension."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def leaves(tree: Tree) -> list[Tensor]:
     """The tensors of a tree, from left to right.
 
     Raises:
-        AdaptError: Something in it is neither a tensor nor a dict, tuple or list.
+        AdaptError: A part is neither a tensor nor a dict, tuple or list.
     """
     if isinstance(tree, Tensor):
         return [tree]
@@ -30,11 +30,11 @@ def leaves(tree: Tree) -> list[Tensor]:
 
 
 def tree_map(function: Callable[..., Any], *trees: Tree) -> Tree:
-    """A tree of the same shape, of `function` at each place.
+    """Apply `function` at each place of trees of the same structure.
 
     Args:
-        function: Takes the tensors that stand at one place of each tree.
-        *trees: Trees of one shape.
+        function: Takes the tensors at one place of all trees.
+        *trees: Trees of the same structure.
 
     Examples:
         >>> tree_map(lambda a, b: a + b, {"x": torch.ones(2)}, {"x": torch.ones(2)})
@@ -56,10 +56,10 @@ def tree_map(function: Callable[..., Any], *trees: Tree) -> Tree:
 
 
 def size(tree: Tree) -> int:
-    """The leading dimension N, which all tensors share.
+    """The leading dimension N of all tensors.
 
     Raises:
-        AdaptError: They do not, or there is none.
+        AdaptError: The tensors differ in N, or there is no tensor.
     """
     sizes = {len(leaf) if leaf.ndim else -1 for leaf in leaves(tree)}
     if len(sizes) != 1 or -1 in sizes:
@@ -68,17 +68,17 @@ def size(tree: Tree) -> int:
 
 
 def cat(trees: Sequence[Tree]) -> Tree:
-    """Trees one after the other along the leading dimension."""
+    """Concatenate trees along the leading dimension."""
     return tree_map(lambda *parts: torch.cat(parts), *trees) if len(trees) > 1 else trees[0]
 
 
 def take(tree: Tree, at: Any) -> Tree:
-    """The samples at some positions: a tensor of indices, a slice, or one index."""
+    """The samples at the given positions: a tensor of indices, a slice, or one index."""
     return tree_map(lambda leaf: leaf[at], tree)
 
 
 def collate(samples: Sequence[Tree]) -> Tree:
-    """One tree of many samples: numbers, arrays and tensors are stacked at each place."""
+    """Combine many samples into one tree: numbers, arrays and tensors are stacked at each place."""
     return tree_map(lambda *parts: torch.stack([torch.as_tensor(part) for part in parts]), *samples)
 
 

@@ -1,7 +1,7 @@
-"""The one reader of YAML, for configurations and grids alike: a hostile or careless file ends in one line.
+"""The only YAML reader, for configurations and grids: a hostile or wrong file gives an error of one line.
 
-No file can name a class of Python, and reading takes time and memory in proportion to the file's size: what aliases
-repeat is counted before anything is built, as are the levels.
+No file can name a Python class. Time and memory are proportional to the file's size: levels and values, also those
+repeated by aliases, are counted before anything is built.
 """
 
 import re
@@ -15,16 +15,16 @@ from adapt.errors import AdaptError
 
 MAX_BYTES, MAX_NODES, MAX_LEVELS = 4_000_000, 200_000, 60
 
-# YAML 1.1 reads `1e-3` as text; everybody who writes a learning rate means the number.
+# YAML 1.1 reads `1e-3` as text, but a learning rate is a number.
 _FLOAT = re.compile(
     r"[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
 )
-# YAML 1.1 reads 010 as 8 and 1:30 as 90: a domain called 007 or a time is meant as it is written.
+# YAML 1.1 reads 010 as 8 and 1:30 as 90, but a domain called 007 or a time should stay as written.
 _INT = re.compile(r"[-+]?(?:0|[1-9][\d_]*|0x[\da-fA-F_]+|0b[01_]+)$")
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """PyYAML's rules for what a plain word is, with our numbers, and without dates, which no option takes."""
+    """PyYAML's rules for plain words, with our number formats and without dates, because no option takes a date."""
     ours = {"tag:yaml.org,2002:float": _FLOAT, "tag:yaml.org,2002:int": _INT}
     dropped = {*ours, "tag:yaml.org,2002:timestamp"}
     rules = {
@@ -38,7 +38,7 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # PyYAML is untyped
-    """Safe YAML that reads `1e-3` as a number, and refuses a key given twice and what would grow without bound."""
+    """Safe YAML that reads `1e-3` as a number, and refuses duplicate keys and unbounded growth."""
 
     yaml_implicit_resolvers = _resolvers()
 
@@ -48,21 +48,21 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
         super().__init__(text)
 
     def get_single_node(self) -> Any:
-        """The document as nodes; here, before `<<` brings in keys of others, one that is given twice can be told."""
+        """The document as nodes; duplicate keys are found here, before `<<` merges other keys."""
         node = super().get_single_node()
         _check_keys(node, set())
         return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """A value; a number that Python refuses to read is named with its line."""
+        """A value; if Python cannot read a number, the error names it and its line."""
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, OverflowError, KeyError, AttributeError) as error:  # whatever PyYAML's builders raise
+        except (ValueError, OverflowError, KeyError, AttributeError) as error:  # all that PyYAML's builders raise
             raise _refusal(f"{node.value[:40]!r} cannot be read ({error})", node.start_mark) from error
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML is untyped
-    """Safe YAML without anchors, which quotes the texts that `Loader` would read as numbers."""
+    """Safe YAML without anchors; quotes texts that `Loader` would read as numbers."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -76,10 +76,10 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        AdaptError: When the file is missing or not valid YAML; names file and line.
+        AdaptError: The file is missing or not valid YAML; the message names file and line.
     """
     try:
-        # A pipe or a device would never end; a shell's <(...) is a pipe that does, but cannot be told apart.
+        # A pipe or a device may never end. A shell's <(...) is a pipe that ends, but it looks the same.
         if not path.is_file():
             found = "a folder" if path.is_dir() else "something else" if path.exists() else "none (No such file)"
             raise AdaptError(f"Expected a YAML file at {path}, found {found}.")
@@ -102,7 +102,7 @@ def to_yaml(config: Mapping[str, Any]) -> str:
 
 
 def _check_growth(text: str) -> None:
-    """Count levels and nodes, those that aliases repeat included, without building any."""
+    """Count levels and nodes, also those repeated by aliases, without building any."""
     if len(text) > MAX_BYTES:
         raise _refusal(f"it is longer than {MAX_BYTES // 1_000_000} million characters", None)
     counts: list[int] = [0]
@@ -119,14 +119,14 @@ def _check_growth(text: str) -> None:
                 sizes[anchor] = count
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in open_anchors:
-                raise _refusal(f"*{event.anchor} stands inside of itself", event.start_mark)
+                raise _refusal(f"*{event.anchor} contains itself", event.start_mark)
             counts[-1] += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.ScalarEvent):
             counts[-1] += 1
         if len(counts) > MAX_LEVELS:
             raise _refusal(f"it is nested deeper than {MAX_LEVELS} levels", event.start_mark)
         if sum(counts) > MAX_NODES:
-            raise _refusal(f"it has more than {MAX_NODES} values, those that aliases repeat included", event.start_mark)
+            raise _refusal(f"it has more than {MAX_NODES} values, including those from aliases", event.start_mark)
 
 
 def _check_keys(node: Any, seen: set[int]) -> None:
