@@ -1,7 +1,7 @@
-"""Puts the committed results, configurations and methods' pages into the site.
+"""Add the committed results, configurations and methods' pages to the site.
 
-On a code host the documentation links to files beside it (`../benchmarks/digits/README.md`). The site's root is
-`docs`, so these files are added to it, and one `../` is taken off each such link.
+On a code host the documentation links to files outside `docs` (`../benchmarks/digits/README.md`). The site's root is
+`docs`, so these files are added to it, and one `../` is removed from each such link.
 """
 
 import re
@@ -38,7 +38,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add what the pages link to."""
+    """Add the files that the pages link to."""
     for pattern in _SHOWN:
         for path in sorted(ROOT.glob(pattern)):
             name = str(path.relative_to(ROOT))
@@ -48,7 +48,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Let links of `docs` start at the site's root; elsewhere let those into `docs` do so."""
+    """Make links from `docs`, and links into `docs`, start at the site's root."""
     if page.file.src_dir == config["docs_dir"]:
         return re.sub(
             r"(\]\((?:\.\./)*)\.\./(?=(?:benchmarks|configs|adapt|README|CONTRIBUTING|CITATION|constraints))",
@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             markdown,
         )
 
-    # A link to a folder is one to its README.
+    # A link to a folder becomes a link to its README.
     def to_readme(match: re.Match[str]) -> str:
         target = (ROOT / page.file.src_uri).parent / match[2]
         return f"]({match[2].rstrip('/')}/README.md)" if target.is_dir() else match[0]

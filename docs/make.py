@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "methods"
 FIGURES = PAGES / "figures"
 BASELINE = "SourceOnly"
-# Grid → what its column is called, its results and the plan that made them.
+# Grid → its title in the tables; the names of its results and of its plan are the same.
 GRIDS = {
     "methods": "USPS ↔ MNIST",
     "amazon": "Amazon reviews",
@@ -29,13 +29,13 @@ GRIDS = {
 }
 _SECTIONS = ("Args:", "Raises:", "Returns:", "Attributes:")
 _FAMILY_WORDS = {
-    "bounds": "what adaptation is compared with",
+    "bounds": "the baselines of every comparison",
     "fine-tuning": "a few labelled target samples",
     "matching": "make the domains' feature distributions alike",
-    "adversarial": "a discriminator or a second classifier finds the difference, the features remove it",
+    "adversarial": "a discriminator or a second classifier finds the difference, and the features remove it",
     "self-training": "learn from the predictions on the target",
     "source-free": "adapt a trained network without the source's samples",
-    "reweighting": "weigh source samples by how much they look like the target",
+    "reweighting": "weight source samples by how much they look like the target",
     "pixel": "make source images look like the target's",
     "mapping": "a closed-form map of fixed features, then a classifier",
     "relation": "match the domains class by class",
@@ -43,7 +43,7 @@ _FAMILY_WORDS = {
 
 
 def sections(cls: type) -> tuple[list[str], list[tuple[str, str]], str]:
-    """A docstring's paragraphs, its arguments with their words, and what it raises."""
+    """A docstring's paragraphs, its arguments with their descriptions, and what it raises."""
     text = inspect.getdoc(cls) or ""
     body, *rest = re.split(r"\n(?=(?:Args|Raises|Returns|Attributes|Examples?):\n)", text)
     arguments: list[tuple[str, str]] = []
@@ -109,7 +109,7 @@ def accuracies(grid: str) -> dict[str, dict[str, float]]:
 
 
 def results(name: str) -> str:
-    """A table of a method's gains over source-only in the committed grids; empty where it is in none."""
+    """A table of a method's gains over source-only in the committed grids; empty if there are none."""
     lines = []
     for grid, title in GRIDS.items():
         if not (ROOT / "benchmarks" / grid / "results.csv").exists():
@@ -146,7 +146,7 @@ def page(cls: type[Method]) -> str:
     parts += [" ".join(p.split()) for p in rest if not re.match(r"Papers?: ", p)]
     figure = FIGURES / f"{name}.png"
     if figure.exists():
-        words = "Two moons, the target turned: source-only on the left, this method on the right"
+        words = "Two moons, with a rotated target: source-only on the left, this method on the right"
         parts += ["## Picture", f"![{words}](figures/{figure.name})"]
     configs = configs_of(name)
     if configs:
@@ -178,8 +178,8 @@ def index() -> str:
     """The page of all methods, penalties and regularisers."""
     parts = [
         "# Methods",
-        "Every method is a class in a file of its own. `--model NAME` or a file of `configs/methods/` chooses it. "
-        "Defaults follow the paper. Where a well-known implementation differs, an argument gives it, and the page says "
+        "Every method is one class in its own file. `--model NAME` or a file of `configs/methods/` chooses it. "
+        "Defaults follow the paper. If a well-known implementation differs, an argument selects it, and the page says "
         "so.",
     ]
     for family in overview.FAMILIES:
@@ -195,11 +195,11 @@ def index() -> str:
             ]
     parts += [
         "## Penalties",
-        "A penalty is a term that adds to any method, so that the combinations of papers need no class: "
-        "`--model.penalties+=BSP --model.penalties.weight 1e-4`. `+=` again adds another.",
+        "A penalty is a loss term that can be added to any method, so that combinations need no new class: "
+        "`--model.penalties+=BSP --model.penalties.weight 1e-4`. Use `+=` again to add another.",
         overview.penalties_table().rstrip(),
         "## Regularisers",
-        "A regulariser holds `FineTuning` back, so that a few labels do not undo what the source taught: "
+        "A regulariser keeps `FineTuning` close to the source network, despite few labels: "
         "`--model FineTuning --model.regulariser L2SP --model.regulariser.weight 0.01 --model.init_from "
         "RUN/checkpoints/last.ckpt`.",
         overview.regularisers_table().rstrip(),
@@ -225,7 +225,7 @@ def _needs(cls: type[Method]) -> str:
 
 
 def main() -> None:
-    """Write the pages, and remove those of methods that are gone."""
+    """Write the pages, and remove those of deleted methods."""
     PAGES.mkdir(parents=True, exist_ok=True)
     made = pages()
     for path in set(PAGES.glob("*.md")) - set(made):

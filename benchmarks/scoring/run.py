@@ -91,7 +91,7 @@ def main() -> None:
         writer.writeheader()
         writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
     lines = [
-        "# What scoring costs at a validation, MNIST → USPS",
+        "# Time of the scores at a validation, MNIST → USPS",
         "",
         f"Source-only, LeNet, 64 + 64 images, an epoch of MNIST; scores of up to 2000 samples per domain; "
         f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}; medians of {options.rounds} rounds.",

@@ -211,7 +211,7 @@ def main() -> None:
             )
         ),
         "",
-        "What a loss costs, forward and backward on 64 + 64 features of 500 dimensions, as a share of step (b):",
+        "Time of each loss, forward and backward on 64 + 64 features of 500 dimensions, as a share of step (b):",
         "",
         "| loss | ms | share |",
         "|---|---|---|",
