@@ -21,6 +21,15 @@ class OptionParser(argparse.ArgumentParser):
         raise AdaptError(f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists the options.")
 
 
+def _jobs(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number of cells or auto, found {text!r}") from None
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """The hint for an unknown name: a similar known name, if there is one."""
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
@@ -38,7 +47,13 @@ def benchmark_options() -> argparse.ArgumentParser:
         "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/<name>)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells to run at once (default: 1)")
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default="auto",
+        metavar="N|auto",
+        help="cells to run at once (default: auto, one for each GPU, or else for each CPU)",
+    )
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
     parser.add_argument(
         "--rerun-changed", action="store_true", help="run finished cells again if their config has changed"

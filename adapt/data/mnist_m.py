@@ -22,7 +22,7 @@ from torchvision.datasets import MNIST
 
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
-from adapt.paths import data_root
+from adapt.paths import cache_folder, data_root
 
 Bytes = NDArray[np.uint8]
 
@@ -135,7 +135,7 @@ def ensure(root: Path, domain: str = "mnist_m") -> Path:
         lacking = missing[0] if missing else root / _PHOTOS[0]
         raise AdaptError(f"Expected MNIST-M under {folder}, found neither it nor {lacking}. {INSTRUCTIONS}")
     mark = _mark(domain, ingredients)
-    cached = _cache_folder() / f"{domain}_{mark[-12:]}.npz"
+    cached = cache_folder() / f"{domain}_{mark[-12:]}.npz"
     for path in (beside, cached):
         if _made_from(path) == mark:
             return path
@@ -195,10 +195,6 @@ def _made_from(path: Path) -> str | None:
             return str(file["mark"]) if all(name in file.files for name in _ARRAYS) else None
     except _UNREADABLE:
         return None
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adapt"
 
 
 def _writable(folder: Path) -> bool:

@@ -175,7 +175,7 @@ def test_a_mistake_in_a_file_ends_in_a_short_error(
         ("fit --config latin.yaml", "latin.yaml is not a text file in UTF-8"),
         ("predict --ckpt_path run.ckpt", "give the run's --config <run>/config.yaml"),
         ("benchmark", "The following arguments are required: --config"),
-        ("benchmark --jobs two --config x", "Argument --jobs: invalid int value: 'two'"),
+        ("benchmark --jobs two --config x", "Argument --jobs: expected a number of cells or auto, found 'two'"),
         ("report", "The following arguments are required: RUNS"),
         ("compare a", "The following arguments are required: RUNS_B"),
         ("style --content a.jpg", "The following arguments are required: --style, --out"),

@@ -3,11 +3,9 @@
 import contextlib
 import itertools
 import json
-import multiprocessing
-import os
 import shutil
 import signal
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,8 +18,9 @@ from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import RESULT_FILE, CellResult, Tested, read_result, write_result
 from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.lock import locked
+from adapt.benchmark.run.machine import Jobs, share
 from adapt.benchmark.run.progress import GridProgress
-from adapt.benchmark.run.workers import ERROR_FILE, RunCell, Worker, execute, ready, result_of, stop, utc_now
+from adapt.benchmark.run.workers import ERROR_FILE, RunCell, Workers, execute, result_of, utc_now
 from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -47,7 +46,7 @@ def run_grid(
     cells: Sequence[Cell],
     run_cell: RunCell,
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     retry: bool = False,
     rerun_changed: bool = False,
     command: str = "",
@@ -61,7 +60,7 @@ def run_grid(
     Args:
         cells: Cells in running order, each after the one it starts from, all below one folder.
         run_cell: Top-level function that trains and tests one cell and returns its rows.
-        jobs: Cells at a time; more than one run in processes that share the CPU's threads.
+        jobs: Cells at a time, or `auto`; more than one run in processes of their own, see `machine.share`.
         retry: Also run cells again that failed or diverged.
         rerun_changed: Also run finished cells again whose configuration has changed.
         command: What a person typed, for the results and for the hint how to resume.
@@ -73,8 +72,7 @@ def run_grid(
     """
     if not cells:
         raise AdaptError("Expected at least one cell to run, found none.")
-    if jobs < 1:
-        raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
+    shared = share(jobs)
     console = console or Console()
     out = cells[0].directory.parents[2]
     results: dict[Key, CellResult] = {}
@@ -86,12 +84,18 @@ def run_grid(
             todo = [cell for cell in cells if _key(cell) not in results]
             for cell in todo:
                 _refuse_foreign(cell)
-            finished = _parallel if jobs > 1 and len(todo) > 1 else _serial
-            with (
-                GridProgress(console, cells, results.values(), jobs) as progress,
-                contextlib.closing(finished(todo, results, run_cell, command, progress, jobs)) as stream,
-            ):
-                for result in stream:
+            with contextlib.ExitStack() as stack:
+                workers = None
+                if shared.jobs > 1 and todo:
+                    # Before the progress bar, which has a thread.
+                    workers = Workers(run_cell, command, shared, len(todo))
+                    stack.callback(workers.stop)
+                progress = stack.enter_context(GridProgress(console, cells, results.values(), shared.jobs))
+                for result in (
+                    _serial(todo, results, run_cell, command, progress)
+                    if workers is None
+                    else _parallel(todo, results, workers, command, progress)
+                ):
                     results[_key(result)] = result
                     progress.finish(result)
         except KeyboardInterrupt:
@@ -222,13 +226,8 @@ _PAST = {"failed": "failed", "diverged": "diverged", "ok": "is done"}
 
 
 def _serial(
-    todo: Sequence[Cell],
-    results: dict[Key, CellResult],
-    run_cell: RunCell,
-    command: str,
-    progress: GridProgress,
-    jobs: int,
-) -> Generator[CellResult, None, None]:
+    todo: Sequence[Cell], results: dict[Key, CellResult], run_cell: RunCell, command: str, progress: GridProgress
+) -> Iterator[CellResult]:
     for cell in todo:
         start = _start_of(cell, results)
         if start is not None and start.status != "ok":
@@ -240,46 +239,26 @@ def _serial(
 
 
 def _parallel(
-    todo: Sequence[Cell],
-    results: dict[Key, CellResult],
-    run_cell: RunCell,
-    command: str,
-    progress: GridProgress,
-    jobs: int,
-) -> Generator[CellResult, None, None]:
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    todo: Sequence[Cell], results: dict[Key, CellResult], workers: Workers, command: str, progress: GridProgress
+) -> Iterator[CellResult]:
     pending = list(todo)
-    workers: list[Worker] = []
-    try:
-        while pending or any(worker.cell for worker in workers):
-            for cell in list(pending):
-                start = _start_of(cell, results)
-                if start is not None and start.status != "ok":
-                    pending.remove(cell)
-                    yield _without_start(cell, start, command)
-                    continue
-                if _waits(cell, [*pending, *(worker.cell for worker in workers if worker.cell)]):
-                    continue
-                # An idle process may have been killed for its memory: another takes its place.
-                workers[:] = [worker for worker in workers if worker.cell or worker.process.is_alive()]
-                worker = next((worker for worker in workers if worker.cell is None), None)
-                if worker is None and len(workers) == jobs:
-                    break
-                if worker is None:
-                    worker = Worker.start(context, run_cell, command, threads)
-                    workers.append(worker)
+    while pending or workers.cells():
+        for cell in list(pending):
+            start = _start_of(cell, results)
+            if start is not None and start.status != "ok":
                 pending.remove(cell)
-                _prepare(cell)
-                progress.start(cell)
-                worker.submit(cell)
-            for worker in ready(workers):
-                result = worker.collect(command)
-                if not worker.process.is_alive():
-                    workers.remove(worker)
-                yield result
-    finally:
-        stop(workers)
+                yield _without_start(cell, start, command)
+                continue
+            if _waits(cell, [*pending, *workers.cells()]):
+                continue
+            worker = workers.idle()
+            if worker is None:
+                break
+            pending.remove(cell)
+            _prepare(cell)
+            progress.start(cell)
+            worker.submit(cell)
+        yield from workers.results()
 
 
 def _waits(cell: Cell, unfinished: Sequence[Cell]) -> bool:

@@ -9,10 +9,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext
 from typing import Any
 
 import torch
@@ -30,6 +29,7 @@ from adapt.benchmark.results.results import (
     write_result,
 )
 from adapt.benchmark.run.disk import DiskFullError, is_full
+from adapt.benchmark.run.machine import Share, process_context
 from adapt.errors import AdaptError, DivergedError
 from adapt.files import write_atomically
 
@@ -136,18 +136,23 @@ class Worker:
 
     process: Any
     pipe: Connection
+    gpu: str | None = None
     cell: Cell | None = None
     started: str = ""
     clock: float = 0.0
 
     @classmethod
-    def start(cls, context: SpawnContext, run_cell: RunCell, command: str, threads: int) -> "Worker":
+    def start(
+        cls, context: Any, run_cell: RunCell, command: str, threads: int, gpu: str | None, others: Sequence[Connection]
+    ) -> "Worker":
         """Start the process; not as a daemon, which could have no data-loading processes of its own."""
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, run_cell, command, threads), daemon=False)
+        # A copied process has the ends of the others' pipes, and would keep them open when this process dies.
+        inherited = (here, *others) if context.get_start_method() == "fork" else ()
+        process = context.Process(target=_serve, args=(there, run_cell, command, threads, gpu, inherited), daemon=False)
         process.start()
         there.close()
-        return cls(process, here)
+        return cls(process, here, gpu)
 
     def submit(self, cell: Cell) -> None:
         """Hand over a cell."""
@@ -174,33 +179,88 @@ class Worker:
         return result
 
 
-def stop(workers: list[Worker], grace_seconds: float = 10.0) -> None:
-    """End the processes: idle ones by closing their pipe, busy ones by signals."""
-    for worker in workers:
-        if worker.cell is not None:
-            worker.process.terminate()
-        worker.pipe.close()
-    try:
-        for worker in workers:
-            worker.process.join(grace_seconds)
-    finally:
-        # A second Ctrl-C ends the waiting, and must not leave a process behind.
-        for worker in workers:
-            worker.process.kill()
-            worker.process.join()
+class Workers:
+    """The processes that run a grid's cells side by side, each on its share of the machine.
+
+    Args:
+        run_cell: Trains and tests one cell.
+        command: What a person typed, for the results.
+        share: How cells share the machine.
+        most: Cells to run; there are never more processes.
+    """
+
+    def __init__(self, run_cell: RunCell, command: str, share: Share, most: int) -> None:
+        self._run_cell, self._command, self._share = run_cell, command, share
+        self._workers: list[Worker] = []
+        for _ in range(min(share.jobs, most)):
+            self._start()
+
+    def cells(self) -> list[Cell]:
+        """Cells that run now."""
+        return [worker.cell for worker in self._workers if worker.cell is not None]
+
+    def idle(self) -> Worker | None:
+        """A process that waits for a cell; None where all are busy."""
+        # An idle process may have been killed for its memory: another takes its place.
+        self._workers = [worker for worker in self._workers if worker.cell or worker.process.is_alive()]
+        for worker in self._workers:
+            if worker.cell is None:
+                return worker
+        return self._start() if len(self._workers) < self._share.jobs else None
+
+    def results(self) -> Iterator[CellResult]:
+        """Wait until a busy process has a result or has died; with none busy there is nothing to wait for."""
+        busy = {worker.pipe: worker for worker in self._workers if worker.cell is not None}
+        if not busy:
+            return
+        for pipe in wait(list(busy)):
+            if not isinstance(pipe, Connection):
+                continue
+            worker = busy[pipe]
+            result = worker.collect(self._command)
+            if not worker.process.is_alive():
+                self._workers.remove(worker)
+            yield result
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        """End the processes: idle ones by closing their pipe, busy ones by signals."""
+        for worker in self._workers:
+            if worker.cell is not None:
+                worker.process.terminate()
+            worker.pipe.close()
+        try:
+            for worker in self._workers:
+                worker.process.join(grace_seconds)
+        finally:
+            # A second Ctrl-C ends the waiting, and must not leave a process behind.
+            for worker in self._workers:
+                worker.process.kill()
+                worker.process.join()
+
+    def _start(self) -> Worker:
+        used = [worker.gpu for worker in self._workers]
+        gpu = min(self._share.devices, key=used.count) if self._share.devices else None
+        pipes = [worker.pipe for worker in self._workers]
+        started = Worker.start(process_context(), self._run_cell, self._command, self._share.threads, gpu, pipes)
+        self._workers.append(started)
+        return started
 
 
-def ready(workers: list[Worker]) -> list[Worker]:
-    """Wait until some busy worker has a result or has died; with none busy there is nothing to wait for."""
-    busy = {worker.pipe: worker for worker in workers if worker.cell is not None}
-    if not busy:
-        return []
-    return [busy[pipe] for pipe in wait(list(busy)) if isinstance(pipe, Connection)]
-
-
-def _serve(pipe: Connection, run_cell: RunCell, command: str, threads: int) -> None:
+def _serve(
+    pipe: Connection,
+    run_cell: RunCell,
+    command: str,
+    threads: int,
+    gpu: str | None,
+    inherited: Sequence[Connection],
+) -> None:
     # Ctrl-C reaches every process of the terminal; the grid alone decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for other in inherited:
+        other.close()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)

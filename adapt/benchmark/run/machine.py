@@ -1,0 +1,99 @@
+"""How the cells of a grid share one machine: how many side by side, with how many threads, on which GPU."""
+
+import multiprocessing
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from adapt.errors import AdaptError
+
+Jobs = int | Literal["auto"]
+
+_BYTES_PER_CELL = 1.5 * 2**30  # of a small network, mostly libraries
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each cell gets.
+
+    Attributes:
+        jobs: Cells side by side.
+        threads: CPU threads of each.
+        devices: GPUs to deal out, as `CUDA_VISIBLE_DEVICES` names them; empty where cells share what there is.
+    """
+
+    jobs: int
+    threads: int
+    devices: tuple[str, ...] = ()
+
+
+def share(jobs: Jobs) -> Share:
+    """How cells share this machine.
+
+    `auto` is one cell for each GPU; without a GPU one for each CPU that this process may use, as far as memory goes.
+    Cells of small networks then have one thread each: a second thread makes one of them 1.2 times as fast, a second
+    cell beside it gets twice as much done.
+
+    Args:
+        jobs: Cells side by side, or `auto`.
+
+    Raises:
+        AdaptError: The number is below 1.
+    """
+    if isinstance(jobs, int) and jobs < 1:
+        raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
+    cores, devices = usable_cores(), _devices()
+    side_by_side = len(devices) or max(1, min(cores, int(_free_memory() / _BYTES_PER_CELL)))
+    count = side_by_side if jobs == "auto" else jobs
+    return Share(count, max(1, cores // count), devices if count > 1 else ())
+
+
+def usable_cores() -> int:
+    """CPUs that this process may use: those of the machine, less what a scheduler or a container withholds."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _read(_CGROUP / "cpu.max").partition(" ")
+    if quota.isdecimal() and period.isdecimal():
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return cores
+
+
+def process_context() -> BaseContext:
+    """How worker processes begin: as copies of this one where that is safe, which saves each its imports.
+
+    It is safe on Linux while this process has one thread and has not used a GPU.
+    """
+    safe = sys.platform == "linux" and threading.active_count() == 1 and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return multiprocessing.get_context("fork" if safe else "spawn")
+
+
+def _devices() -> tuple[str, ...]:
+    if not torch.cuda.is_available():
+        return ()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in named.split(",") if name.strip()]
+    return tuple(names) or tuple(str(k) for k in range(torch.cuda.device_count()))
+
+
+def _free_memory() -> float:
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for line in _read(Path("/proc/meminfo")).splitlines():
+        if line.startswith("MemAvailable:"):
+            found.append(1024 * int(line.split()[1]))
+    if (limit := _read(_CGROUP / "memory.max")).isdecimal():
+        used = _read(_CGROUP / "memory.current")
+        found.append(int(limit) - (int(used) if used.isdecimal() else 0))
+    return min(found)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,232 @@
+"""Decoded images on disk: each is decoded once, and from then on read from a memory-mapped file."""
+
+import hashlib
+import io
+import itertools
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from adapt.paths import cache_folder
+
+Kind = Literal["pixels", "jpeg"]
+
+# A change of what a record holds has to change this number: older stores are then made anew.
+_VERSION = 1
+_RECORD = np.dtype(
+    [("image", "<i8"), ("start", "<i8"), ("length", "<i8"), ("height", "<i4"), ("width", "<i4"), ("check", "<u4")]
+)
+_QUALITY = 95
+_SPARE = 1.1
+_LONGEST_TO_SHORTEST = 4 / 3  # of a usual photograph, to estimate sizes by
+_JPEG_SHARE = 0.15  # of the bytes of its pixels, about
+
+
+class ImageStore:
+    """The images of one list of files, scaled down and kept on disk.
+
+    The first request for an image decodes it, scales its shorter side down to `side` pixels (an image that is smaller
+    stays as it is) and appends it to a file of this process; every later request, of any process, reads it from there
+    through a memory map. So the first epoch costs what it did before, and later ones decode nothing. The operating
+    system keeps what is read often in memory, once for all processes.
+
+    Each process appends to files of its own and reads those of all, so nobody waits for a lock. A record counts once
+    its entry in the index is written whole, and its checksum is compared at each read: a store whose writer was killed
+    is continued, and a damaged record is decoded again. The folder's name holds a hash of the files' names, sizes and
+    times and of `side` and `kind`; a changed file therefore makes a new store.
+
+    Args:
+        files: The image files.
+        base: Folder that the files lie in; the store knows them by their paths below it, so that it survives a move.
+        side: Shorter side of the stored images, in pixels.
+        decode: Reads a file as an `RGB` image.
+        kind: `pixels` keeps three bytes per pixel; `jpeg` compresses (quality 95), takes about a seventh of the disk,
+            loses a little, and costs a small decoding at each read.
+        folder: Where stores lie; by default `images` in adapt's cache folder.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        base: Path,
+        side: int,
+        decode: Callable[[Path], Image.Image],
+        kind: Kind = "pixels",
+        folder: Path | None = None,
+    ) -> None:
+        self.files, self.side, self.kind, self._decode = files, side, kind, decode
+        self.folder = (folder or cache_folder() / "images") / _name(files, base, side, kind)
+        self._position = {path: k for k, path in enumerate(files)}
+        self._open: _Opened | None = None
+        self._writes = True
+
+    def __getstate__(self) -> dict[str, object]:
+        # Memory maps and open files stay with their process.
+        return self.__dict__ | {"_open": None}
+
+    def read(self, path: Path) -> Image.Image:
+        """The image of a file as `RGB`, its shorter side at most `side` pixels long."""
+        return self[self._position[path]]
+
+    def __getitem__(self, index: int) -> Image.Image:
+        opened = self._opened()
+        if opened is not None and (found := opened.read(index, self.kind)) is not None:
+            return found
+        image = _shrunk(self._decode(self.files[index]), self.side)
+        if opened is None or not self._writes:
+            return image
+        content, image = _encoded(image, self.kind)
+        try:
+            opened.append(index, content, image.size)
+        except OSError as error:
+            # A full disk costs speed, not the run.
+            self._writes = False
+            warnings.warn(f"Keeps no more decoded images in {self.folder} ({error.strerror}).", stacklevel=2)
+        return image
+
+    def expected_bytes(self) -> int:
+        """About how large the whole store becomes, by the usual shape of photographs."""
+        pixels = 3 * self.side**2 * _LONGEST_TO_SHORTEST
+        return round(len(self.files) * pixels * (_JPEG_SHARE if self.kind == "jpeg" else 1))
+
+    def stored(self) -> int:
+        """Number of images that are stored."""
+        opened = self._opened()
+        return 0 if opened is None else opened.refresh()
+
+    def has_room(self) -> tuple[bool, int]:
+        """Whether the disk has room for what is still to be stored, and how many bytes of it are free."""
+        place = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        free = shutil.disk_usage(place).free
+        missing = 1 - self.stored() / max(1, len(self.files))
+        return free > _SPARE * missing * self.expected_bytes(), free
+
+    def _opened(self) -> "_Opened | None":
+        if self._open is not None and self._open.process == os.getpid():
+            return self._open
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._open = _Opened(self.folder, len(self.files))
+        except OSError:
+            # A cache that cannot be made is no reason not to train.
+            return None
+        return self._open
+
+
+class _Opened:
+    """A store as one process sees it."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.process = folder, os.getpid()
+        # Part (-1: none), start, length, height, width, checksum of each image.
+        self.part = np.full(size, -1, np.int16)
+        self.where = np.zeros(size, _RECORD)
+        self.maps: dict[int, NDArray[np.uint8]] = {}
+        self.names: list[str] = []
+        self.known: dict[str, int] = {}
+        self.listed = -1
+        self.own: tuple[io.BufferedWriter, io.BufferedWriter] | None = None
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Take in what processes have written since, and count all."""
+        for path in sorted(self.folder.glob("*.index")):
+            start = self.known.get(path.stem, 0)
+            whole = path.stat().st_size // _RECORD.itemsize * _RECORD.itemsize
+            if whole <= start:
+                continue
+            with path.open("rb") as file:
+                file.seek(start)
+                records = np.frombuffer(file.read(whole - start), _RECORD)
+            self.known[path.stem] = whole
+            if path.stem not in self.names:
+                self.names.append(path.stem)
+            records = records[(records["image"] >= 0) & (records["image"] < len(self.part))]
+            self.part[records["image"]] = self.names.index(path.stem)
+            self.where[records["image"]] = records
+        self.listed = self._size()
+        return int((self.part >= 0).sum())
+
+    def read(self, index: int, kind: Kind) -> Image.Image | None:
+        """The image, or None where it is not stored or damaged."""
+        if self.part[index] < 0 and self._size() != self.listed:
+            self.refresh()
+        if self.part[index] < 0:
+            return None
+        record = self.where[index]
+        start, length = int(record["start"]), int(record["length"])
+        content = self._bytes(int(self.part[index]), start, length)
+        if len(content) != length or zlib.crc32(content.data) != record["check"]:
+            self.part[index] = -1
+            return None
+        if kind == "jpeg":
+            return Image.open(io.BytesIO(content.tobytes())).convert("RGB")
+        return Image.fromarray(content.reshape(int(record["height"]), int(record["width"]), 3))
+
+    def append(self, index: int, content: NDArray[np.uint8], size: tuple[int, int]) -> None:
+        """Store an image; its entry is written after its bytes, so that an entry never names what is not there."""
+        data, entries = self._own_files()
+        start = data.tell()
+        data.write(content.data)
+        data.flush()
+        record = np.array([(index, start, len(content), size[1], size[0], zlib.crc32(content.data))], _RECORD)
+        entries.write(record.tobytes())
+        entries.flush()
+
+    def _own_files(self) -> tuple[io.BufferedWriter, io.BufferedWriter]:
+        if self.own is None:
+            for number in itertools.count():
+                name = self.folder / f"{os.getpid()}-{number}"
+                try:
+                    # Fails where the file is there: nobody appends to another's.
+                    self.own = name.with_suffix(".bytes").open("xb"), name.with_suffix(".index").open("xb")
+                    break
+                except FileExistsError:
+                    continue
+            assert self.own is not None
+        return self.own
+
+    def _size(self) -> int:
+        with os.scandir(self.folder) as found:
+            return sum(entry.stat().st_size for entry in found if entry.name.endswith(".index"))
+
+    def _bytes(self, part: int, start: int, length: int) -> NDArray[np.uint8]:
+        known = self.maps.get(part)
+        if known is None or len(known) < start + length:
+            known = self.maps[part] = np.memmap(self.folder / f"{self.names[part]}.bytes", np.uint8, "r")
+        return known[start : start + length]
+
+
+def _name(files: Sequence[Path], base: Path, side: int, kind: Kind) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {side} {kind}".encode())
+    for path in files:
+        found = path.stat()
+        digest.update(f"{path.relative_to(base)} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return f"{base.name:.40}-{side}-{digest.hexdigest()[:16]}"
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    shorter = min(image.size)
+    if shorter <= side:
+        return image
+    scale = side / shorter
+    # As torchvision's Resize does it, so that a stored image is what Resize would have made.
+    width, height = (side if length == shorter else int(scale * length) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _encoded(image: Image.Image, kind: Kind) -> tuple[NDArray[np.uint8], Image.Image]:
+    if kind == "pixels":
+        return np.asarray(image).reshape(-1), image
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    # What is returned now is what later reads return: the first epoch does not see other images.
+    return np.frombuffer(buffer.getvalue(), np.uint8), Image.open(buffer).convert("RGB")
