@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.vocabulary import count
 
@@ -9,8 +10,8 @@ _MOST_NAMES = 6
 
 
 def cautions(analysis: Analysis) -> list[str]:
-    """A sentence on what is missing, one on tasks without the metric, and one on a test set that was trained on."""
-    return [*missing(analysis), *_without_metric(analysis), *_transductive(analysis)]
+    """What is missing, what failed, tasks without the metric, and test sets that were trained on."""
+    return [*missing(analysis), *_failed(analysis), *_without_metric(analysis), *_transductive(analysis)]
 
 
 def missing(analysis: Analysis) -> list[str]:
@@ -25,6 +26,26 @@ def missing(analysis: Analysis) -> list[str]:
     return [
         f"{len(analysis.missing)} of {total} cells missing, so this grid is unfinished: {', '.join(named)}"
         + (f", and of {count(more, 'more method')}." if more else ".")
+    ]
+
+
+def _failed(analysis: Analysis) -> list[str]:
+    lost: dict[str, list[CellResult]] = {}
+    for result in analysis.results:
+        if result.status != "ok":
+            lost.setdefault(result.method, []).append(result)
+    if not lost:
+        return []
+    named = []
+    for method, found in sorted(lost.items(), key=lambda item: -len(item[1]))[:_MOST_NAMES]:
+        runs = sum(result.method == method for result in analysis.results)
+        which = [f"{result.task}, seed {result.seed}" for result in found[:_MOST_NAMES]]
+        more = f"; and {len(found) - len(which)} more" if len(found) > len(which) else ""
+        named.append(f"{method} {len(found)} of {runs} ({'; '.join(which)}{more})")
+    others = len(lost) - len(named)
+    return [
+        f"Runs that failed or diverged, which are in no mean: {', '.join(named)}"
+        + (f", and of {count(others, 'more method')}." if others else ".")
     ]
 
 
