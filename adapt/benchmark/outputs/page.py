@@ -60,6 +60,12 @@ _KINDS = {
         "wide",
         True,
     ),
+    "rule-chance": (
+        "Each rule against chance",
+        "The grey band is what the same scores would reach if they said nothing; a point inside it says no more.",
+        "wide",
+        True,
+    ),
     "rule-scatter": (
         "Scores against target {headline}",
         "A point per checkpoint; a rule that ranks well has its points on a rising line.",
