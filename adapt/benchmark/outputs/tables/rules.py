@@ -1,6 +1,6 @@
 """The rules ranked by how well their scores rank checkpoints, as tables and in a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, p_value, points, unit_of
@@ -57,8 +57,8 @@ _MEASURES = (
 )
 
 
-def rule_table(ranking: RuleRanks) -> Table:
-    """A row per rule, the best first."""
+def rule_table(ranking: RuleRanks, cautions: Sequence[str] = ()) -> Table:
+    """A row per rule, the best first; cautions end its notes."""
     qualities = ranking.qualities
 
     def gap_entry(q: Quality) -> Entry:
@@ -79,7 +79,7 @@ def rule_table(ranking: RuleRanks) -> Table:
         rows = (*rows, (PERFECT, "true accuracies", (*reached, *[Entry()] * (len(_MEASURES) - len(reached)))))
     words = f"{'test' if ranking.on_test else 'validation'} {ranking.measure.words}"
     caption = f"Ranking quality of each rule: Spearman correlation ρ of score and target {words}, {_over(ranking)}."
-    return Table(caption, _MEASURES, rows, tuple(_notes(ranking)), head=("Rule", "Looks at"))
+    return Table(caption, _MEASURES, rows, (*_notes(ranking), *cautions), head=("Rule", "Looks at"))
 
 
 def rule_details(ranking: RuleRanks) -> list[Table]:

@@ -24,8 +24,8 @@ COMPARISON_COLUMNS = ("Tasks", "+ / − / =", "Mean difference", "Median", "p", 
 _MANY_TASKS = 10
 
 
-def significance_table(found: Significance) -> Table:
-    """Each method's paired difference to source-only, and its average rank where there are ranks."""
+def significance_table(found: Significance, cautions: Sequence[str] = ()) -> Table:
+    """Each method's paired difference to source-only, and its average rank, if any; cautions end its notes."""
     summary, ranks, baseline = found.summary, found.ranking.ranks, found.summary.baseline
     compared = {c.method: c for c in found.comparisons}
     rows = []
@@ -54,7 +54,7 @@ def significance_table(found: Significance) -> Table:
         if compared
         else ["No source-only with a method beside it to compare."]
     )
-    return Table(caption, columns, tuple(rows), tuple(notes))
+    return Table(caption, columns, tuple(rows), (*notes, *cautions))
 
 
 def comparison_entries(c: Comparison, measure: Measure, about: Mapping[str, Value] | None = None) -> tuple[Entry, ...]:
