@@ -50,5 +50,26 @@ class Measure:
         return first - second if self.higher else second - first
 
 
+def wilson(right: float, samples: int) -> tuple[float, float]:
+    """The 95% interval of an accuracy that was measured on some samples (Wilson, https://doi.org/10.2307/2276774).
+
+    With p̂ = right / n and z = 1.96: (p̂ + z²/2n ± z √(p̂ (1 − p̂) / n + z²/4n²)) / (1 + z²/n). It says how far the
+    accuracy of one network on new samples may lie from the one that was seen; other seeds vary beyond it.
+
+    Args:
+        right: Samples that were right.
+        samples: All samples, at least one.
+
+    Examples:
+        >>> "{:.3f} to {:.3f}".format(*wilson(270, 300))
+        '0.861 to 0.929'
+    """
+    share, z = right / samples, 1.959963984540054
+    middle = share + z**2 / (2 * samples)
+    width = z * math.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
+    scale = 1 + z**2 / samples
+    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
+
+
 ACCURACY = Measure("accuracy")
 """The metric of results that do not name theirs."""

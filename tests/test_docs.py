@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from adapt import overview
+from adapt.benchmark.vocabulary import DEFAULT_RULE
 from adapt.cli import main
 from adapt.errors import AdaptError
 from adapt.methods import MMD, Method
@@ -157,3 +158,6 @@ def test_the_sweep_calls_adapt_fit_as_it_would_be_typed(folder: Path) -> None:
     assert main([*args, *QUIET, "--trainer.max_steps", "2", "--run_dir", "run"]) == 0
     saved = yaml.safe_load((folder / "run" / "config.yaml").read_text())
     assert saved["model"]["init_args"]["weight"] == sweep["parameters"]["model.weight"]["min"]
+    # What is maximised is the headline's rule, which every run logs and which reads no target label.
+    assert sweep["metric"] == {"name": f"val/{DEFAULT_RULE}", "goal": "maximize"}
+    assert sweep["metric"]["name"] in (folder / "run" / "metrics.csv").read_text().splitlines()[0]

@@ -2,6 +2,6 @@
 
 from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.embedding import embedding_figure, project
-from adapt.analysis.pictures import Pictures, class_accuracies
+from adapt.analysis.pictures import Pictures, class_accuracies, counted
 
-__all__ = ["Pictures", "class_accuracies", "confusion_figure", "embedding_figure", "project"]
+__all__ = ["Pictures", "class_accuracies", "confusion_figure", "counted", "embedding_figure", "project"]

@@ -137,6 +137,20 @@ class Pictures(Callback):
         return names if len(names) == count else [str(k) for k in range(count)]
 
 
+def counted(directory: Path) -> tuple[int, int] | None:
+    """How many target test samples were right, and of how many, from what `Pictures` wrote; None without classes.
+
+    Args:
+        directory: The run's folder.
+    """
+    try:
+        with np.load(directory / "confusion.npz", allow_pickle=False) as file:
+            matrix = file["matrix"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return (int(matrix.trace()), int(matrix.sum())) if matrix.ndim == 2 and matrix.sum() else None
+
+
 def class_accuracies(directory: Path) -> dict[str, float | None] | None:
     """Target test accuracy by class, from the files of `Pictures`; None if there are no classes.
 

@@ -231,6 +231,10 @@ class DomainDataModule(LightningDataModule):
         """Splits of the target that hold every sample once; datasets whose splits overlap override this."""
         return ("train", "val", "test")
 
+    def trains_on(self, split: Split) -> bool:
+        """Whether a split of the target is its training set, row by row; where splits overlap, override this."""
+        return split == "train"
+
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """What each sample of a split is called in `predictions.csv`: here its row; datasets of files override this."""
         return [str(row) for row in range(_size(self.domain(name, split)))]
@@ -351,6 +355,18 @@ class DomainDataModule(LightningDataModule):
             few = labels_of(training).known.nonzero().flatten().tolist()
         return LabelledView(Subset(training, few), few, **described)
 
+    def _unseen(self, dataset: Dataset[Any], split: Split) -> Dataset[Any]:
+        """A split of the target without the few samples whose labels are trained on."""
+        if not isinstance(self.shots, int) or not self.trains_on(split):
+            return dataset
+        fitted = "target" in self._train
+        if not fitted:
+            self._train["target"] = self.domain(self.target, "train")
+        seen = set(self._few_shots(self.shots).indices)
+        if not fitted:  # or `setup` would take the stage of training for built
+            del self._train["target"]
+        return Subset(dataset, [row for row in range(_size(dataset)) if row not in seen])
+
     def _few_shots(self, shots: int) -> Subset[Any]:
         if not isinstance(self.problem, Classification):
             raise AdaptError(
@@ -392,6 +408,7 @@ class DomainDataModule(LightningDataModule):
         for role, names in roles.items():
             labelled = role == "source" or self.target_labels(split).all
             if parts := [self._checked(self.domain(name, split), name, split, labelled) for name in names]:
+                parts = [self._unseen(parts[0], split)] if role == "target" else parts
                 described = self._described(role, split)
                 loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled)))
         return loaders

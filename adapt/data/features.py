@@ -48,7 +48,7 @@ class Features(DomainDataModule):
         source: One domain, or several to pool.
         target: The domain to adapt to.
         folder: Folder below the root that holds the files; the root itself when empty.
-        transductive: Train and test on the whole target.
+        transductive: Train and test on the whole target, but for the few samples whose labels `shots` trains on.
         standardise: Subtract means and divide by standard deviations per feature: of the `source`'s training samples,
             for both domains; of each domain's own (`domains`), as CORAL's and subspace alignment's authors do, which
             is an adaptation in itself, of every row of a table, source-only included; or `none`.
@@ -122,6 +122,10 @@ class Features(DomainDataModule):
         numbered = TensorDomain(torch.arange(len(file.features)), None)
         rows, _ = _tensors(self._cut(numbered, name, split))
         return [f"{name}/{file.files[row]}" for row in rows.tolist()]
+
+    def trains_on(self, split: Split) -> bool:
+        """Every split of the target is the whole of it when `transductive`."""
+        return self.transductive or super().trains_on(split)
 
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""

@@ -68,7 +68,7 @@ class ImageFolders(DomainDataModule):
         dataset: Folder below the root that holds the domains; the root itself when empty.
         image_size: Side of the square images, in pixels.
         resize: Length of the shorter side before the centre is cut out for evaluation; `image_size` / 0.875 by default.
-        transductive: Train and test on the whole target.
+        transductive: Train and test on the whole target, but for the few samples whose labels `shots` trains on.
         augment: Random crops and flips of training images; else they are cut as in evaluation.
         crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1).
         test_fraction: Share of each domain that is its test set; without meaning when `transductive`, and of a domain
@@ -193,6 +193,10 @@ class ImageFolders(DomainDataModule):
         """The images' paths, as `<domain>/<class>/<image>`."""
         folder = self.root / self.dataset
         return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
+
+    def trains_on(self, split: Split) -> bool:
+        """Every split of the target is the whole of it when `transductive`."""
+        return self.transductive or super().trains_on(split)
 
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""

@@ -15,9 +15,10 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
-from adapt.analysis import Pictures, class_accuracies
+from adapt.analysis import Pictures, class_accuracies, counted
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
+from adapt.measures import wilson
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_own
 from adapt.monitor import Monitor
@@ -253,6 +254,14 @@ class AdaptCLI(LightningCLI):
                 print(f"no target labels: nothing is measured on {self.datamodule.target}")
         if (classes := class_accuracies(self.run_dir)) is not None:
             metrics["per_class_accuracy"] = classes
+        found = counted(self.run_dir)
+        if found is not None:
+            low, high = wilson(*found)
+            metrics |= {"target_accuracy_interval": [low, high], "target_test_samples": found[1]}
+            print(
+                f"target accuracy {100 * found[0] / found[1]:.1f} %, 95% interval {100 * low:.1f} to {100 * high:.1f} "
+                f"(binomial, {found[1]} samples of this one run; other seeds vary beyond it)"
+            )
         (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         print(f"pictures and test.json: {self.run_dir}")
 

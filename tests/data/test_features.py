@@ -140,3 +140,34 @@ def test_features_of_every_type_become_the_network_s(dtype: str, standardise: st
     data.setup("fit")
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader().target)), 0)
     assert batch.x.dtype == torch.float32 and batch.x.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["features", "images"])
+def test_the_few_samples_whose_labels_are_trained_on_are_not_evaluated_on(kind: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"root": str(tmp_path), "transductive": True, "batch_size": 4, "eval_batch_size": 7}
+    for name in ("photo", "sketch"):
+        write_images(tmp_path / "images" / name, ["bike", "mug"], 20)
+        write_features(tmp_path / "images" / f"{name}.npz", 40)
+
+    def made(**more: Any) -> Any:
+        if kind == "features":
+            return Features("photo", "sketch", folder="images", **options, **more)
+        return ImageFolders("photo", "sketch", dataset="images", augment=False, **options, **more)
+
+    data = made(shots=3)
+    data.order_seed = 5
+    # A test without training comes first: it must not pass for training, and draws the same samples.
+    before = [batch.y for batch in data.test_dataloader()[1]]
+    data.setup("fit")
+    seen = set(data.train_dataloader().target_labelled.dataset.positions.tolist())
+    assert len(seen) == 6
+    target = [y for _, y in data.domain("sketch", "test")]
+    expected = [int(y) for row, y in enumerate(target) if row not in seen]
+    for batches in (
+        before,
+        *([batch.y for batch in loaders()[1]] for loaders in (data.test_dataloader, data.val_dataloader)),
+    ):
+        assert torch.cat(list(batches)).tolist() == expected
+    # Without such labels, and with all of them (which no table calls adaptation), the whole target is the test set.
+    for more in ({}, {"shots": "all"}):
+        assert sum(len(batch.y) for batch in made(**more).test_dataloader()[1]) == len(target)

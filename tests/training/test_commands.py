@@ -68,6 +68,8 @@ def test_every_method_file_trains_and_tests_on_the_toy(method: Path, task: str, 
     domains = ["target"] if source_free else ["source", "target"]
     metrics = ["accuracy", "mean_class_accuracy", "macro_f1", "calibration_error"]
     per_class = accuracies.pop("per_class_accuracy")
+    low, high = accuracies.pop("target_accuracy_interval")
+    assert low <= accuracies["test/target_accuracy"] <= high and accuracies.pop("target_test_samples") > 0
     assert len(per_class) >= 2 and all(0 <= share <= 1 for share in per_class.values())
     assert set(accuracies) == {f"test/{domain}_{metric}" for domain in domains for metric in metrics}
     assert (run / "embedding.png").read_bytes()[:4] == b"\x89PNG"

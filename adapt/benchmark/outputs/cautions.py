@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.vocabulary import count
 
@@ -9,8 +10,14 @@ _MOST_NAMES = 6
 
 
 def cautions(analysis: Analysis) -> list[str]:
-    """Sentences on what is missing, tasks without target labels or the metric, and a test set that was trained on."""
-    return [*missing(analysis), *_labels(analysis), *_without_metric(analysis), *_transductive(analysis)]
+    """What is missing, what failed, tasks without target labels or the metric, and test sets that were trained on."""
+    return [
+        *missing(analysis),
+        *_failed(analysis),
+        *_labels(analysis),
+        *_without_metric(analysis),
+        *_transductive(analysis),
+    ]
 
 
 def missing(analysis: Analysis) -> list[str]:
@@ -40,6 +47,26 @@ def _labels(analysis: Analysis) -> list[str]:
     return sentences + [
         f"Target metrics of {task} are of the {labelled} of {samples} test samples that have a label."
         for task, (labelled, samples) in analysis.partly.items()
+    ]
+
+
+def _failed(analysis: Analysis) -> list[str]:
+    lost: dict[str, list[CellResult]] = {}
+    for result in analysis.results:
+        if result.status != "ok":
+            lost.setdefault(result.method, []).append(result)
+    if not lost:
+        return []
+    named = []
+    for method, found in sorted(lost.items(), key=lambda item: -len(item[1]))[:_MOST_NAMES]:
+        runs = sum(result.method == method for result in analysis.results)
+        which = [f"{result.task}, seed {result.seed}" for result in found[:_MOST_NAMES]]
+        more = f"; and {len(found) - len(which)} more" if len(found) > len(which) else ""
+        named.append(f"{method} {len(found)} of {runs} ({'; '.join(which)}{more})")
+    others = len(lost) - len(named)
+    return [
+        f"Runs that failed or diverged, which are in no mean: {', '.join(named)}"
+        + (f", and of {count(others, 'more method')}." if others else ".")
     ]
 
 

@@ -98,12 +98,12 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
         ),
         "selection.tex": "\n".join(map(to_latex, ranked)),
         "rules.md": _rules(analysis, [p for p in drawn if p.kind in pictures.OF_RULES]),
-        "rules.tex": to_latex(rules.rule_table(analysis.rules)),
+        "rules.tex": to_latex(rules.rule_table(analysis.rules, notes)),
         "significance.md": _significance(analysis, [p for p in drawn if p.kind == pictures.OF_RANKS], remarks),
     }
     if analysis.search is not None:
         trials = "\n".join(["## Trials\n", *map(to_markdown, search.trial_tables(analysis.search))])
-        text = _markdown("Hyperparameter search", search.search_tables(analysis.search), found_by)
+        text = _markdown("Hyperparameter search", search.search_tables(analysis.search, notes), found_by)
         texts["search.md"] = f"{text}\n{trials}"
     return texts
 
@@ -128,7 +128,7 @@ def _markdown(heading: str, tables: list[Table], sentences: list[str] | None = N
 def _rules(analysis: Analysis, drawn: list[Picture]) -> str:
     text = _markdown(
         "How well each rule ranks checkpoints",
-        [rules.rule_table(analysis.rules)],
+        [rules.rule_table(analysis.rules, cautions(analysis))],
         [f"{sentence}\n" for sentence in (*missing(analysis), rules.rule_sentence(analysis.rules))],
     )
     return "\n".join([text, *map(_embedded, drawn)]).rstrip() + "\n"
@@ -139,7 +139,7 @@ def _significance(analysis: Analysis, drawn: list[Picture], remarks: list[str]) 
     # The diagram stands under the rule that it shows, which comes first.
     for found in sorted(analysis.tests, key=lambda tests: tests is not analysis.tested):
         sentences = "\n".join(f"{sentence}  " for sentence in significance.ranking_sentences(found)).rstrip()
-        table = to_markdown(significance.significance_table(found))
+        table = to_markdown(significance.significance_table(found, cautions(analysis)))
         parts.append(f"## {found.summary.rule}\n\n{table}\n{sentences}\n")
     shown = "\n".join([*map(_embedded, drawn), *remarks])
     if shown:

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from adapt.analysis import counted
 from adapt.benchmark.outputs.answer import answer
 from adapt.benchmark.outputs.cautions import cautions
 from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, Picture, pictured_tasks
@@ -21,6 +22,7 @@ from adapt.benchmark.run.progress import duration
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Summary
 from adapt.benchmark.vocabulary import CELL_FILE, count
+from adapt.measures import wilson
 
 # Base64 makes four characters of three bytes.
 MOST_PICTURE_BYTES = 5_500_000
@@ -57,6 +59,12 @@ _KINDS = {
     "selection-gap": (
         "What choosing without labels costs",
         "Further right is worse; zero is the oracle.",
+        "wide",
+        True,
+    ),
+    "rule-chance": (
+        "Each rule against chance",
+        "The grey band is what the same scores would reach if they said nothing; a point inside it says no more.",
         "wide",
         True,
     ),
@@ -108,7 +116,10 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
     unlabelled = accuracy.other_tasks(analysis)
     tables = {
         "Model selection": (selection.selection_tables(analysis.selections[-1], cautions(analysis)), []),
-        "Which rule to trust": ([rules.rule_table(analysis.rules)], [rules.rule_sentence(analysis.rules)]),
+        "Which rule to trust": (
+            [rules.rule_table(analysis.rules, cautions(analysis))],
+            [rules.rule_sentence(analysis.rules)],
+        ),
     }
     return {
         "name": analysis.planned.benchmark,
@@ -242,11 +253,11 @@ def _forest(gains: Table) -> dict[str, Any] | None:
 def _searched(analysis: Analysis) -> dict[str, Any]:
     assert analysis.search is not None
     more = "All trials with their settings and scores: search.md beside this page."
-    return {"summary": "Show", "tables": search.search_tables(analysis.search), "sentences": [more]}
+    return {"summary": "Show", "tables": search.search_tables(analysis.search, cautions(analysis)), "sentences": [more]}
 
 
 def _significance(analysis: Analysis, remarks: Sequence[str], others: bool) -> dict[str, Any]:
-    table = significance.significance_table(analysis.tested)
+    table = significance.significance_table(analysis.tested, cautions(analysis))
     more = f"Under {analysis.leading.rule}; under the other rules: significance.md beside this page."
     # Without a method to compare, headings over nothing would look like a table that failed.
     return {
@@ -343,6 +354,12 @@ def _line(result: CellResult, command: str) -> str:
     lines = [
         f"# seed {result.seed}: {result.status}, {duration(result.wall_seconds)}, config {result.config_hash[:12]}"
     ]
+    if (found := counted(result.directory)) is not None:
+        low, high = wilson(*found)
+        lines.append(
+            f"# target test accuracy {100 * found[0] / found[1]:.1f} % at the last step, 95% interval {100 * low:.1f} "
+            f"to {100 * high:.1f} (binomial, {found[1]} samples)"
+        )
     if result.command != command:
         lines.append(f"# made by: {without_paths(result.command)}")
     return "\n".join([*lines, shlex.join(words)])

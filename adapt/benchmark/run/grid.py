@@ -16,6 +16,7 @@ from rich.console import Console
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import RESULT_FILE, CellResult, Tested, read_result, write_result
+from adapt.benchmark.results.units import domain_pair, shared_pairs
 from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.lock import locked
 from adapt.benchmark.run.machine import Jobs, share
@@ -179,6 +180,7 @@ def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
         "seeds": sorted({cell.seed for cell in cells}),
         "metric": cells[0].metric,
+        "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in cells}),
         "command": command,
     }
     write_atomically(out / PLAN_FILE, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")

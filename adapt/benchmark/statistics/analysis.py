@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from adapt.benchmark.results.results import CellResult, measures_of, read_results
+from adapt.benchmark.results.units import domain_pair, shared_pairs
 from adapt.benchmark.statistics.estimates import Summary, headline, rules_of, summarise
 from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
 from adapt.benchmark.statistics.paired_tests import Comparison, against_source_only
@@ -31,6 +33,7 @@ class Planned:
         methods: All methods.
         seeds: All seeds.
         metric: The tables' metric; empty for the headline of the problem.
+        units: Task → the pair of domains that it shares with another task.
     """
 
     benchmark: str = ""
@@ -39,6 +42,7 @@ class Planned:
     methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     metric: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,8 @@ def analyse(
     measured = [result for result in results if result.task not in unlabelled] or results
     rules, measure = rules_of(measured), chosen_measure(results, planned.metric)
     order = (planned.tasks, planned.methods, planned.seeds)
-    summaries = tuple(summarise(measured, rule, *order, measure) for rule in rules)
+    units = planned.units or units_of(results)
+    summaries = tuple(summarise(measured, rule, *order, measure, units=units) for rule in rules)
     leading = rules.index(headline(measured))
     others = [result for result in results if result.task in unlabelled]
     on_source = (
@@ -198,6 +203,7 @@ def read_planned(directory: Path) -> Planned:
             methods=tuple(map(str, content.get("methods", ()))),
             seeds=tuple(map(int, content.get("seeds", ()))),
             metric=str(content.get("metric") or ""),
+            units={str(task): str(pair) for task, pair in (content.get("units") or {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return Planned(directory.resolve().name)
@@ -208,14 +214,27 @@ def _missing(results: Sequence[CellResult], planned: Planned) -> tuple[tuple[str
     return tuple(cell for cell in product(planned.tasks, planned.methods, planned.seeds) if cell not in there)
 
 
+def units_of(results: Sequence[CellResult]) -> dict[str, str]:
+    """Tasks that share a pair of domains, as the configurations of the runs say, where they are there."""
+    tasks = dict.fromkeys(result.task for result in results)
+    configs = {task: _config_of(results, task) for task in tasks}
+    return shared_pairs({task: domain_pair(config) for task, config in configs.items()})
+
+
 def _transductive(results: Sequence[CellResult], task: str) -> bool:
+    arguments = (_config_of(results, task).get("data") or {}).get("init_args") or {}
+    return bool(arguments.get("transductive", False))
+
+
+def _config_of(results: Sequence[CellResult], task: str) -> Mapping[str, Any]:
     # Cells of one task share their data: the first configuration that can be read says it.
     for result in results:
         path = result.directory / CELL_FILE
         if result.task == task and path.is_file():
             try:
                 config = read_yaml(path)
-                return bool(config["data"]["init_args"].get("transductive", False))
-            except (AdaptError, KeyError, TypeError, AttributeError):
+            except AdaptError:
                 continue
-    return False
+            if isinstance(config, Mapping) and isinstance(config.get("data"), Mapping):
+                return config
+    return {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.results.results import CellResult, read_results
-from adapt.benchmark.statistics.analysis import chosen_measure, read_planned
+from adapt.benchmark.statistics.analysis import chosen_measure, read_planned, units_of
 from adapt.benchmark.statistics.estimates import headline, place, rules_of
 from adapt.benchmark.statistics.paired_tests import Comparison, compare, paired, target_values
 from adapt.benchmark.vocabulary import CELL_FILE
@@ -97,7 +97,7 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
         rule=rule,
         matched=len(matched),
         settings=settings,
-        comparisons=compare(pairs, measure),
+        comparisons=compare(pairs, measure, read_planned(second).units or units_of(grids[1])),
         means=means,
         configurations=tuple(_configurations(old, new, matched)),
         surroundings=tuple(_surroundings([old[key] for key in matched], [new[key] for key in matched])),

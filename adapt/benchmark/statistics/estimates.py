@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -76,6 +76,7 @@ class Summary:
         accuracies: The metric by seed, per method and task.
         measure: The metric.
         headline: The metric of validation, by which the oracle picks.
+        units: Task → the pair of domains that it shares with another task; a task that is not named is one alone.
     """
 
     rule: str
@@ -88,6 +89,7 @@ class Summary:
     accuracies: Mapping[tuple[str, str], Mapping[int, float]]
     measure: Measure = ACCURACY
     headline: Measure = ACCURACY
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, Mapping[str, Estimate]]:
@@ -128,6 +130,7 @@ def summarise(
     seeds: Sequence[int] = (),
     measure: Measure | None = None,
     domain: Literal["source", "target"] = "target",
+    units: Mapping[str, str] | None = None,
 ) -> Summary:
     """Mean and interval over seeds, per method and task and over tasks.
 
@@ -143,6 +146,7 @@ def summarise(
         seeds: Seeds of the grid, beside those with a result: an estimate of fewer is over a part of what was planned.
         measure: The metric; by default the headline of the results.
         domain: On whose test set.
+        units: Tasks that are no tasks of their own for a test.
     """
     headline = next(iter(measures_of(results).values()))
     measure = measure or headline
@@ -180,6 +184,7 @@ def summarise(
         accuracies=accuracies,
         measure=measure,
         headline=headline,
+        units=units or {},
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from adapt.benchmark.statistics.estimates import Summary
-from adapt.benchmark.statistics.paired_tests import ALPHA, DECIMALS
+from adapt.benchmark.statistics.paired_tests import ALPHA, DECIMALS, over_units
 from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
 
 FEWEST_TASKS, FEWEST_METHODS = 3, 3
@@ -21,7 +21,7 @@ class MethodRanks:
     Attributes:
         ranks: Average rank per method, best first; 1 is the best. Empty with a single task.
         tasks: Tasks that the ranks are over.
-        left_out: Methods without target labels that have no result on some task, and are not ranked.
+        left_out: Methods without target labels that lack a seed or a task, and are not ranked.
         statistic: Friedman's χ² with k − 1 degrees of freedom, corrected for ties.
         p: Its p.
         critical_difference: Nemenyi's, in ranks, at 0.05.
@@ -59,21 +59,26 @@ def rank_methods(summary: Summary) -> MethodRanks:
 
     Friedman's test (https://doi.org/10.1080/01621459.1937.10503522) asks whether all are equal; after it, two methods
     differ where their average ranks are a critical difference apart (Demšar,
-    https://jmlr.org/papers/v7/demsar06a.html). A method that failed on a task is left out, not the task: dropping
-    tasks would favour the methods that fail on them.
+    https://jmlr.org/papers/v7/demsar06a.html). A method that failed on a task, or lost a seed that others have there,
+    is left out, not the task: dropping tasks would favour the methods that fail on them, and a mean without the seed
+    that failed would too. Tasks that share a pair of domains are averaged first.
     """
     table: dict[str, list[float]] = {}
     left_out = []
-    for method in summary.methods:
-        if summary.settings[method] not in (SOURCE_ONLY, UNSUPERVISED):
-            continue
-        cells = [summary.cells.get((method, task)) for task in summary.tasks]
-        means = [cell.mean for cell in cells if cell is not None and cell.mean is not None]
-        if len(means) == len(summary.tasks):
-            table[method] = means
+    candidates = [m for m in summary.methods if summary.settings[m] in (SOURCE_ONLY, UNSUPERVISED)]
+    cells = summary.cells
+    most = {
+        task: max((cells[m, task].n for m in candidates if (m, task) in cells), default=0) for task in summary.tasks
+    }
+    for method in candidates:
+        found = {task: cells[method, task] for task in summary.tasks if (method, task) in cells}
+        if len(found) == len(most) and all(cell.n == most[task] > 0 for task, cell in found.items()):
+            means = {(task, 0): cell.mean for task, cell in found.items() if cell.mean is not None}
+            table[method] = over_units(means, summary.units)
         else:
             left_out.append(method)
-    n, k = len(summary.tasks), len(table)
+    units = len({summary.units.get(task, task) for task in summary.tasks})
+    n, k = units, len(table)
     if n < 2 or k < 2:
         ranks: dict[str, float] = {}
     else:

@@ -1,4 +1,9 @@
-"""Which differences between methods are more than chance: paired tests, and effect sizes beside them."""
+"""Which differences between methods are more than chance: paired tests, and effect sizes beside them.
+
+The unit is the task. Seeds of one task share its data, and a method that is good on a task is good there with most
+seeds: three seeds of twelve tasks are twelve observations, not thirty-six. Differences are averaged over the seeds of a
+task first, and tasks that share a pair of domains over that pair.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,24 +32,26 @@ class Comparison:
 
     Attributes:
         method: The method.
-        n: Pairs of the same task and seed.
-        better: Pairs with a positive difference.
-        worse: Pairs with a negative difference.
-        mean: Mean difference; None without pairs.
-        by_seed: Estimate over seeds of the differences averaged over tasks, which has its interval; None where the
-            seeds do not cover the same tasks.
-        median: Median difference.
-        p: Two-sided p of the Wilcoxon signed-rank test; None with too few pairs to reach 0.05.
+        n: Tasks that it is over; those that share a pair of domains count once.
+        runs: Pairs of the same task and seed behind them.
+        better: Tasks with a positive difference.
+        worse: Tasks with a negative difference.
+        mean: Mean difference over tasks; None without pairs.
+        estimate: The mean with its interval: over tasks where there are enough for a test, else over seeds, which says
+            how far runs on these tasks vary. None where there are too few tasks and the seeds do not cover the same.
+        median: Median difference over tasks.
+        p: Two-sided p of the Wilcoxon signed-rank test; None with too few tasks for any verdict.
         p_holm: The same, Holm-corrected over the methods beside it.
         effect: Matched-pairs rank-biserial correlation in [−1, 1].
     """
 
     method: str
     n: int
+    runs: int
     better: int
     worse: int
     mean: float | None
-    by_seed: Estimate | None
+    estimate: Estimate | None
     median: float | None
     p: float | None
     p_holm: float | None
@@ -52,15 +59,23 @@ class Comparison:
 
     @property
     def ci(self) -> float | None:
-        """Half-width of the mean's 95% interval over seeds; None with fewer than two."""
-        return None if self.by_seed is None else self.by_seed.ci
+        """Half-width of the mean's 95% interval; None without one."""
+        return None if self.estimate is None else self.estimate.ci
+
+    @property
+    def over_tasks(self) -> bool:
+        """Whether the interval is over tasks."""
+        return self.n >= fewest_pairs(1)
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` with a Holm-corrected p below 0.05, else nothing."""
-        if self.p_holm is None or self.p_holm >= ALPHA or not self.effect:
+        """`better` or `worse` with a Holm-corrected p below 0.05 and an interval on that side of zero, else nothing."""
+        if self.p_holm is None or self.p_holm >= ALPHA or not self.effect or self.estimate is None:
             return ""
-        return "better" if self.effect > 0 else "worse"
+        low, high = self.estimate.interval or (0.0, 0.0)
+        if self.effect > 0:
+            return "better" if low > 0 else ""
+        return "worse" if high < 0 else ""
 
 
 def against_source_only(summary: Summary) -> tuple[Comparison, ...]:
@@ -76,7 +91,8 @@ def against_source_only(summary: Summary) -> tuple[Comparison, ...]:
         found[method] |= {(task, seed): accuracy for seed, accuracy in by_seed.items()}
     methods = [m for m in summary.methods if m != baseline and summary.settings[m] != TARGET_LABELS]
     measure = summary.measure
-    return compare({method: paired(found[method], found[baseline], measure) for method in methods}, measure)
+    differences = {method: paired(found[method], found[baseline], measure) for method in methods}
+    return compare(differences, measure, summary.units)
 
 
 def target_values(results: Sequence[CellResult], method: str, rule: str, measure: Measure) -> dict[Pair, float]:
@@ -90,11 +106,36 @@ def paired(first: Mapping[Pair, float], second: Mapping[Pair, float], measure: M
     return {pair: measure.better(first[pair], second[pair]) for pair in first if pair in second}
 
 
-def compare(differences: Mapping[str, Mapping[Pair, float]], measure: Measure = ACCURACY) -> tuple[Comparison, ...]:
-    """Test the paired differences of each method, with Holm's correction over all that could be tested."""
-    comparisons = [_comparison(method, found, measure) for method, found in differences.items()]
+def compare(
+    differences: Mapping[str, Mapping[Pair, float]], measure: Measure = ACCURACY, units: Mapping[str, str] | None = None
+) -> tuple[Comparison, ...]:
+    """Test the paired differences of each method over tasks, with Holm's correction over all that could be tested.
+
+    Where there are so few tasks that no corrected p can fall below 0.05, however large the differences are, there is
+    none: a verdict is not possible, and a p would only look like one.
+
+    Args:
+        differences: By method, the difference per task and seed.
+        measure: The metric.
+        units: Task → what it shares with others, such as a pair of domains; a task that is not named is one alone.
+    """
+    comparisons = [_comparison(method, found, measure, units or {}) for method, found in differences.items()]
+    tested = [c.n for c in comparisons if c.p is not None]
+    if not tested or max(tested) < fewest_pairs(len(tested)):
+        return tuple(replace(c, p=None) for c in comparisons)
     corrected = iter(holm([c.p for c in comparisons if c.p is not None]))
     return tuple(c if c.p is None else replace(c, p_holm=next(corrected)) for c in comparisons)
+
+
+def over_units(differences: Mapping[Pair, float], units: Mapping[str, str]) -> list[float]:
+    """Mean over seeds per task, then over the tasks of each unit."""
+    by_task: dict[str, list[float]] = {}
+    for (task, _), value in differences.items():
+        by_task.setdefault(task, []).append(value)
+    by_unit: dict[str, list[float]] = {}
+    for task, values in by_task.items():
+        by_unit.setdefault(units.get(task, task), []).append(float(np.mean(values)))
+    return [float(np.mean(means)) for means in by_unit.values()]
 
 
 def wilcoxon(differences: Sequence[float]) -> float | None:
@@ -142,16 +183,20 @@ def rank_biserial(differences: Sequence[float]) -> float:
     return float((ranks * np.sign(nonzero)).sum() / ranks.sum())
 
 
-def _comparison(method: str, differences: Mapping[Pair, float], measure: Measure) -> Comparison:
-    values = list(differences.values())
+def _comparison(
+    method: str, differences: Mapping[Pair, float], measure: Measure, units: Mapping[str, str]
+) -> Comparison:
+    values = over_units(differences, units)
     nonzero = _nonzero(values)
+    enough = len(values) >= fewest_pairs(1)
     return Comparison(
         method=method,
         n=len(values),
+        runs=len(differences),
         better=int((nonzero > 0).sum()),
         worse=int((nonzero < 0).sum()),
         mean=float(np.mean(values)) if values else None,
-        by_seed=_over_seeds(differences, measure),
+        estimate=of_differences(values, measure) if enough else _over_seeds(differences, measure),
         median=float(np.median(values)) if values else None,
         p=wilcoxon(values),
         p_holm=None,

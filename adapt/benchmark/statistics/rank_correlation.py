@@ -48,7 +48,7 @@ def correlate(scores: Sequence[float], accuracies: Sequence[float]) -> Correlati
     except AdaptError as error:
         return Correlation(None, None, len(x), left_out, str(error))
     # A bootstrap spends its time here: every vector is sorted once, for both kinds of its ranks.
-    (first, first_dense), (second, second_dense) = _ranks(x), _ranks(y)
+    (first, first_dense), (second, second_dense) = ranks(x), ranks(y)
     weights = _top_weights(first_dense, second_dense)
     plain = weighted_pearson(first, second, np.ones(len(x)))
     return Correlation(weighted_pearson(first, second, weights), plain, len(x), left_out)
@@ -73,18 +73,18 @@ def weighted_spearman(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> float
         accuracies: Target accuracies `(n,)`.
 
     Returns:
-        A number in [−1, 1].
+        A number in [−1, 1]. Independent scores have about −0.31, not 0 (`adapt.benchmark.statistics.chance`).
 
     Raises:
         AdaptError: Fewer than three checkpoints, a value that is not finite, or no differences among the values.
     """
     x, y = _checked(scores, accuracies)
-    return weighted_pearson(_ranks(x)[0], _ranks(y)[0], top_weights(x, y))
+    return weighted_pearson(ranks(x)[0], ranks(y)[0], top_weights(x, y))
 
 
 def top_weights(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> Vector:
     """Weights `(n,)` in (0, 1]: wᵢ = max(rᵢ / max r, sᵢ / max s)², of dense ranks r of scores and s of accuracies."""
-    return _top_weights(*(_ranks(np.asarray(values, float))[1] for values in (scores, accuracies)))
+    return _top_weights(*(ranks(np.asarray(values, float))[1] for values in (scores, accuracies)))
 
 
 def weighted_pearson(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike) -> float:
@@ -94,12 +94,31 @@ def weighted_pearson(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike)
     return float(np.clip((w * a * b).sum() / np.sqrt((w * a**2).sum() * (w * b**2).sum()), -1.0, 1.0))
 
 
+def weighted_rows(x: Vector, x_dense: Vector, y: Vector, y_dense: Vector) -> Vector:
+    """`weighted_spearman` of each row `(draws,)`, out of ranks that ties share and dense ranks; NaN where undefined.
+
+    Args:
+        x: Ranks of one side `(draws, n)`.
+        x_dense: Its dense ranks `(draws, n)`.
+        y: Ranks of the other side `(n,)`.
+        y_dense: Its dense ranks `(n,)`.
+    """
+    weights = np.maximum(x_dense / x_dense.max(axis=1, keepdims=True), y_dense / y_dense.max()) ** 2
+    total = weights.sum(axis=1)
+    xs, ys, xy = (weights * x).sum(axis=1), weights @ y, (weights * x) @ y
+    xx, yy = (weights * x**2).sum(axis=1), weights @ y**2
+    spread = (xx - xs**2 / total) * (yy - ys**2 / total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Vector = np.clip((xy - xs * ys / total) / np.sqrt(spread), -1.0, 1.0)
+    return found
+
+
 def _top_weights(first: Vector, second: Vector) -> Vector:
     weights: Vector = np.maximum(first / first.max(), second / second.max()) ** 2
     return weights
 
 
-def _ranks(values: Vector) -> tuple[Vector, Vector]:
+def ranks(values: Vector) -> tuple[Vector, Vector]:
     """Ranks from 1 on, of which ties share the mean, and dense ranks, of which ties share one without a gap after."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     shared: Vector = np.cumsum(counts) - (counts - 1) / 2

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from adapt.benchmark.results.metrics import metrics_file, read_metrics
 from adapt.benchmark.results.results import CellResult
+from adapt.benchmark.statistics.chance import Ceiling, Chance, Group, against_chance, ceiling, samples_behind
 from adapt.benchmark.statistics.estimates import Estimate
+from adapt.benchmark.statistics.paired_tests import holm
 from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import LAST, ORACLE, TARGET_LABELS
@@ -26,7 +28,7 @@ _DRAWS = 1000
 class Checkpoint:
     """One validation of one run: its headline on the target's validation set, and by rule the scores that it has.
 
-    All are signed such that higher is better.
+    All are signed such that higher is better. `tested` is the same on the test set, where a rule picked the checkpoint.
     """
 
     task: str
@@ -35,6 +37,7 @@ class Checkpoint:
     step: int
     accuracy: float
     scores: Mapping[str, float]
+    tested: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Quality:
         methods: Correlation per task and method.
         checkpoints: Checkpoints with a score.
         left_out: Checkpoints without one.
+        chance: `weighted` against its permutation null; None where it is.
     """
 
     rule: str
@@ -65,6 +69,7 @@ class Quality:
     methods: Mapping[tuple[str, str], Correlation]
     checkpoints: int
     left_out: int
+    chance: Chance | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class RuleRanks:
         pairs: Pairs of task and seed among them.
         measure: The headline, which the checkpoints have of the target.
         gaps_of: The metric of the gaps.
+        ceiling: What a perfect rule would reach, where the accuracies tell how many samples they are over.
+        on_test: Whether the checkpoints' accuracies are those of the test set.
     """
 
     qualities: tuple[Quality, ...]
@@ -84,6 +91,8 @@ class RuleRanks:
     pairs: int
     measure: Measure = ACCURACY
     gaps_of: Measure = ACCURACY
+    ceiling: Ceiling | None = None
+    on_test: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -107,7 +116,7 @@ def read_checkpoints(results: Sequence[CellResult]) -> list[Checkpoint]:
     Runs that train on all target labels are left out: nobody without labels chooses among them.
     """
     return [
-        Checkpoint(result.task, result.method, result.seed, step, accuracy, scores)
+        Checkpoint(result.task, result.method, result.seed, step, accuracy, scores, _tested(result, step))
         for result in results
         if result.status == "ok" and result.setting != TARGET_LABELS
         for step, accuracy, scores in _validations(metrics_file(result.directory), result.measures[0])
@@ -118,20 +127,31 @@ def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost, meas
     """Rank the rules of a selection, and those that have scores alone, by weighted Spearman correlation.
 
     The interval is a percentile bootstrap with 1000 seeded draws: tasks are drawn with replacement, then the seeds of
-    each, and the correlations computed anew.
+    each, and the correlations computed anew. Where every checkpoint was tested, which is so where a run is validated
+    once, scores are correlated with the test set's accuracies: those of a validation set are noisier, and the oracle
+    has seen them.
 
     Args:
         checkpoints: What the scores are compared on.
         selection: The gaps; of several tasks the average.
         measure: What the checkpoints have of the target.
     """
+    on_test = bool(checkpoints) and all(c.tested is not None for c in checkpoints)
+    if on_test:
+        checkpoints = [replace(c, accuracy=c.tested if c.tested is not None else c.accuracy) for c in checkpoints]
     scored = dict.fromkeys(rule for c in checkpoints for rule in c.scores)
     rules = dict.fromkeys(rule for rule in [*selection.rules, *scored] if rule != ORACLE)
     qualities = [_quality(rule, checkpoints, selection.means.get(rule)) for rule in rules]
     worst = -math.inf
+    corrected = iter(holm([q.chance.p for q in qualities if q.chance is not None and q.chance.p is not None]))
+    qualities = [
+        q if q.chance is None or q.chance.p is None else replace(q, chance=replace(q.chance, p_holm=next(corrected)))
+        for q in qualities
+    ]
     qualities.sort(key=lambda q: worst if q.weighted is None else q.weighted, reverse=True)
     pairs = len({(c.task, c.seed) for c in checkpoints})
-    return RuleRanks(tuple(qualities), tuple(checkpoints), pairs, measure, selection.measure)
+    reached = _ceiling(checkpoints) if measure.share and measure.higher else None
+    return RuleRanks(tuple(qualities), tuple(checkpoints), pairs, measure, selection.measure, reached, on_test)
 
 
 def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None) -> Quality:
@@ -155,7 +175,37 @@ def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None)
         methods=methods if scored else {},
         checkpoints=sum(found.n for found in tasks.values()),
         left_out=sum(found.left_out for found in tasks.values()) if scored else 0,
+        chance=None if weighted is None else against_chance(_groups(rule, by_task), weighted),
     )
+
+
+def _groups(rule: str, by_task: Mapping[str, Mapping[int, Sequence[Checkpoint]]]) -> list[Group]:
+    names = sorted({c.method for seeds in by_task.values() for own in seeds.values() for c in own})
+    numbers = {method: number for number, method in enumerate(names)}
+    groups = []
+    for seeds in by_task.values():
+        found = [c for own in seeds.values() for c in own if math.isfinite(c.scores.get(rule, math.nan))]
+        found.sort(key=lambda c: (numbers[c.method], c.seed, c.step))
+        scores, accuracies = (
+            np.array(values, float) for values in ([c.scores[rule] for c in found], [c.accuracy for c in found])
+        )
+        groups.append((scores, accuracies, np.array([numbers[c.method] for c in found], np.int64)))
+    return groups
+
+
+def _ceiling(checkpoints: Sequence[Checkpoint]) -> Ceiling | None:
+    by_task: dict[str, list[tuple[str, float]]] = {}
+    for c in checkpoints:
+        by_task.setdefault(c.task, []).append((c.method, c.accuracy))
+    sizes = {task: samples_behind([accuracy for _, accuracy in found]) for task, found in by_task.items()}
+    return ceiling(by_task, {task: n for task, n in sizes.items() if n is not None})
+
+
+def _tested(result: CellResult, step: int) -> float | None:
+    # Metrics count steps from 0, checkpoints from 1. Weights that are averaged at the end share a step with others.
+    name = f"target_{result.measures[0].name}"
+    found = {row[name] for row in result.rows if row["step"] == step + 1}
+    return None if len(found) != 1 else (1 if result.measures[0].higher else -1) * float(found.pop())
 
 
 def _correlation(rule: str, checkpoints: Sequence[Checkpoint]) -> Correlation:

@@ -70,12 +70,12 @@ def test_the_table_says_what_it_is_over_and_what_is_missing(tmp_path: Path) -> N
     ranking = ranked(tmp_path)
     text = to_markdown(rule_table(ranking))
     assert "over 72 checkpoints of 3 methods, 2 tasks and 3 seeds" in text
-    assert "| bnm | target | **1.00 [1.00, 1.00]** | **1.00** | **1.00** |" in text
+    assert "| bnm | target | **1.00 [1.00, 1.00]** | -0.3" in text
     assert "Left out, without a finite score: dev 36, source_accuracy 72 of 72 checkpoints." in text
     assert "snd: no correlation on 2 of 2 tasks: constant score (0.5 at all 36 checkpoints)." in text
     assert rule_sentence(ranking).startswith("The label-free rule that ranked best here: bnm, weighted ρ 1.00")
     # The synthetic rows lose a point to the oracle at the last step.
-    assert {row[0]: row[2][3].plain for row in rule_table(ranking).rows}["last"] == "1.0 ± 0.0"
+    assert {row[0]: row[2][5].plain for row in rule_table(ranking).rows}["last"] == "1.0 ± 0.0"
     lines = list(csv.DictReader(io.StringIO(to_csv(rule_details(ranking), COLUMNS))))
     (line,) = [x for x in lines if (x["task"], x["method"], x["rule"]) == ("task0", "MMD", "dev")]
     assert (line["weighted_spearman"], line["left_out"]) == ("", "12")
@@ -103,7 +103,7 @@ def test_pictures_stand_in_the_folder_and_in_the_text(tmp_path: Path) -> None:
     kinds = {p.kind: p for p in report.pictures}
     assert "bnm 1.00; dev" in kinds["rule-scatter"].alt
     assert "last 1.0 ± 0.0; source_accuracy 2.0 ± 0.0" in kinds["selection-gap"].alt
-    for kind in ("rule-scatter", "selection-gap"):
+    for kind in ("rule-chance", "rule-scatter", "selection-gap"):
         assert f"](pictures/{kinds[kind].path.name})" in (tmp_path / "rules.md").read_text()
         with Image.open(kinds[kind].path) as image:
             assert image.convert("L").getextrema()[0] < 100

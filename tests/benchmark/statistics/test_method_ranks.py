@@ -84,6 +84,21 @@ def test_a_method_that_failed_on_a_task_is_left_out_and_named_and_the_task_stays
     assert any("so not DANN, FineTuning." in sentence for sentence in ranking_sentences(found))
 
 
+def test_a_method_that_lost_a_seed_is_not_ranked_as_if_it_had_not() -> None:
+    results = [r for r in grid(TABLE) if (r.task, r.method, r.seed) != ("t3", "MMD", 1)]
+    found = examine(summarise([*results, result("t3", "MMD", 1, None)], "last"))
+    assert set(found.ranking.ranks) == {"SourceOnly", "CORAL", "DANN"}
+    assert any("so not MMD." in sentence for sentence in ranking_sentences(found))
+
+
+def test_tasks_of_one_pair_of_domains_are_ranked_once() -> None:
+    units = {"t0": "a → b", "t1": "a → b"}
+    ranking = rank_methods(summarise(grid(TABLE), "last", units=units))
+    merged = np.vstack([TABLE[:2].mean(axis=0), TABLE[2:]])
+    assert ranking.tasks == 6
+    assert ranking.statistic == pytest.approx(stats.friedmanchisquare(*merged.T).statistic)
+
+
 def test_the_diagram_is_a_picture_with_its_numbers_in_words(tmp_path: Path) -> None:
     pytest.importorskip("scikit_posthocs", reason="needs adapt-lightning[stats]")
     results = grid(TABLE)

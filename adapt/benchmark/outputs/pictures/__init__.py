@@ -6,7 +6,7 @@ from adapt.benchmark.outputs.pictures.accuracy import draw_pictures
 from adapt.benchmark.outputs.pictures.picture import Picture
 from adapt.benchmark.outputs.pictures.ranks import KIND as OF_RANKS
 from adapt.benchmark.outputs.pictures.ranks import draw_diagram
-from adapt.benchmark.outputs.pictures.rules import GAP_KIND, SCATTER_KIND, draw_rules
+from adapt.benchmark.outputs.pictures.rules import CHANCE_KIND, GAP_KIND, SCATTER_KIND, draw_rules
 from adapt.benchmark.outputs.pictures.scores import draw_scores
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Summary
@@ -20,7 +20,7 @@ MOST_TASKS = 6
 MOST_OF_METHODS = 24
 """Embeddings, and confusion matrices: a picture per task and method, which a large grid has hundreds of."""
 
-OF_RULES = (SCATTER_KIND, GAP_KIND)
+OF_RULES = (CHANCE_KIND, SCATTER_KIND, GAP_KIND)
 
 
 def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:

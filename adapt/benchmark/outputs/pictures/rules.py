@@ -14,12 +14,13 @@ from adapt.benchmark.outputs.pictures.picture import Picture, label, method_styl
 from adapt.benchmark.outputs.table import points
 from adapt.benchmark.outputs.words import measured
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Summary
+from adapt.benchmark.statistics.paired_tests import ALPHA
 from adapt.benchmark.statistics.rule_ranks import Quality, RuleRanks
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, count
 from adapt.measures import Measure
 
-SCATTER_KIND, GAP_KIND = "rule-scatter", "selection-gap"
+SCATTER_KIND, GAP_KIND, CHANCE_KIND = "rule-scatter", "selection-gap", "rule-chance"
 
 _MARKERS = "os^DvP*X<>"
 _PANEL_COLUMNS = 4
@@ -27,9 +28,56 @@ _SEEN_GAP = 25.0
 
 
 def draw_rules(ranking: RuleRanks, selection: SelectionCost, summary: Summary, folder: Path) -> list[Picture]:
-    """The scatter over all tasks and the gap chart, each where the files on disk have what it shows."""
-    found = (draw_scatter(ranking, summary, folder), draw_gaps(selection, folder))
+    """The chart against chance, the scatter and the gap chart, each where the files on disk have what it shows."""
+    found = (draw_chance(ranking, folder), draw_scatter(ranking, summary, folder), draw_gaps(selection, folder))
     return [picture for picture in found if picture is not None]
+
+
+def draw_chance(ranking: RuleRanks, folder: Path) -> Picture | None:
+    """A line per rule: its weighted correlation with its interval, over the band of chance; None without a rule.
+
+    A dashed line is what a rule that knows the true accuracies would reach.
+    """
+    qualities = [q for q in ranking.qualities if q.weighted is not None and q.chance is not None]
+    if not qualities:
+        return None
+    figure = new_figure(6.4, 1.3 + 0.34 * len(qualities))
+    axes = figure.subplots()
+    spoken = []
+    for position, q in enumerate(qualities):
+        assert q.weighted is not None
+        assert q.chance is not None
+        band = q.chance.band
+        axes.barh(position, band.high - band.low, left=band.low, height=0.72, color="#d9d9d9", zorder=1)
+        axes.plot([band.mean] * 2, [position - 0.36, position + 0.36], color="#9a9a9a", linewidth=1.2, zorder=1.5)
+        if q.interval is not None:
+            axes.plot(q.interval, [position] * 2, color=INK, linewidth=1.3, zorder=2)
+        apart = q.chance.p_holm is not None and q.chance.p_holm < ALPHA
+        axes.plot(q.weighted, position, "o", ms=6, mec=INK, mfc=INK if apart else "white", zorder=3)
+        spoken.append(f"{q.rule} {q.weighted:.2f} (chance {band.low:.2f} to {band.high:.2f})")
+    reached = "" if ranking.ceiling is None else "; dashed: what a perfect rule would reach"
+    if ranking.ceiling is not None:
+        axes.axvline(ranking.ceiling.overall.mean, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.set_yticks(range(len(qualities)), [q.rule for q in qualities], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.set_xlim(-1.02, 1.02)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    tested = any(q.chance is not None and q.chance.p_holm is not None for q in qualities)
+    filled = "filled: told apart from chance (Holm, 0.05)" if tested else "no test: too few methods"
+    axes.set_xlabel(
+        f"weighted Spearman correlation with target {ranking.measure.words}; lines: 95% interval\n"
+        f"grey: 95% band of chance; {filled}{reached}",
+        fontsize=8,
+    )
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="x", labelsize=8)
+    several = len(ranking.tasks) > 1
+    task = AVERAGE if several else ranking.tasks[0]
+    where = f"{len(ranking.tasks)} tasks" if several else task
+    axes.set_title(f"Each rule against chance: {label(where, 50)}", fontsize=10)
+    alt = f"Weighted correlation of each rule over the band of chance, {where}: {'; '.join(spoken)}."
+    return saved(figure, folder, CHANCE_KIND, task, "", f"Each rule against chance: {where}", alt)
 
 
 def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture | None:
@@ -56,7 +104,10 @@ def draw_scatter(ranking: RuleRanks, summary: Summary, folder: Path) -> Picture 
         # With a last row that is not full the panels above it carry the axis.
         axes.tick_params(labelsize=7, labelbottom=position + columns >= len(qualities))
     words = f"{ranking.measure.words}{', points' if ranking.measure.share else ','} from its task's mean"
-    figure.supylabel(f"target validation {words if several else _short(ranking.measure)}", fontsize=8)
+    figure.supylabel(
+        f"target {'test' if ranking.on_test else 'validation'} {words if several else _short(ranking.measure)}",
+        fontsize=8,
+    )
     if not ranking.measure.higher:
         panels[0, 0].invert_yaxis()  # panels share it: what is better stays on top
     handles = [
@@ -161,7 +212,9 @@ def _draw_panel(
             x, y = zip(*points[method], strict=True)
             size, alpha = (7, 0.45) if many else (16, 0.75)
             axes.scatter(x, y, s=size, c=colour, marker=marker, alpha=alpha, linewidths=0, rasterized=True)
-    axes.set_title(f"{quality.rule}\nρ = {quality.weighted:.2f}", fontsize=8)
+    band = None if quality.chance is None else quality.chance.band
+    by_chance = "" if band is None else f" (chance {band.low:.2f} to {band.high:.2f})"
+    axes.set_title(f"{quality.rule}\nρ = {quality.weighted:.2f}{by_chance}", fontsize=7.5)
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_xlim(-3, 103)

@@ -175,7 +175,10 @@ def negative_transfers(summaries: Sequence[Summary]) -> list[str]:
 def ranks(
     estimates: Mapping[str, Estimate], settings: Mapping[str, str], measure: Measure = ACCURACY
 ) -> dict[str, Rank]:
-    """Best and second best as displayed, within methods that train with the same kind of target labels."""
+    """Best and second best as displayed, within methods that train with the same kind of target labels.
+
+    A method that lost a seed which others of its kind have is not among them: its mean is over easier runs, perhaps.
+    """
     found: dict[str, Rank] = {}
     # A method with a handful of target labels does not compete with methods that have none.
     kinds: list[Callable[[str], bool]] = [
@@ -183,10 +186,12 @@ def ranks(
         lambda setting: setting not in (SOURCE_ONLY, UNSUPERVISED, TARGET_LABELS),
     ]
     for kind in kinds:
+        own = {m: estimate for m, estimate in estimates.items() if estimate.mean is not None and kind(settings[m])}
+        most = max((estimate.n for estimate in own.values()), default=0)
         shown = {
             method: accuracy(estimate, 0, unit=unit_of(measure)).shown
-            for method, estimate in estimates.items()
-            if estimate.mean is not None and kind(settings[method])
+            for method, estimate in own.items()
+            if estimate.n == most
         }
         found |= best_two(shown, measure.higher)
     return found
@@ -239,7 +244,7 @@ def _notes(summary: Summary, rows: Sequence[Row]) -> list[str]:
         sentences.append(ranked_note())
     sentences += [*below_note(estimates, measure=summary.measure), *bracket_notes(estimates, len(summary.seeds))]
     if any(entry.n is not None for _, _, entries in rows for entry in entries):
-        sentences.append("n: seeds in the mean, where fewer than all.")
+        sentences.append("n: seeds in the mean, where fewer than all; a method that lost a seed is never best.")
     if any(average.n < len(summary.seeds) for average in summary.averages.values()):
         sentences.append(f"{AVERAGE}: over the seeds with which a method finished every task; – where there is none.")
     return sentences

@@ -1,12 +1,14 @@
 """The rules ranked by how well their scores rank checkpoints, as tables and in a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, points, unit_of
+from adapt.benchmark.outputs.table import Entry, Rank, Table, Value, accuracy, p_value, points, unit_of
 from adapt.benchmark.outputs.tables.accuracy import best_two
 from adapt.benchmark.outputs.words import looks_at, short_name
+from adapt.benchmark.statistics.chance import DRAWS, FEWEST_SWAPPED, Band
 from adapt.benchmark.statistics.estimates import Estimate
+from adapt.benchmark.statistics.paired_tests import ALPHA
 from adapt.benchmark.statistics.rank_correlation import Correlation
 from adapt.benchmark.statistics.rule_ranks import FEWEST_PAIRS, Quality, RuleRanks
 from adapt.benchmark.vocabulary import AVERAGE, count
@@ -18,6 +20,14 @@ COLUMNS = (
     "weighted_spearman",
     "low",
     "high",
+    "chance_mean",
+    "chance_low",
+    "chance_high",
+    "shuffled_mean",
+    "shuffled_low",
+    "shuffled_high",
+    "chance_p",
+    "chance_p_holm",
     "spearman",
     "within_method",
     "gap",
@@ -26,15 +36,29 @@ COLUMNS = (
     "left_out",
     "undefined_because",
 )
-"""Of `rules.csv`: a line per rule over everything, one per task, and one per task and method."""
+"""Of `rules.csv`: a line per rule over everything, one per task, and one per task and method.
+
+`chance_…` is what the test is made with: whole methods swapped, or, where there are too few and so no p, checkpoints
+shuffled. `shuffled_…` is always the latter. The rule `perfect rule` is the ceiling.
+"""
 
 ALL = "all"
 
-_MEASURES = ("Weighted ρ", "ρ", "Weighted ρ within a method", "Gap to the oracle", "Checkpoints")
+PERFECT = "perfect rule"
+
+_MEASURES = (
+    "Weighted ρ",
+    "By chance",
+    "p (Holm)",
+    "ρ",
+    "Weighted ρ within a method",
+    "Gap to the oracle",
+    "Checkpoints",
+)
 
 
-def rule_table(ranking: RuleRanks) -> Table:
-    """A row per rule, the best first."""
+def rule_table(ranking: RuleRanks, cautions: Sequence[str] = ()) -> Table:
+    """A row per rule, the best first; cautions end its notes."""
     qualities = ranking.qualities
 
     def gap_entry(q: Quality) -> Entry:
@@ -50,14 +74,26 @@ def rule_table(ranking: RuleRanks) -> Table:
         (q.rule, looks_at(q.rule), _entries(q, gap_entry(q), [mark.get(q.rule, "") for mark in marks]))
         for q in qualities
     )
-    words = ranking.measure.words
+    if ranking.ceiling is not None:
+        reached = (_banded(ranking.ceiling.overall), *[Entry()] * 3, _banded(ranking.ceiling.within))
+        rows = (*rows, (PERFECT, "true accuracies", (*reached, *[Entry()] * (len(_MEASURES) - len(reached)))))
+    words = f"{'test' if ranking.on_test else 'validation'} {ranking.measure.words}"
     caption = f"Ranking quality of each rule: Spearman correlation ρ of score and target {words}, {_over(ranking)}."
-    return Table(caption, _MEASURES, rows, tuple(_notes(ranking)), head=("Rule", "Looks at"))
+    return Table(caption, _MEASURES, rows, (*_notes(ranking), *cautions), head=("Rule", "Looks at"))
 
 
 def rule_details(ranking: RuleRanks) -> list[Table]:
     """A table per rule: a row over everything, one per task, and one per task and method."""
-    return [_details(q) for q in ranking.qualities]
+    tables = [_details(q) for q in ranking.qualities]
+    if (ceiling := ranking.ceiling) is not None:
+        low, high = ceiling.overall.low, ceiling.overall.high
+        record: dict[str, Value] = {
+            **{"task": AVERAGE, "method": ALL, "rule": PERFECT, "weighted_spearman": ceiling.overall.mean},
+            **{"low": low, "high": high, "within_method": None if ceiling.within is None else ceiling.within.mean},
+        }
+        entry = Entry(ceiling.overall.mean, "ratio", interval=(low, high), record=record)
+        tables.append(Table(PERFECT, ("Weighted ρ",), ((AVERAGE, ALL, (entry,)),), head=("Task", "Method")))
+    return tables
 
 
 def rule_sentence(ranking: RuleRanks) -> str:
@@ -76,12 +112,33 @@ def rule_sentence(ranking: RuleRanks) -> str:
         lost = f"; it chooses {points(gap, measure)} {of} {measure.words} {where} the oracle"
     return (
         f"The label-free rule that ranked best here: {best.rule}, weighted ρ {best.weighted:.2f}{interval} over "
-        f"{count(best.checkpoints, 'checkpoint')}{lost}."
+        f"{count(best.checkpoints, 'checkpoint')}{_beside_chance(best)}{lost}."
     )
+
+
+def chance_sentence(ranking: RuleRanks) -> str:
+    """Which rules are told apart from chance, in which direction; empty without a test."""
+    tested = [q for q in ranking.qualities if q.chance is not None and q.chance.p_holm is not None]
+    if not tested:
+        return ""
+    apart = {q.rule: q.chance.above for q in tested if q.chance and (q.chance.p_holm or 0.0) < ALPHA}
+    parts = {
+        "above chance": [rule for rule, above in apart.items() if above],
+        "below chance": [rule for rule, above in apart.items() if not above],
+        "not told apart from chance": [q.rule for q in tested if q.rule not in apart],
+    }
+    said = "; ".join(f"{words}: {', '.join(names)}" for words, names in parts.items() if names)
+    return f"Against chance, at {ALPHA} after Holm's correction: {said}."
 
 
 def _details(q: Quality) -> Table:
     low, high = q.interval or (None, None)
+    chance = q.chance
+    null: dict[str, Value] = {}
+    if chance is not None:
+        for name, band in (("chance", chance.band), ("shuffled", chance.shuffled)):
+            null |= {f"{name}_mean": band.mean, f"{name}_low": band.low, f"{name}_high": band.high}
+        null |= {"chance_p": chance.p, "chance_p_holm": chance.p_holm}
     gap = q.gap or Estimate(None, None, 0, 0)
     record: dict[str, Value] = {
         "task": AVERAGE,
@@ -90,6 +147,7 @@ def _details(q: Quality) -> Table:
         "weighted_spearman": q.weighted,
         "low": low,
         "high": high,
+        **null,
         "spearman": q.plain,
         "within_method": q.within,
         "gap": gap.mean,
@@ -124,11 +182,58 @@ def _entries(q: Quality, gap: Entry, marks: list[Rank]) -> tuple[Entry, ...]:
     )
     return (
         Entry(aside="constant") if constant else weighted,
+        _banded(None if q.chance is None else q.chance.band),
+        Entry() if q.chance is None or q.chance.p_holm is None else Entry(q.chance.p_holm, "p"),
         plain,
         within,
         replace(gap, rank=marks[3]) if gap.value is not None else gap,
         Entry(q.checkpoints) if q.tasks else Entry(),
     )
+
+
+def _banded(band: Band | None) -> Entry:
+    return Entry() if band is None else Entry(band.mean, "ratio", interval=(band.low, band.high))
+
+
+def _beside_chance(q: Quality) -> str:
+    if q.chance is None:
+        return ""
+    band, p = q.chance.band, q.chance.p_holm
+    said = "" if p is None else f", p {p_value(p) if p < 0.0001 else f'= {p_value(p)}'}"
+    return f" (by chance {band.mean:.2f} [{band.low:.2f}, {band.high:.2f}]{said})"
+
+
+def _chance_notes(ranking: RuleRanks) -> list[str]:
+    found = [q.chance for q in ranking.qualities if q.chance is not None]
+    if not found:
+        return []
+    notes = [
+        "By chance: what the same scores would reach if they said nothing of the accuracy, mean and 95% band of "
+        f"{DRAWS} seeded permutations. It is not 0: the weights single out what is high in either ranking."
+    ]
+    if any(chance.p is not None for chance in found):
+        lows, highs = min(c.shuffled.low for c in found), max(c.shuffled.high for c in found)
+        notes.append(
+            "p: two-sided, of swapping whole methods, the same ones in every task and seed, Holm-corrected over the "
+            "rules. Checkpoints shuffled one by one, as if they were independent, would give narrower bands, from "
+            f"{lows:.2f} to {highs:.2f} at most."
+        )
+        notes.append(chance_sentence(ranking))
+    else:
+        notes.append(
+            f"No test against chance: it swaps whole methods and needs {FEWEST_SWAPPED} of them with scores on every "
+            "task. The band is that of checkpoints shuffled one by one."
+        )
+    ceiling = ranking.ceiling
+    if ceiling is not None:
+        fewest, most = ceiling.samples
+        over = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        notes.append(
+            f"{PERFECT}: what a rule would reach that knows every checkpoint's true accuracy, since the measured ones "
+            f"are shares of {over} target samples (simulated binomial noise; a low estimate, since checkpoints share "
+            "their samples)."
+        )
+    return notes
 
 
 def _notes(ranking: RuleRanks) -> list[str]:
@@ -139,8 +244,12 @@ def _notes(ranking: RuleRanks) -> list[str]:
         "Within a method: over the checkpoints of one method on one task, then averaged over both.",
         "Rules by name: " + "; ".join(f"{q.rule}: {short_name(q.rule)}" for q in qualities) + ".",
     ]
+    notes += _chance_notes(ranking)
     if any(q.interval for q in qualities):
-        notes.append("In brackets: 95% interval, bootstrap over tasks and the seeds within them (1000 draws, seeded).")
+        notes.append(
+            "In brackets beside weighted ρ: 95% interval, bootstrap over tasks and the seeds within them (1000 draws, "
+            "seeded)."
+        )
     elif ranking.checkpoints:
         notes.append(f"No interval: it needs {FEWEST_PAIRS} pairs of task and seed, found {ranking.pairs}.")
     if any(q.gap and q.gap.mean is not None for q in qualities):

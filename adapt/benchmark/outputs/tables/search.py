@@ -20,7 +20,7 @@ def columns_of(report: SearchReport) -> tuple[str, ...]:
     return (*about, f"target_{report.measure.name}", "picked")
 
 
-def search_tables(report: SearchReport) -> list[Table]:
+def search_tables(report: SearchReport, cautions: Sequence[str] = ()) -> list[Table]:
     """Per task what every rule would have picked, and the gap to what the oracle would have."""
     tables = []
     for task in dict.fromkeys(study.task for study in report.studies):
@@ -28,7 +28,7 @@ def search_tables(report: SearchReport) -> list[Table]:
         rows = [_row(study, [_picked(study, rule, report.measure) for rule in report.rules]) for study in studies]
         about = f"{task}; trials on the search's seed"
         caption = f"Target test {measured(report.measure)} of the trial that each rule picks, {about}."
-        notes = ("In brackets: the trial. oracle: picked by target labels, for reference only.",)
+        notes = ("In brackets: the trial. oracle: picked by target labels, for reference only.", *cautions)
         tables.append(Table(caption, report.rules, tuple(rows), notes))
         honest = tuple(rule for rule in report.rules if rule != ORACLE)
         if ORACLE in report.rules and honest:
