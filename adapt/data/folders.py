@@ -198,6 +198,21 @@ class ImageFolders(DomainDataModule):
         """Every split of the target is the whole of it when `transductive`."""
         return self.transductive or super().trains_on(split)
 
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.
+
+        Of a folder the paths begin with its own name.
+        """
+        path = Path(path)
+        if path.is_dir():
+            files = _images_without_class(path).files
+            names = [file.relative_to(path.parent).as_posix() for file in files]
+        elif path.is_file():
+            files, names = [path], [path.as_posix()]
+        else:
+            raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
+        return ImageDomain(files, marked_labels(None, len(files)), self._pipeline(augmented=False)), names
+
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
         return ("test",) if self.transductive else super().every_split()
