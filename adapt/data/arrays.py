@@ -160,6 +160,10 @@ class Arrays(DomainDataModule):
         names = self._whole(name).arrays.names
         return [names[i] for i in self._positions(name)[split].tolist()]
 
+    def trains_on(self, split: Split) -> bool:
+        """Every split of the target is the whole of it when `transductive`."""
+        return self.transductive or super().trains_on(split)
+
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
         return ("test",) if self.transductive else super().every_split()

@@ -61,7 +61,10 @@ class DomainDataModule(LightningDataModule):
         root: Folder of the data; the environment variable `ADAPT_DATA` when None.
         batch_size: Training samples per domain and step (and per process).
         eval_batch_size: Samples per batch at validation, test and prediction.
-        num_workers: Loader processes; 0 is fastest for domains in memory.
+        num_workers: Loader processes of each loader; 0 is fastest for domains in memory. They live as long as the
+            run, and augmentation does not depend on how many there are.
+        pin_memory: Copy batches into page-locked memory, for faster transfer to a GPU; None for where there is one.
+        prefetch_factor: Batches that each worker reads ahead; None for torch's default of 2.
         shots: Labelled target training samples per class that become a third batch, `"all"` for every one, None
             for none. They are drawn with the experiment's seed.
         val_fraction: Share of a training set that `holdout` keeps for validation.
@@ -90,12 +93,15 @@ class DomainDataModule(LightningDataModule):
         split_seed: int = 0,
         source_free: bool = False,
         predict_split: Literal["test", "all"] = "test",
+        pin_memory: bool | None = None,
+        prefetch_factor: int | None = None,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
         self.target = target
         self.root = data_root(root)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.pin_memory, self.prefetch_factor = pin_memory, prefetch_factor
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free, self.predict_split = source_free, predict_split
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
@@ -356,6 +362,7 @@ class DomainDataModule(LightningDataModule):
             "a batch size": (self.batch_size, 1),
             "an eval_batch_size": (self.eval_batch_size, 1),
             "num_workers": (self.num_workers, 0),
+            "a prefetch_factor": (1 if self.prefetch_factor is None else self.prefetch_factor, 1),
         }
         for name, (value, least) in whole.items():
             if not isinstance(value, int) or value < least:
@@ -444,6 +451,9 @@ class DomainDataModule(LightningDataModule):
     def _world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
+    def _pins(self) -> bool:
+        return torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
+
     def _cycled(self, view: LabelledView, batches: int, role: int) -> DomainLoader:
         rank, world = self._world()
         size = min(self.batch_size, len(view) // world)
@@ -452,7 +462,9 @@ class DomainDataModule(LightningDataModule):
         per_epoch = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
         order = FixedOrder if getattr(self.trainer, "overfit_batches", 0) else CycledSampler
         sampler = order(len(view), size, batches, 3 * self.order_seed + role, rank, world)
-        return DomainLoader(view, sampler, self.num_workers, torch.cuda.is_available(), max(1, per_epoch))
+        return DomainLoader(
+            view, sampler, self.num_workers, self._pins(), max(1, per_epoch), prefetch_factor=self.prefetch_factor
+        )
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
         roles: dict[Role, list[str]] = {"source": [] if self.source_free else self.sources, "target": [self.target]}
@@ -476,7 +488,9 @@ class DomainDataModule(LightningDataModule):
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=whole_batch,
-            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            prefetch_factor=self.prefetch_factor if self.num_workers else None,
+            pin_memory=self._pins(),
             # Its own generator, as in training: evaluating more often must not change what is learned.
             generator=torch.Generator(),
         )

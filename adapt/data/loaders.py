@@ -9,6 +9,9 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 from adapt.data.views import LabelledView
 from adapt.errors import AdaptError
 
+# Together with a domain's size their product stays below 2⁶³.
+_SEEDS, _VISITS = 2**16, 2**20
+
 
 class CycledSampler(DistributedSampler[Any]):
     """A fixed number of batches per epoch, in as many fresh permutations of the domain as that takes.
@@ -25,6 +28,10 @@ class CycledSampler(DistributedSampler[Any]):
         rank: This process among the `world_size` that share a batch.
         world_size: Number of processes.
 
+    Attributes:
+        numbered: Whether positions are `i + N · visit` for the given visit to sample i, so that augmentation follows
+            from seed, epoch and sample alone: the same in any number of workers, and in a run that is continued.
+
     Raises:
         AdaptError: The domain has fewer samples than one batch of all processes.
     """
@@ -35,6 +42,7 @@ class CycledSampler(DistributedSampler[Any]):
         super().__init__(range(size), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]  # only its length is used
         self.size, self.batch_size, self.num_batches = size, batch_size, num_batches
         self.first_batch = 0
+        self.numbered = False
         if size < batch_size * world_size:
             raise AdaptError(
                 f"Expected at least {batch_size * world_size} samples, a batch of {batch_size} for each of {world_size}"
@@ -53,10 +61,18 @@ class CycledSampler(DistributedSampler[Any]):
         order: list[int] = []
         for batch in range(self.num_batches):
             if batch % per_pass == 0:
-                order = torch.randperm(self.size, generator=generator).tolist()
+                order = (torch.randperm(self.size, generator=generator) + self._visit(batch // per_pass)).tolist()
             if batch >= first:
                 at = (batch % per_pass) * joint + self.rank * self.batch_size
                 yield from order[at : at + self.batch_size]
+
+    def _visit(self, passes_before: int) -> int:
+        """What is added to the positions of a pass over the domain."""
+        if not self.numbered:
+            return 0
+        passes = -(-self.num_batches // (self.size // (self.batch_size * self.num_replicas)))
+        visit = (self.epoch * passes + passes_before) % _VISITS
+        return self.size * ((self.seed % _SEEDS) * _VISITS + visit + 1)
 
 
 class FixedOrder(CycledSampler, SequentialSampler):
@@ -101,6 +117,7 @@ class DomainLoader(DataLoader[Any]):
         sampler: The order.
         num_workers: Worker processes.
         pin_memory: Copy batches into page-locked memory, for faster transfer to a GPU.
+        prefetch_factor: Batches that each worker reads ahead; None for torch's default of 2.
         per_epoch: Batches after which the trainer begins a new epoch; None for all of the sampler's.
     """
 
@@ -111,8 +128,10 @@ class DomainLoader(DataLoader[Any]):
         num_workers: int,
         pin_memory: bool,
         per_epoch: int | None = None,
+        prefetch_factor: int | None = None,
     ) -> None:
         self.order = sampler
+        sampler.numbered = view.draws
         self.yielded = 0
         self.per_epoch = sampler.num_batches if per_epoch is None else per_epoch
         super().__init__(
@@ -122,6 +141,9 @@ class DomainLoader(DataLoader[Any]):
             num_workers=num_workers,
             pin_memory=pin_memory,
             collate_fn=whole_batch,
+            # Starting workers anew takes seconds where they are not copies of this process.
+            persistent_workers=num_workers > 0,
+            prefetch_factor=prefetch_factor if num_workers else None,
             # Its own generator: drawing the workers' seed must not move the global one, which dropout uses.
             generator=torch.Generator(),
         )

@@ -1,7 +1,10 @@
 """Datasets seen as batches: one fetch per batch, with the index, and without target labels."""
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -146,6 +149,26 @@ def in_memory(dataset: Dataset[Any]) -> tuple[Tree, Tensor] | None:
     return None if found is None else (found.x, found.y)
 
 
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Let the random numbers of torch (on the CPU), NumPy and Python follow from a seed, and go on as before after it.
+
+    Args:
+        seed: At least 0, below 2³².
+    """
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002  # a user's dataset may
+    # Not `torch.manual_seed`, which would seed GPUs as well.
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+
+
 def refuse_unlabelled(known: Tensor, where: str, positions: Tensor | None = None) -> None:
     """Refuse samples without a label where each has to have one.
 
@@ -192,10 +215,24 @@ class LabelledView(Dataset[Labelled]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
 
+    @property
+    def draws(self) -> bool:
+        """Whether reading a sample may draw random numbers, as an augmentation does: tensors in memory do not."""
+        dataset = self.dataset.dataset if isinstance(self.dataset, Subset) else self.dataset
+        return not isinstance(dataset, TensorDomain)
+
     def read(self, indices: Sequence[int]) -> Labelled:
-        """The samples, once their labels are the problem's."""
-        x, labels = fetch(self.dataset, indices)
-        at = torch.as_tensor(indices)
+        """The samples, once their labels are the problem's.
+
+        Args:
+            indices: Their positions. A position beyond the end stands for a later visit to a sample (see `numbered` of
+                `CycledSampler`): random numbers are then drawn from these numbers alone, in any process.
+        """
+        numbers = torch.as_tensor(indices)
+        at = numbers % len(self)
+        indices = at.tolist()
+        with nullcontext() if torch.equal(numbers, at) else drawing_from(crc32(numbers.numpy().tobytes())):
+            x, labels = fetch(self.dataset, indices)
         if self.labelled:
             refuse_unlabelled(labels.known, self.where, at)
         y = labels.y

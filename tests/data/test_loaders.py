@@ -1,11 +1,15 @@
 """Orders, pairs and views: what a training step may rely on."""
 
+import multiprocessing
+import random
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch.utils.data import ConcatDataset
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Dataset
 
 from adapt.data import TensorDomain
 from adapt.data.loaders import CycledSampler, DomainLoader
@@ -167,3 +171,51 @@ def test_iterating_leaves_the_global_generator_alone(workers: int) -> None:
 def test_fewer_samples_than_all_processes_need_are_named() -> None:
     with pytest.raises(AdaptError, match=r"at least 24 samples.* found 20"):
         CycledSampler(size=20, batch_size=8, num_batches=2, seed=0, world_size=3)
+
+
+class Noisy(Dataset[tuple[Tensor, int]]):
+    """Samples that are augmented by all three sources of random numbers."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        noise = torch.rand(1) + np.random.rand() + random.random()  # noqa: NPY002
+        return index + noise, index
+
+
+def noisy_epochs(workers: int, epochs: int) -> list[Tensor]:
+    """Inputs of the last epoch's batches."""
+    loader = DomainLoader(LabelledView(Noisy()), CycledSampler(20, 4, 10, seed=1), workers, pin_memory=False)
+    for epoch in range(epochs):
+        loader.order.set_epoch(epoch)
+        found = [batch.x for batch in loader]
+    return found
+
+
+def test_augmentation_is_the_same_in_any_number_of_workers_and_when_continued() -> None:
+    state = torch.get_rng_state()
+    alone = noisy_epochs(workers=0, epochs=2)
+    assert torch.equal(state, torch.get_rng_state())  # what dropout draws does not depend on it
+    assert torch.equal(torch.cat(noisy_epochs(workers=2, epochs=2)), torch.cat(alone))
+    loader = DomainLoader(LabelledView(Noisy()), CycledSampler(20, 4, 10, seed=1), 0, pin_memory=False)
+    loader.order.set_epoch(1)
+    loader.load_state_dict({"batches": 6})
+    assert torch.equal(torch.cat([batch.x for batch in loader]), torch.cat(alone[6:]))
+
+
+def test_each_visit_to_a_sample_draws_anew() -> None:
+    seen = [batch for epochs in (1, 2) for batch in noisy_epochs(workers=0, epochs=epochs)]
+    values = torch.cat(seen).flatten()
+    assert len(values.unique()) == 80  # two passes in each of the two epochs
+
+
+def test_workers_live_on_from_epoch_to_epoch() -> None:
+    loader = DomainLoader(LabelledView(Noisy()), CycledSampler(20, 4, 10, seed=1), 1, pin_memory=False)
+    processes = []
+    for epoch in range(3):
+        loader.order.set_epoch(epoch)
+        iterator = iter(loader)
+        next(iterator)  # left in mid-epoch, as by `limit_train_batches`
+        processes.append({child.pid for child in multiprocessing.active_children()})
+    assert processes[0] == processes[1] == processes[2] != set()
