@@ -11,8 +11,10 @@ from pathlib import Path
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.plan.plan import read_plan
 from adapt.benchmark.results.results import read_csv, write_result
-from adapt.benchmark.vocabulary import PLAN_FILE
+from adapt.benchmark.results.units import domain_pair, shared_pairs
+from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
 from adapt.names import slug
+from adapt.yaml_files import to_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,12 +32,18 @@ def rebuild(grid: str, out: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_result(replace(result, directory=folder))
     plan = read_plan(ROOT / "configs" / "benchmarks" / f"{grid}.yaml")
+    # What every table has to say of its data (test sets that were trained on, tasks that are one pair of domains).
+    for cell in {cell.task: cell for cell in plan.cells}.values():
+        for folder in (out / slug(cell.task)).glob("*/*"):
+            (folder / CELL_FILE).write_text(to_yaml({"data": cell.config.get("data", {})}), encoding="utf-8")
+            break
     content = {
         "benchmark": plan.name,
         "command": f"adapt benchmark --config configs/benchmarks/{grid}.yaml",
         "tasks": list(plan.tasks),
         "methods": list(plan.methods),
         "seeds": sorted({result.seed for result in results}),
+        "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in plan.cells}),
     }
     (out / PLAN_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     build_report(out)

@@ -168,7 +168,8 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         if metrics and metric not in metrics:
             raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(metrics)}.")
     spaces = {method: spec.search for method, spec in methods.items()}
-    search = read_search(content.get("search"), spaces, configs, seeds, str(path))
+    of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
+    search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from adapt.benchmark.plan.checks import check_keys, hint, listed
 from adapt.benchmark.plan.classes import resolve
 from adapt.benchmark.plan.merging import Config
+from adapt.benchmark.results.units import domain_pair
 from adapt.benchmark.vocabulary import DEFAULT_RULE, LAST
 from adapt.errors import AdaptError
 from adapt.problems import Classification, MultiLabel, Regression
@@ -20,7 +21,7 @@ Sampler = Literal["random", "tpe"]
 
 DEFAULT_SEED = 1000
 
-_KEYS = ("trials", "seed", "rule", "sampler", "space")
+_KEYS = ("trials", "seed", "rule", "sampler", "space", "development")
 _RANGE_KEYS = ("low", "high", "log", "int")
 _SEARCHED = ("model", "data", "trainer")
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
@@ -67,6 +68,8 @@ class Search:
             and by which a method's start was picked.
         sampler: `random` draws all trials up front; `tpe` learns from the trials before.
         spaces: Settings by dotted key, per method.
+        development: Tasks that settings are chosen on, the same for all others, where these alone are the result; empty
+            where every task chooses its own.
     """
 
     trials: int
@@ -74,10 +77,16 @@ class Search:
     rules: tuple[str, ...]
     sampler: Sampler
     spaces: Mapping[str, Space]
+    development: tuple[str, ...] = ()
 
 
 def read_search(
-    entry: Any, own: Mapping[str, Any], configs: Mapping[str, Config], seeds: Sequence[int], where: str
+    entry: Any,
+    own: Mapping[str, Any],
+    configs: Mapping[str, Config],
+    seeds: Sequence[int],
+    where: str,
+    tasks: Mapping[str, Config] | None = None,
 ) -> Search | None:
     """Read `search` of a plan and of its methods.
 
@@ -87,6 +96,7 @@ def read_search(
         configs: The configuration of each method, which the dotted keys are looked up in.
         seeds: Seeds of the reruns.
         where: Names the file in errors.
+        tasks: A configuration per task.
 
     Returns:
         None where nothing is searched.
@@ -136,7 +146,8 @@ def read_search(
             )
         # A study draws key by key: the order in a file must not decide what it draws.
         spaces[method] = dict(sorted(joined.items()))
-    return Search(trials, seed, _rules(content.get("rule", DEFAULT_RULE), place), sampler, spaces)
+    development = _development(content.get("development", []), tasks or {}, sampler, place)
+    return Search(trials, seed, _rules(content.get("rule", DEFAULT_RULE), place), sampler, spaces, development)
 
 
 def setting(settings: Mapping[str, Any]) -> Config:
@@ -149,6 +160,29 @@ def setting(settings: Mapping[str, Any]) -> Config:
             node = node.setdefault(parent, {})
         node[last] = value
     return nested
+
+
+def _development(found: Any, tasks: Mapping[str, Config], sampler: str, where: str) -> tuple[str, ...]:
+    names = [str(task) for task in found] if isinstance(found, list) else [str(found)]
+    for task in names:
+        if task not in tasks:
+            raise AdaptError(f"{where}, development: unknown task {task!r}{hint(task, list(tasks))}")
+    others = [task for task in tasks if task not in names]
+    if names and not others:
+        raise AdaptError(f"{where}, development: expected tasks that are left for the result, found all {len(names)}.")
+    if names and sampler != "random":
+        raise AdaptError(
+            f"{where}, development: expected `sampler: random`, found {sampler}: settings are drawn once for all tasks."
+        )
+    pairs = {task: domain_pair(config) for task, config in tasks.items()}
+    for task in names:
+        twin = next((other for other in others if pairs[other] is not None and pairs[other] == pairs[task]), None)
+        if twin is not None:
+            raise AdaptError(
+                f"{where}, development: {task!r} and {twin!r} are the same pair of domains ({pairs[task]}).\n"
+                "Settings that were chosen on a pair cannot be judged on it: put both among the development tasks."
+            )
+    return tuple(names)
 
 
 def _rules(found: Any, where: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from adapt.benchmark.run.grid import GridOutcome, run_grid
 from adapt.benchmark.run.lock import locked
 from adapt.benchmark.run.sampling import Settings, check_optuna, draw
 from adapt.benchmark.run.workers import RunCell
-from adapt.benchmark.statistics.trials import best_of, trial_scores
+from adapt.benchmark.statistics.trials import best_of, best_together, trial_scores
 from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, SEARCH_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -42,6 +42,9 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
     earlier rule asked for too is copied. A method that starts from another is searched after it, and starts from the
     trial that the first rule picked.
 
+    With development tasks, every method's settings are tried on these alone, the same ones on each; a rule picks the
+    setting with the best mean rank over them, and the other tasks are the ones that it is rerun on.
+
     Args:
         plan: A plan with a search.
         run_cell: As for `run_grid`.
@@ -66,7 +69,7 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
     results: list[CellResult] = []
     interrupted = False
     for rule in plan.search.rules:
-        picks = {study: pick(trials, rule) for study, trials in studies.items()}
+        picks = _picks(plan.search, studies, rule)
         if not any(number is not None for number in picks.values()):
             raise AdaptError(
                 f"No trial of any method has a finite {_looked_at(rule)} in its metrics.csv, so nothing can be "
@@ -99,10 +102,21 @@ def pick(trials: Sequence[Trial], rule: str) -> int | None:
     return best_of([trial_scores(trial.cell.directory).get(rule) for trial in trials])
 
 
+def _picks(search: Search, studies: Mapping[Study, Sequence[Trial]], rule: str) -> dict[Study, int | None]:
+    """Of each study the trial that a rule picks; with development tasks the same one of all of a method's studies."""
+    if not search.development:
+        return {study: pick(trials, rule) for study, trials in studies.items()}
+    scores: dict[str, list[list[float | None]]] = {}
+    for (_, method), trials in studies.items():
+        scores.setdefault(method, []).append([trial_scores(trial.cell.directory).get(rule) for trial in trials])
+    return {(task, method): best_together(scores[method]) for task, method in studies}
+
+
 def _run_trials(
     plan: Plan, search: Search, run_cell: RunCell, retry: bool, options: Mapping[str, Any]
 ) -> tuple[dict[Study, list[Trial]], GridOutcome]:
-    templates = {(cell.task, cell.method): cell for cell in plan.cells if cell.seed == plan.seeds[0]}
+    chosen_on = search.development or plan.tasks
+    templates = {(c.task, c.method): c for c in plan.cells if c.seed == plan.seeds[0] and c.task in chosen_on}
     depths: dict[Study, int] = {}
     for study, cell in templates.items():
         depths[study] = 0 if cell.init_from is None else depths[cell.task, cell.init_from] + 1
@@ -111,18 +125,19 @@ def _run_trials(
     rounds = [search.trials] if search.sampler == "random" else list(range(1, search.trials + 1))
     outcome = GridOutcome((), interrupted=False)
     for depth, count in itertools.product(sorted(set(depths.values())), rounds):
+        begun = _picks(search, {s: t for s, t in studies.items() if depths[s] < depth}, search.rules[0])
         for study, template in templates.items():
             if depths[study] != depth:
                 continue
             start = None
             if template.init_from is not None:
-                begun = studies[template.task, template.init_from]
-                number = pick(begun, search.rules[0])
+                number = begun[template.task, template.init_from]
                 if number is None:
                     continue
-                start = begun[number].cell
+                start = studies[template.task, template.init_from][number].cell
             values = [trial_scores(trial.cell.directory).get(search.rules[0]) for trial in studies[study]]
-            drawn = itertools.islice(draw(search, *study, values), count)
+            task = "" if search.development else template.task
+            drawn = itertools.islice(draw(search, task, template.method, values), count)
             studies[study] = [
                 Trial(settings, _trial(template, settings, number, start, search))
                 for number, settings in enumerate(drawn)
@@ -168,8 +183,11 @@ def _reruns(
     """The cells of what was picked; those that an earlier rule asked for too are copied into place."""
     out = plan.cells[0].directory.parents[2]
     cells: dict[tuple[str, str, int], Cell] = {}
+    development = plan.search.development if plan.search is not None else ()
     for template in plan.cells:
-        study = (template.task, template.method)
+        if template.task in development:
+            continue
+        study = (development[0] if development else template.task, template.method)
         number = picks[study]
         start = None
         if template.init_from is not None:
@@ -192,7 +210,7 @@ def _reruns(
             config_hash=identity,
         )
         cells[cell.task, cell.method, cell.seed] = cell
-        if (twin := finished.get((study, cell.seed, identity))) is not None:
+        if (twin := finished.get(((cell.task, cell.method), cell.seed, identity))) is not None:
             _copy(twin, cell)
     return list(cells.values())
 
@@ -239,6 +257,7 @@ def _write_search(
         "rule": rule,
         "rules": list(search.rules),
         "seeds": list(plan.seeds),
+        "development": list(search.development),
         "folder": TRIALS_FOLDER if folder == trials.parent else f"../{TRIALS_FOLDER}",
         "studies": [
             {

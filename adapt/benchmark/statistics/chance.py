@@ -118,7 +118,11 @@ def against_chance(groups: Sequence[Group], observed: float, draws: int = DRAWS)
 
 
 def ceiling(
-    by_task: Mapping[str, Sequence[tuple[str, float]]], samples: Mapping[str, int], draws: int = _CEILING_DRAWS
+    by_task: Mapping[str, Sequence[tuple[str, float]]],
+    samples: Mapping[str, int],
+    draws: int = _CEILING_DRAWS,
+    *,
+    exact: bool = False,
 ) -> Ceiling | None:
     """Simulate a perfect rule: it orders checkpoints by their true accuracy, and is correlated with a measured one.
 
@@ -130,6 +134,7 @@ def ceiling(
         by_task: Method and measured accuracy of each checkpoint, by task.
         samples: Target samples behind an accuracy, by task.
         draws: Simulated measurements; they are seeded.
+        exact: Whether the accuracies are the true ones, such as those of a large test set.
 
     Returns:
         None where no task says how many samples there are.
@@ -142,7 +147,7 @@ def ceiling(
         n = samples.get(task)
         if n is None or not _defined(measured, measured):
             continue
-        true = _shrunk(measured, n)
+        true = measured if exact else _shrunk(measured, n)
         again = rng.binomial(n, true, size=(draws, len(true))) / n
         overall.append(_rows(true, again))
         methods = np.array([method for method, _ in found])

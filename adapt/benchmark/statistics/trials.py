@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from scipy import stats
 
 from adapt.benchmark.results.metrics import metrics_file
 from adapt.benchmark.results.results import RESULT_FILE, CellResult, measures_of, read_result
@@ -13,6 +16,8 @@ from adapt.benchmark.vocabulary import ORACLE, SEARCH_FILE
 from adapt.errors import AdaptError
 from adapt.measures import ACCURACY, Measure
 from adapt.selection import rules_by
+
+_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class SearchReport:
         seeds: Seeds of the reruns.
         rules: Rules that some trial has a score of, the oracle last.
         measure: The metric of the tables.
+        development: Tasks that the settings were chosen on, for all others; empty where each task chose its own.
     """
 
     trials: int
@@ -79,6 +85,7 @@ class SearchReport:
     rules: tuple[str, ...]
     studies: tuple[SearchedStudy, ...]
     measure: Measure = ACCURACY
+    development: tuple[str, ...] = ()
 
 
 def read_search_report(directory: Path) -> SearchReport | None:
@@ -95,21 +102,46 @@ def read_search_report(directory: Path) -> SearchReport | None:
         studies = [_study(entry, directory / content["folder"]) for entry in content["studies"]]
         trials, seed, seeds = int(content["trials"]), int(content["seed"]), tuple(map(int, content["seeds"]))
         sampler, rule = str(content["sampler"]), str(content["rule"])
+        development = tuple(map(str, content.get("development", ())))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdaptError(
             f"{path} is truncated or not a search ({type(error).__name__}: {error}). The same benchmark, run again, "
             "writes it anew and repeats no run."
         ) from error
+    studies = _joined(studies) if development else studies
     found = {rule for study in studies for rule, number in study.picks.items() if number is not None}
     order = [*dict.fromkeys(rule for study in studies for rule in study.picks if rule != ORACLE), ORACLE]
     rules = tuple(rule for rule in order if rule in found)
-    return SearchReport(trials, sampler, seed, rule, seeds, rules, tuple(studies))
+    return SearchReport(trials, sampler, seed, rule, seeds, rules, tuple(studies), development=development)
 
 
 def best_of(scores: Sequence[float | None]) -> int | None:
     """Position of the highest score, the first of equals; None if there is none."""
     found = [(score, -number) for number, score in enumerate(scores) if score is not None]
     return -max(found)[1] if found else None
+
+
+def best_together(by_task: Sequence[Sequence[float | None]]) -> int | None:
+    """Position of the setting that ranks best over tasks, the first of equals; None if none has a score.
+
+    Scores of different tasks have different scales, so that ranks are averaged: 1 is the highest of a task, ties share
+    their rank, and a setting without a score comes last.
+
+    Args:
+        by_task: A score per setting, for each task.
+
+    Examples:
+        >>> best_together([[0.1, 0.9, 0.8], [50.0, 10.0, 40.0]])
+        0
+        >>> best_together([[0.1, 0.9, 0.8], [10.0, 50.0, 40.0]])
+        1
+    """
+    found = [scores for scores in by_task if any(score is not None for score in scores)]
+    if not found:
+        return None
+    values = np.array([[-np.inf if score is None else score for score in scores] for scores in found], float)
+    ranks = stats.rankdata(-values, axis=1).mean(axis=0)
+    return int(np.argmin(np.round(ranks, _DECIMALS)))
 
 
 def trial_scores(directory: Path) -> dict[str, float]:
@@ -124,6 +156,23 @@ def trial_scores(directory: Path) -> dict[str, float]:
     return {rule: max(curve.values()) for rule, curve in curves.items()}
 
 
+def _joined(studies: Sequence[SearchedStudy]) -> list[SearchedStudy]:
+    """Studies whose picks are those of all of a method's tasks together."""
+    picks: dict[str, dict[str, int | None]] = {}
+    for method in dict.fromkeys(study.method for study in studies):
+        own = [study for study in studies if study.method == method]
+        for rule, sign in _signs_of([trial.result for trial in own[0].trials]).items():
+            found = [[trial.scores.get(rule) for trial in study.trials] for study in own]
+            scores = [[None if score is None else sign * score for score in of_task] for of_task in found]
+            picks.setdefault(method, {})[rule] = best_together(scores)
+    return [replace(study, picks=picks[study.method]) for study in studies]
+
+
+def _signs_of(results: Sequence[CellResult | None]) -> dict[str, int]:
+    headline = next(iter(measures_of(result for result in results if result is not None).values()))
+    return {r: 1 if looks.mode == "max" else -1 for r, looks in rules_by(headline).items() if looks is not None}
+
+
 def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
     results: list[CellResult | None] = []
     found = []
@@ -133,8 +182,7 @@ def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
         except AdaptError:
             results.append(None)
         found.append(trial_scores(folder / trial["folder"]))
-    headline = next(iter(measures_of(result for result in results if result is not None).values()))
-    signs = {r: 1 if looks.mode == "max" else -1 for r, looks in rules_by(headline).items() if looks is not None}
+    signs = _signs_of(results)
     trials = [
         TrialRow(dict(trial["settings"]), result, {r: signs[r] * own[r] if r in own else None for r in signs})
         for trial, result, own in zip(entry["trials"], results, found, strict=True)

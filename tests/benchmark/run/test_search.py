@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -7,15 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
+from adapt.benchmark.outputs.tables.search import search_sentence
 from adapt.benchmark.plan.plan import Cell, Plan, read_plan
 from adapt.benchmark.plan.search_space import Choice, Range, Search
 from adapt.benchmark.results.results import Row, read_results
 from adapt.benchmark.run.sampling import draw
 from adapt.benchmark.run.search import pick, run_search, trial_scores
+from adapt.benchmark.statistics.trials import read_search_report
 from adapt.commands.grids import benchmark_command, report_command
 from adapt.errors import AdaptError
 from tests.benchmark.synthetic import rows, trace
-from tests.training.test_commands import TOY
+from tests.training.test_commands import ROOT, TOY
 
 pytest.importorskip("optuna", reason="needs adapt-lightning[search]")
 
@@ -275,3 +279,90 @@ def test_a_search_on_the_toy_ends_in_reruns_with_the_sentence(
     lines = (tmp_path / "moved" / "search.csv").read_text().splitlines()
     assert len([line for line in lines if ",oracle," in line]) == 4
     assert sum(line.endswith(",1") for line in lines if ",oracle," in line) == 2
+
+
+def developing(**search: Any) -> dict[str, Any]:
+    written = content(rule=["information_maximisation", "oracle"], development=["a", "b"], **search)
+    return written | {
+        "tasks": {
+            task: {"data": {"class_path": "Moons", "init_args": {"target": f"moons_{k}"}}}
+            for k, task in enumerate("abcd")
+        }
+    }
+
+
+def test_settings_are_chosen_on_development_tasks_and_judged_on_the_others(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, developing())
+    assert plan.search is not None
+    run_search(plan, searching)
+    out = tmp_path / "out"
+    trials = read_results(out / "search")
+    # Three trials of two methods on two tasks, the same settings on both.
+    assert ({r.task for r in trials}, len(trials)) == ({"a", "b"}, 12)
+    study_a, study_b = (
+        [trial["settings"] for trial in study["trials"]]
+        for study in json.loads((out / "search.json").read_text())["studies"]
+        if study["method"] == "DANN"
+    )
+    assert study_a == study_b
+    # Only the other tasks are the result, in either folder.
+    rates = sorted(settings[LR] for settings in study_a)
+    for folder, expected in ((out, rates[0]), (out / "picked-by-oracle", rates[-1])):
+        results = read_results(folder)
+        assert {r.task for r in results} == {"c", "d"}
+        for r in (r for r in results if r.method == "DANN"):
+            config = yaml.safe_load((r.directory / "cell.yaml").read_text())
+            # Information maximisation likes low learning rates, the oracle high ones.
+            assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == pytest.approx(expected)
+    report = read_search_report(out)
+    assert report is not None
+    assert {study.picks["information_maximisation"] for study in report.studies if study.method == "DANN"} == {
+        study_a.index(min(study_a, key=lambda settings: settings[LR]))
+    }
+    assert "on 2 development tasks (a, b)" in search_sentence(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"development": ["a", "x"]}, "development: unknown task 'x'"),
+        ({"development": ["a", "b", "c", "d"]}, "tasks that are left for the result"),
+        ({"development": ["a"], "sampler": "tpe"}, "expected `sampler: random`, found tpe"),
+    ],
+)
+def test_development_tasks_that_cannot_be(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    written = developing()
+    written["search"] |= change
+    with pytest.raises(AdaptError, match=words):
+        plan_of(tmp_path, written)
+
+
+def test_a_pair_of_domains_is_not_both_chosen_on_and_judged_on(tmp_path: Path) -> None:
+    written = developing()
+    for task, target in (("b", "moons_9"), ("c", "moons_9")):
+        written["tasks"][task] = {"data": {"class_path": "Moons", "init_args": {"source": "moons", "target": target}}}
+    with pytest.raises(AdaptError, match=r"'b' and 'c' are the same pair of domains \(Moons moons → moons_9\)"):
+        plan_of(tmp_path, written)
+
+
+def test_the_protocols_are_plans_whose_tasks_are_disjoint_and_whose_spaces_are_published() -> None:
+    for name, chosen, judged in (("small", 2, 2), ("amazon", 4, 8), ("pacs", 4, 8)):
+        plan = read_plan(ROOT / f"configs/benchmarks/protocol_{name}.yaml", Path("out"))
+        assert plan.search is not None
+        assert (len(plan.search.development), len(plan.tasks)) == (chosen, chosen + judged)
+        sizes = {method: len(space) for method, space in plan.search.spaces.items()}
+        assert all(3 <= size <= 5 for method, size in sizes.items() if method != "TENT"), sizes
+        assert plan.search.rules == ("information_maximisation", "oracle")
+
+
+@pytest.mark.slow
+def test_the_small_protocol_runs_and_has_its_table(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    config = str(ROOT / "configs/benchmarks/protocol_small.yaml")
+    assert benchmark_command(["--config", config, "--out", str(out), "--wandb", "disabled"]) == 0
+    script = [sys.executable, str(ROOT / "benchmarks/protocol.py"), str(out)]
+    text = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    assert "settings by information_maximisation | settings by the oracle | price |" in text
+    assert "3 trials (random) per method on 2 development tasks (20 degrees, 45 degrees)" in text
+    for method in ("SourceOnly", "MMD", "DANN"):
+        assert f"| {method} | none |" in text

@@ -57,10 +57,15 @@ def search_sentence(report: SearchReport) -> str:
     """How the settings behind the reruns were found."""
     runs = [trial for study in report.studies for trial in study.trials]
     lost = sum(trial.status != "ok" for trial in runs)
+    on = "per method and task"
+    by = f"picked by {report.rule} ({rule_name(report.rule)})"
+    if report.development:
+        on = f"per method on {count(len(report.development), 'development task')} ({', '.join(report.development)})"
+        by += ", by the mean rank over these tasks, none of which is in the table"
     without = [f"{study.method} on {study.task}" for study in report.studies if study.picks.get(report.rule) is None]
     return (
-        f"{count(report.trials, 'trial')} ({report.sampler}) per method and task on seed {report.seed}, the same "
-        f"budget for every method, picked by {report.rule} ({rule_name(report.rule)}); reruns on "
+        f"{count(report.trials, 'trial')} ({report.sampler}) {on}, on seed {report.seed}, the same budget for every "
+        f"method, {by}; reruns on "
         f"{count(len(report.seeds), 'seed')} ({', '.join(map(str, report.seeds))})."
         + (f" {lost} of {len(runs)} trials have no result." if lost else "")
         + (f" No trial to pick, so no rerun: {'; '.join(without)}." if without else "")
