@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adapt.cli import main
-from adapt.data import Arrays, Features, ImageFolders, Moons, standing_alone
+from adapt.data import NO_LABEL, Arrays, Features, ImageFolders, Moons, standing_alone
 from adapt.data.arrays import read_arrays
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
@@ -131,7 +131,7 @@ def test_both_domains_of_every_format_train_and_predict(kind: str, tmp_path: Pat
     batch = next(iter(data.train_dataloader().source))
     assert batch.x.dtype == torch.float32 and batch.y.dtype == torch.int64
     new, names = data.read_inputs(b)
-    assert len(new) == 60 and names[-1] == "59" and new[0][1] is None  # type: ignore[arg-type]  # it has a length
+    assert len(new) == 60 and names[-1] == "59" and new[0][1] is NO_LABEL  # type: ignore[arg-type]  # it has a length
 
 
 def test_inputs_of_other_types_become_float32_and_pictures_stay_bytes(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_new_images_are_read_as_in_evaluation(tmp_path: Path) -> None:
         alone = ImageFolders("studio", "phone", root=str(tmp_path / "gone"), image_size=8)
     new, names = alone.read_inputs(tmp_path / "today")
     assert names == [f"today/{i}.png" for i in range(3)] and list(alone.class_names) == ["cat", "dog"]
-    assert new[0][0].shape == (3, 8, 8) and new[0][1] is None
+    assert new[0][0].shape == (3, 8, 8) and new[0][1] is NO_LABEL
     one, (name,) = alone.read_inputs(tmp_path / "today" / "0.png")
     assert name.endswith("0.png") and torch.equal(one[0][0], new[0][0])
     with pytest.raises(AdaptError, match="found nothing there"):
