@@ -8,10 +8,13 @@ from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
+from adapt.data.labels import NO_LABEL
+from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
 
 __all__ = [
+    "NO_LABEL",
     "AmazonReviews",
     "Arrays",
     "DigitPairs",
@@ -20,6 +23,7 @@ __all__ = [
     "Features",
     "FewShotPair",
     "ImageFolders",
+    "ImageLists",
     "Labelled",
     "Moons",
     "Pair",

@@ -16,13 +16,13 @@ from torchvision.transforms import v2
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
 from adapt.data.images import image_files, is_hidden, open_image, readable_endings, warn_of_skipped
-from adapt.data.labels import Labels, join_labels, marked_labels
+from adapt.data.labels import NO_LABEL, Labels, join_labels, marked_labels, no_labels
 from adapt.errors import AdaptError
 
 _EVALUATED_SHARE = 0.875
 
 
-class ImageDomain(Dataset[tuple[Tensor, int | None]]):
+class ImageDomain(Dataset[tuple[Tensor, Any]]):
     """Images that are decoded when they are asked for.
 
     Args:
@@ -34,14 +34,16 @@ class ImageDomain(Dataset[tuple[Tensor, int | None]]):
         UnreadableImageError: When asked for a file that is not an image.
     """
 
-    def __init__(self, files: Sequence[Path], targets: Labels, transform: Callable[[Image.Image], Tensor]) -> None:
-        self.files, self.targets, self.transform = files, targets, transform
+    def __init__(
+        self, files: Sequence[Path], targets: Labels | Tensor, transform: Callable[[Image.Image], Tensor]
+    ) -> None:
+        self.files, self.targets, self.transform = files, marked_labels(targets, len(files)), transform
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int | None]:
-        label = int(self.targets.y[index]) if self.targets.known[index] else None
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        label = int(self.targets.y[index]) if self.targets.known[index] else NO_LABEL
         return self.transform(open_image(self.files[index])), label
 
 
@@ -121,7 +123,7 @@ class ImageFolders(DomainDataModule):
         if not all(map(math.isfinite, self.mean)):
             raise AdaptError(f"Expected finite means, found {list(self.mean)}.")
         folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
-        self.known_domains = image_domains(folder)
+        self.known_domains = self._find_domains(folder)
         for name in (self.target, *self.sources, *self.unlabelled):
             self.check_domain(name)
         self._check_sources()
@@ -129,6 +131,9 @@ class ImageFolders(DomainDataModule):
         named = (self.domain_classes(name) for name in (self.target, *self.sources))
         self.class_names = next((classes for classes in named if classes), ())
         super()._check_arguments()
+
+    def _find_domains(self, folder: Path) -> list[str]:
+        return image_domains(folder)
 
     def _check_sources(self) -> None:
         for name in self.sources:
@@ -211,7 +216,7 @@ class ImageFolders(DomainDataModule):
             files, names = [path], [path.as_posix()]
         else:
             raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
-        return ImageDomain(files, marked_labels(None, len(files)), self._pipeline(augmented=False)), names
+        return ImageDomain(files, no_labels(len(files)), self._pipeline(augmented=False)), names
 
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
@@ -258,7 +263,7 @@ def _images_without_class(folder: Path) -> Listing:
         named = f", but {others[0].name}" if others else ""
         raise AdaptError(f"Expected images in {folder}, found none{named}.")
     warn_of_skipped(others, folder)
-    return Listing(files, marked_labels(None, len(files)))
+    return Listing(files, no_labels(len(files)))
 
 
 def _images_by_class(domain: Path) -> Listing:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adapt.cli import main
-from adapt.data import Arrays, Features, ImageFolders, Moons, standing_alone
+from adapt.data import NO_LABEL, Arrays, Features, ImageFolders, Moons, standing_alone
 from adapt.data.arrays import read_arrays
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
@@ -131,7 +131,7 @@ def test_both_domains_of_every_format_train_and_predict(kind: str, tmp_path: Pat
     batch = next(iter(data.train_dataloader().source))
     assert batch.x.dtype == torch.float32 and batch.y.dtype == torch.int64
     new, names = data.read_inputs(b)
-    assert len(new) == 60 and names[-1] == "59" and new[0][1] is None  # type: ignore[arg-type]  # it has a length
+    assert len(new) == 60 and names[-1] == "59" and new[0][1] is NO_LABEL  # type: ignore[arg-type]  # it has a length
 
 
 def test_inputs_of_other_types_become_float32_and_pictures_stay_bytes(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_class_names_of_a_file_name_labels_from_0_or_from_1_or_texts(tmp_path: P
         write_npz(tmp_path / "b.npz", np.zeros((30, 2)))
         data = Arrays("a", "b", root=str(tmp_path))
         assert list(data.class_names) == list(COLOURS)
-        x, y = in_memory(data.domain("a", "train"))  # type: ignore[misc]
+        _, y = in_memory(data.domain("a", "train"))  # type: ignore[misc]
         assert set(y.tolist()) == {0, 1, 2}
 
 
@@ -187,7 +187,7 @@ def test_some_labels_may_be_missing(tmp_path: Path) -> None:
         Arrays("b", "a", root=str(tmp_path), batch_size=4).setup("fit")
     write_npz(tmp_path / "c.npz", x, y=np.where(np.arange(30) % 2, y, -1))
     write_npz(tmp_path / "d.npz", x, y=y)
-    with pytest.raises(AdaptError, match="-1 beside 0, 1, 2"):
+    with pytest.raises(AdaptError, match=r"-1 beside 0, 1, 2"):
         Arrays("d", "c", root=str(tmp_path))
     data = Arrays("d", "c", root=str(tmp_path), no_label=-1)
     assert list(data.class_names) == ["0", "1", "2"]
@@ -275,7 +275,7 @@ def test_numbers_to_predict(tmp_path: Path) -> None:
     x, _ = vectors(40)
     for name in "ab":
         write_csv(tmp_path / f"{name}.csv", x, y=x[:, 0] * 10)
-    with pytest.raises(AdaptError, match="--data.labels numbers"):
+    with pytest.raises(AdaptError, match=r"--data.labels numbers"):
         Arrays("a", "b", root=str(tmp_path))
     data = Arrays("a", "b", root=str(tmp_path), labels="numbers", batch_size=4)
     assert data.problem.kind == "regression" and data.target_labels("test") == (8, 8)
@@ -336,7 +336,7 @@ def test_domains_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="a source needs labels"):
         Arrays("blank", "a", root=str(tmp_path))
     write_csv(tmp_path / "a.csv", x, y=y)
-    with pytest.raises(AdaptError, match="found a.csv and a.npz"):
+    with pytest.raises(AdaptError, match=r"found a\.csv and a.npz"):
         Arrays("a", "blank", root=str(tmp_path))
 
 
@@ -350,7 +350,7 @@ def test_new_images_are_read_as_in_evaluation(tmp_path: Path) -> None:
         alone = ImageFolders("studio", "phone", root=str(tmp_path / "gone"), image_size=8)
     new, names = alone.read_inputs(tmp_path / "today")
     assert names == [f"today/{i}.png" for i in range(3)] and list(alone.class_names) == ["cat", "dog"]
-    assert new[0][0].shape == (3, 8, 8) and new[0][1] is None
+    assert new[0][0].shape == (3, 8, 8) and new[0][1] is NO_LABEL
     one, (name,) = alone.read_inputs(tmp_path / "today" / "0.png")
     assert name.endswith("0.png") and torch.equal(one[0][0], new[0][0])
     with pytest.raises(AdaptError, match="found nothing there"):
@@ -375,7 +375,7 @@ def test_features_read_files_of_their_own_and_of_others(tmp_path: Path) -> None:
 
 
 def test_a_datamodule_that_reads_no_files_says_so_in_two_lines() -> None:
-    with pytest.raises(AdaptError, match="found Moons.\n") as caught:
+    with pytest.raises(AdaptError, match=r"found Moons\.\n") as caught:
         Moons().read_inputs("new.csv")
     assert str(caught.value).count("\n") == 1
 
