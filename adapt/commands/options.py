@@ -78,6 +78,27 @@ def configs_options() -> argparse.ArgumentParser:
     )
 
 
+def predict_options() -> argparse.ArgumentParser:
+    """Options of `adapt predict` on new files."""
+    parser = OptionParser(
+        "adapt predict",
+        description="Label new files with a trained run, whose training data may be gone. Without --input and --output "
+        "the target's own test inputs are labelled, with the options of `adapt test`.",
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="RUN/config.yaml", help="the trained run")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a folder of images, or a file of arrays or a table, as the run's data are",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv", help="the table of predictions")
+    parser.add_argument("--ckpt_path", type=Path, metavar="FILE", help="another checkpoint (default: the run's `last`)")
+    parser.add_argument("--device", default="auto", help="auto is CUDA where there is any (default: auto)")
+    return parser
+
+
 OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "benchmark": benchmark_options,
     "report": report_options,

@@ -7,6 +7,7 @@ from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
+from adapt.data.in_memory import InMemory
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
 
@@ -18,6 +19,7 @@ __all__ = [
     "Features",
     "FewShotPair",
     "ImageFolders",
+    "InMemory",
     "Labelled",
     "Moons",
     "Pair",

@@ -1,7 +1,9 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,18 +15,30 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
 from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
-from adapt.data.views import LabelledView, UnlabelledView, pool
+from adapt.data.views import Inputs, LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, Problem
+from adapt.recorded import Recorded
 from adapt.trees import Tree, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
+_WITHOUT_FILES: ContextVar[bool] = ContextVar("without_files", default=False)
 
 
-class DomainDataModule(LightningDataModule):
+@contextmanager
+def without_files() -> Iterator[None]:
+    """Within it datamodules are built without a look at their files: to predict where the training data are gone."""
+    token = _WITHOUT_FILES.set(True)
+    try:
+        yield
+    finally:
+        _WITHOUT_FILES.reset(token)
+
+
+class DomainDataModule(Recorded, LightningDataModule):
     """Source and target domains as pairs of batches; the base of every dataset.
 
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
@@ -50,6 +64,8 @@ class DomainDataModule(LightningDataModule):
     known_domains: Sequence[str] = ()
     class_names: Sequence[str] = ()
     input_shape: tuple[int, ...] = ()
+    training_only: tuple[str, ...] = ()
+    """Arguments that hold the data themselves, which a run's configuration leaves out."""
 
     def __init__(
         self,
@@ -75,7 +91,8 @@ class DomainDataModule(LightningDataModule):
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
-        self._check_arguments()
+        if not _WITHOUT_FILES.get():
+            self._check_arguments()
 
     @property
     def problem(self) -> Problem:
@@ -144,7 +161,12 @@ class DomainDataModule(LightningDataModule):
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
 
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
-        """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
+        """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches.
+
+        Inputs come as the dataset has them: a trainer calls `on_after_batch_transfer`, which applies `transform`. A
+        loop of one's own takes `batches()`.
+        """
+        self.setup("fit")  # for a loop of one's own; a trainer has done it
         target = UnlabelledView(self._train["target"], **self._described("target", "train"))
         joint = self.batch_size * self._world()[1]
         if self.source_free:
@@ -158,6 +180,15 @@ class DomainDataModule(LightningDataModule):
             return Pair(pair[0], pair[1])
         third: Any = self._cycled(self._labelled_target(self._train["target"]), batches, 2)
         return FewShotPair(pair[0], pair[1], third)
+
+    def batches(self) -> Iterator[Pair | FewShotPair | TargetBatch]:
+        """The batches of one epoch as a method receives them, on the CPU: for a training loop of one's own.
+
+        Each call draws the same order, that of the first epoch.
+        """
+        loaders: Any = self.train_dataloader()
+        for parts in zip(*loaders, strict=True):
+            yield self.on_after_batch_transfer(type(loaders)(*parts), 0)
 
     def domain_dataloader(self, role: Role) -> DataLoader[Any]:
         """One pass over the training inputs of a role, in order and as evaluation sees them; labels only of the source.
@@ -206,6 +237,25 @@ class DomainDataModule(LightningDataModule):
         """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""
         splits = [self._evaluated(split) for split in self.predicted_splits()]
         return self._shared(UnlabelledView(pool(splits), **self._described("target", "test")))
+
+    def prepare(self, inputs: Any) -> Dataset[Any]:
+        """Inputs that a person has in Python, `(N, ...)`, as the samples that `transform` takes.
+
+        Datasets of files override this where they do more to a sample than `transform` does.
+
+        Args:
+            inputs: An array or tensor, or a list of them.
+
+        Raises:
+            AdaptError: They are no numbers, or not of the shape that the network was trained on.
+        """
+        found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
+        if isinstance(found.x, Tensor) and self.input_shape and found.x.shape[1:] != tuple(self.input_shape):
+            raise AdaptError(
+                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found {tuple(found.x.shape)}. "
+                "One sample alone is x[None]."
+            )
+        return found
 
     def predicted_splits(self) -> Sequence[Split]:
         """The target's splits that `predict_split` asks for."""

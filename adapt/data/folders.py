@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
-from adapt.data.images import image_files, is_hidden, open_image, warn_of_skipped
+from adapt.data.images import as_picture, image_files, is_hidden, open_image, warn_of_skipped
 from adapt.errors import AdaptError
 
 _EVALUATED_SHARE = 0.875
@@ -163,6 +163,16 @@ class ImageFolders(DomainDataModule):
         mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
         return (x - mean) / std
 
+    def prepare(self, inputs: Any) -> Dataset[Any]:
+        """Pictures that a person has in Python, cut as in evaluation.
+
+        Args:
+            inputs: A list of Pillow images, paths or arrays, or one array or tensor of bytes `(N, H, W, 3)`.
+        """
+        if isinstance(inputs, Image.Image):
+            inputs = [inputs]
+        return _Pictures(list(inputs), self._pipeline(False))
+
     def _pipeline(self, augmented: bool) -> v2.Compose:
         if augmented:
             steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale), v2.RandomHorizontalFlip()]
@@ -174,6 +184,19 @@ class ImageFolders(DomainDataModule):
         if name not in self._listings:
             self._listings[name] = _images_by_class(self.root / self.dataset / name)
         return self._listings[name]
+
+
+class _Pictures(Dataset[Tensor]):
+    """Pictures in memory, cut when they are asked for."""
+
+    def __init__(self, pictures: Sequence[Any], transform: Callable[[Image.Image], Tensor]) -> None:
+        self.pictures, self.transform = pictures, transform
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(as_picture(self.pictures[index]))
 
 
 def _images_by_class(domain: Path) -> tuple[list[Path], Tensor]:
