@@ -25,6 +25,7 @@ USAGE = """usage: adapt COMMAND [options]
   benchmark  run a grid, make the table       adapt benchmark --config benchmarks/quickstart
   report     make table and page again        adapt report runs/quickstart
   compare    what changed between two grids   adapt compare runs/before runs/after
+  choose     which run to deploy, and how good adapt choose runs/mine --out chosen
   features   run a frozen backbone once       adapt features --config features/pacs_lite0
   style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
   configs    list the shipped configurations  adapt configs
@@ -142,6 +143,10 @@ def _dispatch(args: list[str]) -> int:
         print(listing())
         return 0
     quieten()
+    if command == "choose":
+        from adapt.commands.choose import choose_command
+
+        return choose_command(args[1:])
     if command in OPTIONS:
         from adapt.commands import grids
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
 from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
-from adapt.data.views import Inputs, LabelledView, UnlabelledView, pool
+from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, Problem
@@ -256,6 +256,18 @@ class DomainDataModule(Recorded, LightningDataModule):
                 "One sample alone is x[None]."
             )
         return found
+
+    def inputs_path(self, name: str) -> Path | None:
+        """Where a domain's inputs lie, as `read_inputs` takes it; None where they lie in no file of a person's own."""
+        return None
+
+    def predicted_inputs(self) -> Dataset[Any]:
+        """The inputs of `predict_split`, without labels."""
+        return WithoutLabels(pool([self._evaluated(split) for split in self.predicted_splits()]))
+
+    def read_inputs(self, path: Path) -> tuple[Dataset[Any], Sequence[str]]:
+        """New inputs from a file or folder of a person's, and the name of each; datasets of files override this."""
+        raise AdaptError(f"{type(self).__name__} reads no files of its own: from Python, give arrays to predict.")
 
     def predicted_splits(self) -> Sequence[Split]:
         """The target's splits that `predict_split` asks for."""

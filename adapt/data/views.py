@@ -95,6 +95,23 @@ def fetch_inputs(dataset: Any, indices: Sequence[int]) -> Tree:
     return _stacked(batch) if isinstance(batch, list) else batch
 
 
+class WithoutLabels(Dataset[Tree]):
+    """The inputs of a dataset of `(x, y)`.
+
+    Args:
+        dataset: The samples.
+    """
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
+
+    def __getitems__(self, indices: Sequence[int]) -> Tree:
+        return fetch(self.dataset, indices)[0]
+
+
 class Inputs(Dataset[Tree]):
     """Inputs without labels in memory, fetched a whole batch at a time.
 

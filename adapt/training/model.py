@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentError
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +122,15 @@ class TrainedModel:
         size = self.data.eval_batch_size
         for number, start in enumerate(range(0, len(dataset), size)):
             at = list(range(start, min(start + size, len(dataset))))
-            batch = Unlabelled(self._moved(fetch_inputs(dataset, at)), torch.tensor(at))
+            batch = Unlabelled(self.moved(fetch_inputs(dataset, at)), torch.tensor(at))
             found = self.method.predict_step(self.data.on_after_batch_transfer(batch, 0), number)
             parts.append({name: column.cpu() for name, column in found.items()})
         if not parts:
             raise AdaptError("Expected at least one sample to predict, found none.")
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    def _moved(self, x: Any) -> Any:
+    def moved(self, x: Any) -> Any:
+        """A batch on the model's device."""
         return tree_map(lambda leaf: leaf.to(self.device), x)
 
 
@@ -152,20 +154,38 @@ def load(
     Raises:
         AdaptError: There is no run, or its checkpoint does not fit its configuration.
     """
-    path = Path(run)
-    checkpoint = path if path.suffix == ".ckpt" else None if ckpt_path is None else Path(ckpt_path)
-    folder = folder_of(path) if checkpoint == path else path.parent if path.suffix in (".yaml", ".yml") else path
-    config = path if path.suffix in (".yaml", ".yml") else folder / CONFIG_FILE
+    content, checkpoint = _found(Path(run), None if ckpt_path is None else Path(ckpt_path), rule)
+    return _build(content["model"], content["data"], read_checkpoint(checkpoint), checkpoint, device)
+
+
+def read_config(config: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Args:
+        config: Its `config.yaml`.
+
+    Raises:
+        AdaptError: It is missing, or none.
+    """
     if not config.is_file():
         raise AdaptError(f"Expected a run with {config}, found no such file. Give the folder that `adapt fit` wrote.")
     content = read_yaml(config)
-    if not isinstance(content, Mapping) or not {"model", "data"} <= content.keys():
+    parts = [content.get(key) for key in ("model", "data")] if isinstance(content, Mapping) else []
+    if not parts or not all(isinstance(part, Mapping) and isinstance(part.get("class_path"), str) for part in parts):
         raise AdaptError(f"{config}: expected the configuration of a run, with model and data, found none.")
+    return dict(content)
+
+
+def _found(path: Path, ckpt_path: Path | None, rule: str) -> tuple[dict[str, Any], Path]:
+    is_config = path.suffix in (".yaml", ".yml")
+    checkpoint = path if path.suffix == ".ckpt" else ckpt_path
+    folder = folder_of(path) if checkpoint == path else path.parent if is_config else path
+    content = read_config(path if is_config else folder / CONFIG_FILE)
     checkpoint = checkpoint or checkpoint_path(folder, rule)
     if not checkpoint.is_file():
         kept = ", ".join(sorted(file.stem for file in checkpoint.parent.glob("*.ckpt"))) or "none"
         raise AdaptError(f"Expected a checkpoint at {checkpoint}, found no file there. This run kept: {kept}.")
-    return _build(content["model"], content["data"], read_checkpoint(checkpoint), checkpoint, device)
+    return content, checkpoint
 
 
 def _build(
@@ -213,7 +233,24 @@ class _Known:
         self.problem, self.input_shape = problem, input_shape
 
 
-def _built(base: Any, key: str, content: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Any:
+def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:
+    """The datamodule of a run's configuration, with its files.
+
+    Args:
+        content: The configuration's `data`.
+        **changed: Arguments that are to be others.
+
+    Raises:
+        AdaptError: Its data are not there.
+    """
+    arguments = {**(content.get("init_args") or {}), **changed}
+    found: DomainDataModule = _built(DomainDataModule, "data", {**content, "init_args": arguments}, files=True)
+    return found
+
+
+def _built(
+    base: Any, key: str, content: Mapping[str, Any], known: Mapping[str, Any] | None = None, files: bool = False
+) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, key, required=True, fail_untyped=False)
     entry: dict[str, Any] = {
@@ -230,10 +267,19 @@ def _built(base: Any, key: str, content: Mapping[str, Any], known: Mapping[str, 
     try:
         config = parser.parse_object(entry)
         check_named(config, {key: base})
-        with without_files():
+        with nullcontext() if files else without_files():
             return build(config)[key]
     except ArgumentError as error:
         raise AdaptError(explain(error, {key: base})) from error
+
+
+def for_prediction(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's configuration without what only training needs, such as where its start lay.
+
+    Args:
+        model: Its `class_path` and `init_args`.
+    """
+    return {key: _without_start(value) for key, value in model.items()}
 
 
 def _without_start(node: Any) -> Any:

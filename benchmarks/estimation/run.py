@@ -26,12 +26,14 @@ from adapt.benchmark.run.grid import run_grid
 from adapt.encoding import DomainEncoding
 from adapt.estimation import ESTIMATES, estimate
 from adapt.methods.checkpoints import read_checkpoint
-from adapt.selection import Samples, checkpoint_path
+from adapt.selection import Samples, checkpoint_path, evaluate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RULES = ("last", "information_maximisation")
+CHECKPOINTS = "information_maximisation"
 SAMPLES = 2000
+SCORES_TRIED = ("entropy", "information_maximisation", "bnm", "softmax_correlation", "snd", "silhouette", "dev")
 
 
 def train(cell: Cell) -> list[dict[str, Any]]:
@@ -65,43 +67,93 @@ def train(cell: Cell) -> list[dict[str, Any]]:
 
 
 def compare(cells: list[Cell]) -> list[dict[str, Any]]:
-    """A row per run, rule and estimate."""
+    """A row per run, rule and estimate or score."""
     rows = []
     for cell in cells:
         others = [one for one in cells if (one.task, one.method) == (cell.task, cell.method) and one.seed != cell.seed]
         for rule in RULES:
             path = cell.directory / f"{rule}.npz"
-            if not path.is_file():
+            if not path.is_file() or (others and not (others[0].directory / f"{rule}.npz").is_file()):
                 continue
-            found = {name: torch.from_numpy(part) for name, part in np.load(path).items()}
-            accuracy = float((found["target_logits"].argmax(1) == found["target_y"].long()).float().mean())
-            second = np.load(others[0].directory / f"{rule}.npz")["target_logits"] if others else None
-            kept = {
-                d: torch.randperm(len(found[f"{d}_y"]), generator=torch.Generator().manual_seed(0))[:SAMPLES]
-                for d in ("source", "target")
-            }
-            source, target = (
-                DomainEncoding(
-                    found[f"{d}_features"][at].flatten(1), found[f"{d}_logits"][at], found[f"{d}_y"][at].long()
-                )
-                for d, at in kept.items()
-            )
-            other = None if second is None else torch.from_numpy(second)[kept["target"]]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                values = estimate(Samples(target._replace(y=None), source), other=other)
+            kept = path.with_suffix(".json")  # scores take as long as the training of a small network
+            if not kept.is_file():
+                kept.write_text(json.dumps(_values(path, others[0].directory / f"{rule}.npz" if others else None)))
+            found = json.loads(kept.read_text())
             about = {"task": cell.task, "method": cell.method, "seed": cell.seed, "rule": rule}
-            rows += [
-                about | {"estimate": name, "estimated": value, "accuracy": accuracy} for name, value in values.items()
-            ]
+            about["accuracy"] = found.pop("accuracy")
+            rows += [about | {"name": name, "value": value} for name, value in found.items()]
     return rows
+
+
+def _values(path: Path, second: Path | None) -> dict[str, float]:
+    """The accuracy, every estimate and the scores of one run under one rule."""
+    found = {name: torch.from_numpy(part) for name, part in np.load(path).items()}
+    accuracy = float((found["target_logits"].argmax(1) == found["target_y"].long()).float().mean())
+    kept = {
+        d: torch.randperm(len(found[f"{d}_y"]), generator=torch.Generator().manual_seed(0))[:SAMPLES]
+        for d in ("source", "target")
+    }
+    source, target = (
+        DomainEncoding(*(found[f"{d}_{part}"][at] for part in ("features", "logits")), found[f"{d}_y"][at].long())
+        for d, at in kept.items()
+    )
+    other = None if second is None else torch.from_numpy(np.load(second)["target_logits"])[kept["target"]]
+    samples = Samples(target._replace(y=None), source)
+    right = float((source.logits.argmax(1) == source.y).float().mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            "accuracy": accuracy,
+            "source_accuracy": right,
+            **estimate(samples, other=other),
+            **evaluate(samples, SCORES_TRIED),
+        }
+
+
+def choices(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each rule would have chosen among the methods of a task, and what that costs.
+
+    As `adapt choose` does: the method with the highest mean over seeds, and of its seeds the best.
+    """
+    values: dict[tuple[str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    accuracies: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        if row["rule"] == CHECKPOINTS:
+            values[row["task"], row["name"]][row["method"]][row["seed"]] = row["value"]
+            accuracies[row["task"]][row["method"]][row["seed"]] = row["accuracy"]
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for (task, name), methods in values.items():
+        truth = accuracies[task]
+        method = max(methods, key=lambda m: np.mean(list(methods[m].values())))
+        seed = max(methods[method], key=lambda s: methods[method][s])
+        best = max(max(of.values()) for of in truth.values())
+        method_best = max(float(np.mean(list(of.values()))) for of in truth.values())
+        picked = truth[method][seed]
+        found[name].append(
+            (
+                100 * (best - picked),
+                100 * (picked - float(np.mean(list(truth["DANN"].values())))),
+                100 * (method_best - float(np.mean(list(truth[method].values())))),
+            )
+        )
+    return [
+        {
+            "rule": name,
+            "tasks": len(of),
+            "hits": sum(gap <= 1 for *_, gap in of),
+            "below_best_method": float(np.mean([gap for *_, gap in of])),
+            "below_oracle": float(np.mean([gap for gap, *_ in of])),
+            "over_dann": float(np.mean([gain for _, gain, _ in of])),
+        }
+        for name, of in found.items()
+    ]
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Errors by estimate, in points."""
     found = {}
     for name in ESTIMATES:
-        gaps = np.array([100 * (r["estimated"] - r["accuracy"]) for r in rows if r["estimate"] == name])
+        gaps = np.array([100 * (r["value"] - r["accuracy"]) for r in rows if r["name"] == name])
         gaps = gaps[np.isfinite(gaps)]
         if len(gaps):
             found[name] = {
@@ -154,6 +206,20 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
     for name in every:
         cells = [summarise(part).get(name, {}).get("error") for part in parts.values()]
         text.append(f"| `{name}` | " + " | ".join("" if c is None else f"{c:.1f}" for c in cells) + " |")
+    text += ["", "## Choosing a method by it", ""]
+    text += [
+        f"As `adapt choose` does, among {len(methods)} methods, from checkpoints of `{CHECKPOINTS}`: the method with "
+        "the highest mean over seeds, and of its seeds the best one. A hit is a method whose mean accuracy is "
+        "within 1 point of the best one's. The oracle is the best run of all.",
+        "",
+        "| rule | hits | below the best method | below the oracle | over always DANN |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for row in sorted(choices(rows), key=lambda row: row["below_best_method"]):
+        text.append(
+            f"| `{row['rule']}` | {row['hits']} of {row['tasks']} | {row['below_best_method']:.1f} | "
+            f"{row['below_oracle']:.1f} | {row['over_dann']:+.1f} |"
+        )
     return "\n".join(text) + "\n"
 
 
@@ -176,9 +242,7 @@ def main() -> None:
         with (HERE / "errors.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()
-            writer.writerows(
-                row | {"estimated": f"{row['estimated']:.4f}", "accuracy": f"{row['accuracy']:.4f}"} for row in rows
-            )
+            writer.writerows(row | {k: f"{row[k]:.4f}" for k in ("value", "accuracy")} for row in rows)
         content = {
             "command": command,
             "commit": git_commit(),
