@@ -106,6 +106,6 @@ def _export_words(reason: str) -> str:
     if reason:
         return f"There is no `model.pt2`: {reason}."
     return (
-        '`torch.export.load("model.pt2").module()(x)` gives the same probabilities with torch alone. Its `x` is a batch '
-        "that is cut or read as `preprocessing.json` says: bytes of images `(N, 3, H, W)`, or vectors as floats."
+        "With torch alone `torch.export.load('model.pt2').module()(x)` gives the same probabilities. Its `x` is a "
+        "batch that is cut or read as `preprocessing.json` says: bytes of images `(N, 3, H, W)`, or vectors as floats."
     )
