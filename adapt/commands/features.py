@@ -16,6 +16,7 @@ import torch
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adapt.backbones import Backbone
@@ -139,18 +140,23 @@ def extract_features(
             todo.append((path, images, files, wanted))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for path, images, files, wanted in todo:
-            loader = DataLoader(images, batch_size, num_workers=num_workers)
+            loader = DataLoader(images, batch_size, num_workers=num_workers, collate_fn=_stacked)
             task = progress.add_task(path.stem, total=len(images))
             found = []
-            for x, _ in loader:
+            for x in loader:
                 with torch.inference_mode():
                     found.append(backbone(data.transform(x.to(chosen)).to(dtype)).float().cpu())
                 progress.advance(task, len(x))
             features = torch.cat(found).numpy()
+            labels = images.targets.y.numpy() if images.targets.known.all() else None
             names, described = np.array(data.class_names), np.array(json.dumps(wanted, sort_keys=True))
-            write_features(path, FeatureFile(features, images.targets.numpy(), names, np.array(files), described))
+            write_features(path, FeatureFile(features, labels, names, np.array(files), described))
             print(f"{path}: {features.shape[0]} images, {features.shape[1]} features")
     return paths
+
+
+def _stacked(samples: Sequence[tuple[Tensor, int | None]]) -> Tensor:
+    return torch.stack([x for x, _ in samples])
 
 
 def write_features(path: Path, content: FeatureFile) -> None:
@@ -159,7 +165,7 @@ def write_features(path: Path, content: FeatureFile) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            np.savez(file, **content._asdict())
+            np.savez(file, **{name: value for name, value in content._asdict().items() if value is not None})
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -185,6 +191,9 @@ def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomain
 
 class WholeDomains(ImageFolders):
     """Every image of every domain, as evaluation sees it; paired for the check that all have the same classes."""
+
+    def _check_sources(self) -> None:
+        """None is trained on: any of them may be without labels."""
 
     def holdout(self, dataset: Any, split: str) -> Any:
         """The whole of it."""
