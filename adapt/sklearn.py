@@ -143,13 +143,14 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
                 **options,
             )
         # The training data would be carried along with every copy.
-        self.model_.data = InMemory.for_prediction(self.classes_, (self.n_features_in_,))
+        self.model_.data = InMemory.for_prediction(self.classes_.tolist(), (self.n_features_in_,))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities `(N, K)` in the order of `classes_`."""
         found = self.model_of(X).predict_proba(self._checked(X)).astype(np.float64)
-        return found / found.sum(1, keepdims=True)
+        shares: NDArray[np.float64] = found / found.sum(1, keepdims=True)
+        return shares
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels `(N,)` out of `classes_`."""

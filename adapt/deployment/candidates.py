@@ -19,6 +19,7 @@ from adapt.encoding import DomainEncoding, RandomShare
 from adapt.errors import AdaptError
 from adapt.estimation import estimate
 from adapt.methods import Method
+from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor.log import warnings_of
 from adapt.selection import SCORES, Samples, checkpoint_path, evaluate
 from adapt.training.explain import imported
@@ -213,7 +214,8 @@ def _run(folder: Path) -> Run | None:
             return None
         return Run(folder, result.task, result.method, result.setting, result.seed, config)
     given = config["data"].get("init_args") or {}
-    sources = given.get("source") if isinstance(given.get("source"), list) else [given.get("source")]
+    source: Any = given.get("source")
+    sources = source if isinstance(source, list) else [source]
     task = f"{'+'.join(map(str, sources))}-{given.get('target')}"
     method = config["model"]["class_path"].rpartition(".")[2]
     return Run(folder, task, method, "", int(config.get("seed_everything") or 0), config)
@@ -226,8 +228,6 @@ def _headline(model: TrainedModel, source: DomainEncoding) -> float:
 
 
 def _step(path: Path) -> int:
-    from adapt.methods.checkpoints import read_checkpoint
-
     return int(read_checkpoint(path).get("global_step", 0))
 
 

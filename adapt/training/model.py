@@ -108,7 +108,7 @@ class TrainedModel:
         if isinstance(inputs, str | os.PathLike):
             dataset, names = self.data.read_inputs(Path(inputs))
             return dataset, list(names)
-        dataset = self.data.prepare(inputs)
+        dataset: Any = self.data.prepare(inputs)  # torch's Dataset does not declare __len__
         return dataset, [str(row) for row in range(len(dataset))]
 
     @torch.no_grad()
