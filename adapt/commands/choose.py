@@ -84,7 +84,8 @@ def _log(choice: Choice, out: Path, mode: str, project: str, console: Console) -
         try:
             name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in run.task)
             artifact = wandb.Artifact(f"model-{name}", type="model", metadata=choice.as_json())
-            artifact.add_dir(str(out))
+            for path in sorted(path for path in out.rglob("*") if path.is_file()):
+                artifact.add_file(str(path), name=path.relative_to(out).as_posix())
             logged.log_artifact(artifact)
         finally:
             logged.finish()
