@@ -1,7 +1,8 @@
 """Datamodules that pair a source with a target domain."""
 
 from adapt.data.amazon import AmazonReviews
-from adapt.data.base import DomainDataModule
+from adapt.data.arrays import Arrays
+from adapt.data.base import DomainDataModule, standing_alone
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
@@ -13,6 +14,7 @@ from adapt.data.views import TensorDomain
 
 __all__ = [
     "AmazonReviews",
+    "Arrays",
     "DigitPairs",
     "Digits",
     "DomainDataModule",
@@ -27,4 +29,5 @@ __all__ = [
     "TensorDomain",
     "TurnedDigits",
     "Unlabelled",
+    "standing_alone",
 ]

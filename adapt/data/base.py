@@ -1,7 +1,7 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,24 +19,32 @@ from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSam
 from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
-from adapt.problems import Classification, Problem
+from adapt.problems import Classification, Problem, described_problem
 from adapt.recorded import Recorded
 from adapt.trees import Tree, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
-_WITHOUT_FILES: ContextVar[bool] = ContextVar("without_files", default=False)
+
+
+_ALONE: ContextVar[Mapping[str, Any] | None] = ContextVar("alone", default=None)
 
 
 @contextmanager
-def without_files() -> Iterator[None]:
-    """Within it datamodules are built without a look at their files: to predict where the training data are gone."""
-    token = _WITHOUT_FILES.set(True)
+def standing_alone(state: Mapping[str, Any]) -> Iterator[None]:
+    """Within it, datamodules are built for new data alone: nothing of their own data is read, or has to be there.
+
+    Classes, shapes and statistics come from the checkpoint, and `read_inputs` works as it did in training.
+
+    Args:
+        state: What a checkpoint keeps of the datamodule, under the name of its class.
+    """
+    token = _ALONE.set(state)
     try:
         yield
     finally:
-        _WITHOUT_FILES.reset(token)
+        _ALONE.reset(token)
 
 
 class DomainDataModule(Recorded, LightningDataModule):
@@ -69,6 +77,8 @@ class DomainDataModule(Recorded, LightningDataModule):
     input_shape: tuple[int, ...] = ()
     training_only: tuple[str, ...] = ()
     """Arguments that hold the data themselves, which a run's configuration leaves out."""
+    rows_are_numbered_by_split = True
+    """Whether `sample_names` that are numbers count anew in each split."""
 
     def __init__(
         self,
@@ -95,8 +105,13 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
         self._counts: dict[Split, LabelCount] = {}
-        if not _WITHOUT_FILES.get():
+        self.restored_problem: Problem | None = None
+        if (state := _ALONE.get()) is None:
             self._check_arguments()
+        else:
+            self.class_names, self.input_shape = state["fixed"]["class_names"], tuple(state["input_shape"])
+            self.restored_problem = described_problem(state["problem"])
+            self.load_state_dict(dict(state))
 
     @property
     def problem(self) -> Problem:
@@ -105,6 +120,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         Raises:
             AdaptError: The datamodule names no class, or one alone.
         """
+        if self.restored_problem is not None:
+            return self.restored_problem
         if len(self.class_names) < 2:
             raise AdaptError(
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
@@ -131,6 +148,23 @@ class DomainDataModule(Recorded, LightningDataModule):
         """
         raise AdaptError(f"{type(self).__name__} has to define domain(name, split), which returns a dataset of (x, y).")
 
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """New inputs from a user's path, without labels and ready for `transform`, as the target's are in evaluation.
+
+        Each family of datasets overrides this. It needs none of the training data: what it needs of them is in
+        `state_dict`.
+
+        Args:
+            path: A file or a folder.
+
+        Returns:
+            The inputs, as samples `(x, None)`, and what each is called.
+        """
+        raise AdaptError(
+            f"Expected new inputs at {path} for a datamodule that reads such files, found {type(self).__name__}.\n"
+            "ImageFolders reads images, Arrays and Features read arrays; of another one write read_inputs(path)."
+        )
+
     def target_labels(self, split: Split) -> LabelCount:
         """How many samples of a split of the target have a label, without which nothing is measured there."""
         if split not in self._counts:
@@ -152,6 +186,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         """Build what the stage needs, and refuse pairs that would train without a word of complaint."""
         if stage != "fit" or self._train:
             return
+        if self.restored_problem is not None:
+            raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
             name: self._checked(self.domain(name, "train"), name, "train", labelled=True)
@@ -254,7 +290,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         splits = [self._evaluated(split) for split in self.predicted_splits()]
         return self._shared(UnlabelledView(pool(splits), **self._described("target", "test")))
 
-    def prepare(self, inputs: Any) -> Dataset[Any]:
+    def prepare(self, inputs: Any) -> Any:
         """Inputs that a person has in Python, `(N, ...)`, as the samples that `transform` takes.
 
         Datasets of files override this where they do more to a sample than `transform` does.
@@ -281,10 +317,6 @@ class DomainDataModule(Recorded, LightningDataModule):
         """The inputs of `predict_split`, without labels."""
         return WithoutLabels(pool([self._evaluated(split) for split in self.predicted_splits()]))
 
-    def read_inputs(self, path: Path) -> tuple[Dataset[Any], Sequence[str]]:
-        """New inputs from a file or folder of a person's, and the name of each; datasets of files override this."""
-        raise AdaptError(f"{type(self).__name__} reads no files of its own: from Python, give arrays to predict.")
-
     def predicted_splits(self) -> Sequence[Split]:
         """The target's splits that `predict_split` asks for."""
         return self.every_split() if self.predict_split == "all" else ("test",)
@@ -302,7 +334,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         splits = self.predicted_splits()
         rows = {split: self.sample_names(self.target, split) for split in splits}
         # Rows of several splits share their numbers.
-        numbered = len(splits) > 1 and any(row.isdecimal() for split in splits for row in rows[split])
+        numbered = self.rows_are_numbered_by_split and len(splits) > 1
+        numbered = numbered and any(row.isdecimal() for split in splits for row in rows[split])
         names = [f"{split} {row}" if numbered else row for split in splits for row in rows[split]]
         return names, sum(_size(self._evaluated(split)) for split in self.every_split())
 
@@ -320,12 +353,13 @@ class DomainDataModule(Recorded, LightningDataModule):
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed of the order, so that a resumed run draws the same batches, and what it was trained on."""
+        """What a resumed run goes on from, what it was trained on, and what new inputs need: classes and shapes."""
         fixed: dict[str, Any] = {
             name: getattr(self, name) for name in ("target", "shots", "val_fraction", "split_seed")
         }
         fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
-        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed}
+        inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
+        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""

@@ -194,6 +194,21 @@ class ImageFolders(DomainDataModule):
         folder = self.root / self.dataset
         return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
 
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.
+
+        Of a folder the paths begin with its own name.
+        """
+        path = Path(path)
+        if path.is_dir():
+            files = _images_without_class(path).files
+            names = [file.relative_to(path.parent).as_posix() for file in files]
+        elif path.is_file():
+            files, names = [path], [path.as_posix()]
+        else:
+            raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
+        return ImageDomain(files, marked_labels(None, len(files)), self._pipeline(augmented=False)), names
+
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
         return ("test",) if self.transductive else super().every_split()
@@ -204,6 +219,10 @@ class ImageFolders(DomainDataModule):
         # Filled on the device: a copy from the host would make it wait.
         mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
         return (x - mean) / std
+
+    def inputs_path(self, name: str) -> Path | None:
+        """The domain's folder."""
+        return self.root / self.dataset / name
 
     def prepare(self, inputs: Any) -> Dataset[Any]:
         """Pictures that a person has in Python, cut as in evaluation.

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from adapt.data.base import DomainDataModule, Split, without_files
+from adapt.data.base import DomainDataModule, Split, standing_alone
 from adapt.data.views import TensorDomain, as_inputs
 from adapt.errors import AdaptError
+from adapt.problems import Classification
 from adapt.trees import leaves
 
 
@@ -76,7 +77,12 @@ class InMemory(DomainDataModule):
             names: Names of the classes.
             shape: Of one input.
         """
-        with without_files():
-            found = cls(names=[str(name) for name in names])
-        found.input_shape = shape
-        return found
+        classes = [str(name) for name in names]
+        state = {
+            "order_seed": 0,
+            "fixed": {"class_names": classes},
+            "input_shape": list(shape),
+            "problem": Classification(classes).describe(),
+        }
+        with standing_alone(state):
+            return cls(names=classes)

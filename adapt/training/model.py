@@ -15,15 +15,14 @@ from jsonargparse import ArgumentParser
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapt.data import DomainDataModule, Unlabelled
-from adapt.data.base import without_files
-from adapt.data.views import fetch_inputs
+from adapt.data import DomainDataModule, Unlabelled, standing_alone
+from adapt.data.views import WithoutLabels, fetch_inputs
 from adapt.errors import AdaptError
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_checkpoint
-from adapt.problems import Classification, MultiLabel, Problem, Regression
+from adapt.problems import Problem, Regression, described_problem
 from adapt.selection import checkpoint_path
-from adapt.training.explain import explain
+from adapt.training.explain import explain, imported
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 from adapt.training.trust import check_named, restrict_parser
 from adapt.trees import tree_map
@@ -107,7 +106,7 @@ class TrainedModel:
         """
         if isinstance(inputs, str | os.PathLike):
             dataset, names = self.data.read_inputs(Path(inputs))
-            return dataset, list(names)
+            return WithoutLabels(dataset), list(names)
         dataset: Any = self.data.prepare(inputs)  # torch's Dataset does not declare __len__
         return dataset, [str(row) for row in range(len(dataset))]
 
@@ -192,12 +191,9 @@ def _build(
     model: Mapping[str, Any], data: Mapping[str, Any], checkpoint: Mapping[str, Any], path: Path, device: str
 ) -> TrainedModel:
     restrict_parser()
-    datamodule = _built(DomainDataModule, "data", data)
-    state = checkpoint.get(type(datamodule).__qualname__)
-    if state is None:
-        raise AdaptError(f"{path} does not say which data it was trained on; its run was not trained on {data}.")
-    datamodule.load_state_dict(dict(state))
-    problem = problem_from(checkpoint["adapt"].get("problem")) or datamodule.problem
+    datamodule: DomainDataModule = _built(DomainDataModule, "data", data, checkpoint=checkpoint)
+    problem = checkpoint["adapt"].get("problem")
+    problem = datamodule.problem if problem is None else described_problem(problem)
     method = _built(Method, "model", model, {"problem": problem, "input_shape": tuple(datamodule.input_shape)})
     check_checkpoint(method.describe(), checkpoint)
     try:
@@ -206,24 +202,6 @@ def _build(
         reason = " ".join(str(error).split()).partition(": ")[2][:200]
         raise AdaptError(f"{path} does not fit the {type(method).__name__} of its configuration: {reason}.") from error
     return TrainedModel(method, datamodule, device)
-
-
-def problem_from(described: Mapping[str, Any] | None) -> Problem | None:
-    """The problem that a checkpoint describes; None where it is none of ours.
-
-    Args:
-        described: `Problem.describe()`.
-    """
-    if described is None:
-        return None
-    names = [str(name) for name in described["names"]]
-    if described["kind"] == Classification.kind:
-        return Classification(names)
-    if described["kind"] == MultiLabel.kind:
-        return MultiLabel(names)
-    if described["kind"] == Regression.kind:
-        return Regression(names, described.get("mean"), described.get("std"))
-    return None
 
 
 class _Known:
@@ -244,12 +222,16 @@ def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:
         AdaptError: Its data are not there.
     """
     arguments = {**(content.get("init_args") or {}), **changed}
-    found: DomainDataModule = _built(DomainDataModule, "data", {**content, "init_args": arguments}, files=True)
+    found: DomainDataModule = _built(DomainDataModule, "data", {**content, "init_args": arguments})
     return found
 
 
 def _built(
-    base: Any, key: str, content: Mapping[str, Any], known: Mapping[str, Any] | None = None, files: bool = False
+    base: Any,
+    key: str,
+    content: Mapping[str, Any],
+    known: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
 ) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, key, required=True, fail_untyped=False)
@@ -267,7 +249,9 @@ def _built(
     try:
         config = parser.parse_object(entry)
         check_named(config, {key: base})
-        with nullcontext() if files else without_files():
+        state = None if checkpoint is None else checkpoint.get(imported(config[key].class_path).__qualname__)
+        # Older checkpoints do not say what their data were like: those have to be there.
+        with standing_alone(state) if state and "input_shape" in state else nullcontext():
             return build(config)[key]
     except ArgumentError as error:
         raise AdaptError(explain(error, {key: base})) from error
