@@ -32,8 +32,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RULES = ("last", "information_maximisation")
 CHECKPOINTS = "information_maximisation"
-SAMPLES = 2000
-SCORES_TRIED = ("entropy", "information_maximisation", "bnm", "softmax_correlation", "snd", "silhouette", "dev")
+SAMPLES = 1000
+SCORES_TRIED = ("entropy", "information_maximisation", "bnm", "softmax_correlation", "snd", "silhouette")
 
 
 def train(cell: Cell) -> list[dict[str, Any]]:
