@@ -155,7 +155,7 @@ def extract_features(
     return paths
 
 
-def _stacked(samples: Sequence[tuple[Tensor, int | None]]) -> Tensor:
+def _stacked(samples: Sequence[tuple[Tensor, Any]]) -> Tensor:
     return torch.stack([x for x, _ in samples])
 
 

@@ -9,10 +9,12 @@ from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
 from adapt.data.in_memory import InMemory
+from adapt.data.labels import NO_LABEL
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
 
 __all__ = [
+    "NO_LABEL",
     "AmazonReviews",
     "Arrays",
     "DigitPairs",

@@ -53,7 +53,7 @@ class DomainDataModule(Recorded, LightningDataModule):
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
     `domain(name, split)`. An epoch is one pass over the larger domain, the smaller one reshuffled and cycled.
     Target training batches carry no label unless `shots` asks for some. The target may have no labels at all, or only
-    some: a dataset then gives `(x, None)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
+    some: a dataset then gives `(x, NO_LABEL)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
     them. What is measured on the target is measured on the samples that have one.
 
     Args:
@@ -140,7 +140,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         return "+".join(self.sources) + _TASK_SEPARATOR + self.target
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
-        """The samples `(x, y)` of one domain, `(x, None)` where one has no label; every dataset writes this.
+        """The samples `(x, y)` of one domain, `(x, NO_LABEL)` where one has no label; every dataset writes this.
 
         Args:
             name: One of `known_domains`.
@@ -158,7 +158,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             path: A file or a folder.
 
         Returns:
-            The inputs, as samples `(x, None)`, and what each is called.
+            The inputs, as samples `(x, NO_LABEL)`, and what each is called.
         """
         raise AdaptError(
             f"Expected new inputs at {path} for a datamodule that reads such files, found {type(self).__name__}.\n"

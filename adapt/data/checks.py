@@ -200,9 +200,6 @@ def kept_labels(dataset: Any) -> Labels | None:
     if getattr(dataset, "target_transform", None) is not None:
         return None
     try:
-        # That there is no list is only believed where the sample has no label either.
-        if dataset.targets is None and fetch(dataset, [0])[1].known.any():
-            return None
         labels = marked_labels(dataset.targets, len(dataset))
     except (AttributeError, AdaptError):
         return None

@@ -16,13 +16,13 @@ from torchvision.transforms import v2
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
 from adapt.data.images import as_picture, image_files, is_hidden, open_image, readable_endings, warn_of_skipped
-from adapt.data.labels import Labels, join_labels, marked_labels
+from adapt.data.labels import NO_LABEL, Labels, join_labels, marked_labels, no_labels
 from adapt.errors import AdaptError
 
 _EVALUATED_SHARE = 0.875
 
 
-class ImageDomain(Dataset[tuple[Tensor, int | None]]):
+class ImageDomain(Dataset[tuple[Tensor, Any]]):
     """Images that are decoded when they are asked for.
 
     Args:
@@ -40,8 +40,8 @@ class ImageDomain(Dataset[tuple[Tensor, int | None]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int | None]:
-        label = int(self.targets.y[index]) if self.targets.known[index] else None
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        label = int(self.targets.y[index]) if self.targets.known[index] else NO_LABEL
         return self.transform(open_image(self.files[index])), label
 
 
@@ -207,7 +207,7 @@ class ImageFolders(DomainDataModule):
             files, names = [path], [path.as_posix()]
         else:
             raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
-        return ImageDomain(files, marked_labels(None, len(files)), self._pipeline(augmented=False)), names
+        return ImageDomain(files, no_labels(len(files)), self._pipeline(augmented=False)), names
 
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
@@ -281,7 +281,7 @@ def _images_without_class(folder: Path) -> Listing:
         named = f", but {others[0].name}" if others else ""
         raise AdaptError(f"Expected images in {folder}, found none{named}.")
     warn_of_skipped(others, folder)
-    return Listing(files, marked_labels(None, len(files)))
+    return Listing(files, no_labels(len(files)))
 
 
 def _images_by_class(domain: Path) -> Listing:
