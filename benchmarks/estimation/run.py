@@ -24,7 +24,7 @@ from adapt.benchmark.plan.plan import Cell, read_plan
 from adapt.benchmark.results.results import git_commit
 from adapt.benchmark.run.grid import run_grid
 from adapt.encoding import DomainEncoding
-from adapt.estimation import ESTIMATES, estimate
+from adapt.estimation import ESTIMATES, agreement, estimate
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.selection import Samples, checkpoint_path, evaluate
 
@@ -73,20 +73,24 @@ def compare(cells: list[Cell]) -> list[dict[str, Any]]:
         others = [one for one in cells if (one.task, one.method) == (cell.task, cell.method) and one.seed != cell.seed]
         for rule in RULES:
             path = cell.directory / f"{rule}.npz"
-            if not path.is_file() or (others and not (others[0].directory / f"{rule}.npz").is_file()):
+            if not path.is_file():
                 continue
             kept = path.with_suffix(".json")  # scores take as long as the training of a small network
             if not kept.is_file():
-                kept.write_text(json.dumps(_values(path, others[0].directory / f"{rule}.npz" if others else None)))
+                kept.write_text(json.dumps(_values(path)))
             found = json.loads(kept.read_text())
+            second = next((p for one in others if (p := one.directory / f"{rule}.npz").is_file()), None)
+            if second is not None:
+                logits = (torch.from_numpy(np.load(p)["target_logits"]) for p in (path, second))
+                found["agreement"] = float(agreement(*logits))
             about = {"task": cell.task, "method": cell.method, "seed": cell.seed, "rule": rule}
             about["accuracy"] = found.pop("accuracy")
             rows += [about | {"name": name, "value": value} for name, value in found.items()]
     return rows
 
 
-def _values(path: Path, second: Path | None) -> dict[str, float]:
-    """The accuracy, every estimate and the scores of one run under one rule."""
+def _values(path: Path) -> dict[str, float]:
+    """The accuracy, the estimates and the scores of one run under one rule."""
     found = {name: torch.from_numpy(part) for name, part in np.load(path).items()}
     accuracy = float((found["target_logits"].argmax(1) == found["target_y"].long()).float().mean())
     kept = {
@@ -97,7 +101,6 @@ def _values(path: Path, second: Path | None) -> dict[str, float]:
         DomainEncoding(*(found[f"{d}_{part}"][at] for part in ("features", "logits")), found[f"{d}_y"][at].long())
         for d, at in kept.items()
     )
-    other = None if second is None else torch.from_numpy(np.load(second)["target_logits"])[kept["target"]]
     samples = Samples(target._replace(y=None), source)
     right = float((source.logits.argmax(1) == source.y).float().mean())
     with warnings.catch_warnings():
@@ -105,7 +108,7 @@ def _values(path: Path, second: Path | None) -> dict[str, float]:
         return {
             "accuracy": accuracy,
             "source_accuracy": right,
-            **estimate(samples, other=other),
+            **estimate(samples),
             **evaluate(samples, SCORES_TRIED),
         }
 
@@ -227,12 +230,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "configs/benchmarks/estimation.yaml")
     parser.add_argument("--out", type=Path, default=Path("runs/estimation"))
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="write the tables into this folder and into the package")
+    parser.add_argument("--only-tables", action="store_true", help="train nothing: tables of the cells that are done")
     arguments = parser.parse_args()
     command = "ADAPT_DATA=... " + shlex.join(["python", "benchmarks/estimation/run.py"])
     cells = list(read_plan(arguments.config, arguments.out, "disabled").cells)
-    outcome = run_grid(cells, train, command=command)
-    if outcome.interrupted:
+    if not arguments.only_tables and run_grid(cells, train, command=command).interrupted:
         sys.exit(130)
     rows = compare(cells)
     text = markdown(rows, command)
