@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from adapt.errors import AdaptError
+from adapt.recorded import Recorded
 
 # The names under which torchvision, timm and this package keep a sequence of stages.
 _SEQUENCES = {"model", "features", "encoder", "layers", "blocks", "stages", "trunk_output"}
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(Recorded, nn.Module, ABC):
     """A feature extractor. The datamodule has already normalised the inputs of image backbones.
 
     A subclass sets `num_features` and writes `forward`. If its first parameter is named `input_shape`, the command

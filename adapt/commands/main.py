@@ -1,31 +1,31 @@
 """The `adapt` command: choose the subcommand, and print errors for people."""
 
 import errno
-import logging
 import os
 import sys
 import tempfile
 import traceback
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from adapt import __version__
-from adapt.commands.options import OPTIONS, closest
+from adapt.commands.options import OPTIONS, closest, predict_options
 from adapt.errors import AdaptError, DivergedError, chain
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
+from adapt.training.quiet import quieten
 
 USAGE = """usage: adapt COMMAND [options]
 
   fit        train one method on one task     adapt fit --config tasks/moons --model DANN
   validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
   test       accuracy on the test sets        adapt test --config RUN/config.yaml
-  predict    label the target's test inputs   adapt predict --config RUN/config.yaml
+  predict    label the target, or new files   adapt predict --config RUN/config.yaml --input DIR --output P.csv
   benchmark  run a grid, make the table       adapt benchmark --config benchmarks/quickstart
   report     make table and page again        adapt report runs/quickstart
   compare    what changed between two grids   adapt compare runs/before runs/after
+  choose     which run to deploy, and how good adapt choose runs/mine --out chosen
   features   run a frozen backbone once       adapt features --config features/pacs_lite0
   style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
   configs    list the shipped configurations  adapt configs
@@ -33,17 +33,10 @@ USAGE = """usage: adapt COMMAND [options]
 `adapt COMMAND --help` lists the options of each.
 """
 
-_NOISE = (
-    "LightningCLI's args parameter",
-    ".*does not have many workers.*",
-    ".*in eval mode at the start of training.*",
-    "Experiment logs directory .* exists",
-    "Checkpoint directory .* exists",
-    ".*smaller than the logging interval.*",
-    "Be aware that when using `ckpt_path`.*",
-    ".*`tensorboardX` has been removed.*",
-    ".*isinstance\\(treespec, LeafSpec\\).*",
-)
+
+def asks_for_files(args: Sequence[str]) -> bool:
+    """Whether `adapt predict` is about new files, and not about the run's own target."""
+    return any(word.partition("=")[0] in ("--input", "--output") for word in args)
 
 
 TRAINING = ("fit", "validate", "test", "predict")
@@ -149,7 +142,11 @@ def _dispatch(args: list[str]) -> int:
     if command == "configs":
         print(listing())
         return 0
-    _quieten()
+    quieten()
+    if command == "choose":
+        from adapt.commands.choose import choose_command
+
+        return choose_command(args[1:])
     if command in OPTIONS:
         from adapt.commands import grids
 
@@ -167,6 +164,12 @@ def _dispatch(args: list[str]) -> int:
         from adapt.commands.style import style_command
 
         return style_command(args[1:])
+    if command == "predict" and asks_for_files(args):
+        from adapt.commands.predict import predict_command
+
+        return predict_command(args[1:])
+    if args[:2] in (["predict", "--help"], ["predict", "-h"]):
+        print(predict_options().format_help())
     from adapt.training.cli import AdaptCLI
 
     AdaptCLI(args)
@@ -188,10 +191,3 @@ def _write_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # streams of tests and notebooks may not have it
             stream.reconfigure(errors="replace")
-
-
-def _quieten() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in _NOISE:
-        warnings.filterwarnings("ignore", message=message)

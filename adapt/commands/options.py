@@ -93,9 +93,56 @@ def configs_options() -> argparse.ArgumentParser:
     )
 
 
+def predict_options() -> argparse.ArgumentParser:
+    """Options of `adapt predict` on new files."""
+    parser = OptionParser(
+        "adapt predict",
+        description="Label new files with a trained run, whose training data may be gone. Without --input and --output "
+        "the target's own test inputs are labelled, with the options of `adapt test`.",
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="RUN/config.yaml", help="the trained run")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a folder of images, or a file of arrays or a table, as the run's data are",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv", help="the table of predictions")
+    parser.add_argument("--ckpt_path", type=Path, metavar="FILE", help="another checkpoint (default: the run's `last`)")
+    parser.add_argument("--device", default="auto", help="auto is CUDA where there is any (default: auto)")
+    return parser
+
+
+def choose_options() -> argparse.ArgumentParser:
+    """Options of `adapt choose`."""
+    parser = OptionParser(
+        "adapt choose",
+        description="Which trained run to deploy, and how good it is likely to be, without target labels. Writes a "
+        "folder that stands alone: weights, config, class names, model card, predictions of the target, model.pt2.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUNS", help="a grid's folder, or runs of one task")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument("--task", help="which task of a grid that has several")
+    parser.add_argument(
+        "--rule",
+        default="information_maximisation",
+        help="score or estimate whose highest mean over seeds picks the method (default: information_maximisation)",
+    )
+    parser.add_argument(
+        "--checkpoints", metavar="RULE", help="rule whose checkpoint of each run is judged (default: that of --rule)"
+    )
+    parser.add_argument("--device", default="auto", help="auto is CUDA where there is any (default: auto)")
+    modes = ["auto", "online", "offline", "disabled"]
+    parser.add_argument("--wandb", choices=modes, default="auto", help="auto: online when a key is configured")
+    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
+    return parser
+
+
 OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "benchmark": benchmark_options,
     "report": report_options,
     "compare": compare_options,
+    "choose": choose_options,
     "configs": configs_options,
 }

@@ -8,6 +8,7 @@ from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
+from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
 from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
@@ -24,6 +25,7 @@ __all__ = [
     "FewShotPair",
     "ImageFolders",
     "ImageLists",
+    "InMemory",
     "Labelled",
     "Moons",
     "Pair",

@@ -14,13 +14,14 @@ from torch.utils.data import Dataset
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.statistics import Statistics
-from adapt.data.views import TensorDomain
+from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 from adapt.problems import Problem, Regression
 
 __all__ = ["ArrayNames", "Arrays", "ReadArrays", "read_arrays"]
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_PICTURES = 4
 _INSTRUCTIONS = f"Arrays lie there as <domain> with one of the endings {', '.join(ENDINGS)}."
 
 
@@ -180,6 +181,18 @@ class Arrays(DomainDataModule):
         if self.standardise != "none":
             x = self._statistics_of(self.target).applied(x)
         return TensorDomain(x, None), found.names
+
+    def prepare(self, inputs: Any) -> Inputs:
+        """Arrays that a person has in Python, standardised as the target is."""
+        x = super().prepare(inputs).x
+        if isinstance(x, Tensor) and not (x.dtype == torch.uint8 and x.ndim == _PICTURES):
+            x = x.float()  # as in a file, where only pictures stay bytes
+        return Inputs(x if self.standardise == "none" else self._statistics_of(self.target).applied(x))
+
+    def inputs_path(self, name: str) -> Path | None:
+        """The domain's file, where it has one of its own."""
+        files = {} if self.file else _files_of(self.root / self.folder, self.names).get(name, {})
+        return files[""] if list(files) == [""] else None
 
     def state_dict(self) -> dict[str, Any]:
         """Also what the inputs are standardised with, so that new data need no training data."""

@@ -16,10 +16,11 @@ from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabel
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
-from adapt.data.views import LabelledView, UnlabelledView, pool
+from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, Problem, described_problem
+from adapt.recorded import Recorded
 from adapt.trees import Tree, tree_map
 
 Split = Literal["train", "val", "test"]
@@ -46,7 +47,7 @@ def standing_alone(state: Mapping[str, Any]) -> Iterator[None]:
         _ALONE.reset(token)
 
 
-class DomainDataModule(LightningDataModule):
+class DomainDataModule(Recorded, LightningDataModule):
     """Source and target domains as pairs of batches; the base of every dataset.
 
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
@@ -77,6 +78,8 @@ class DomainDataModule(LightningDataModule):
     known_domains: Sequence[str] = ()
     class_names: Sequence[str] = ()
     input_shape: tuple[int, ...] = ()
+    training_only: tuple[str, ...] = ()
+    """Arguments that hold the data themselves, which a run's configuration leaves out."""
     rows_are_numbered_by_split = True
     """Whether `sample_names` that are numbers count anew in each split."""
 
@@ -216,7 +219,12 @@ class DomainDataModule(LightningDataModule):
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
 
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
-        """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches."""
+        """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches.
+
+        Inputs come as the dataset has them: a trainer calls `on_after_batch_transfer`, which applies `transform`. A
+        loop of one's own takes `batches()`.
+        """
+        self.setup("fit")  # for a loop of one's own; a trainer has done it
         target = UnlabelledView(self._train["target"], **self._described("target", "train"))
         joint = self.batch_size * self._world()[1]
         if self.source_free:
@@ -230,6 +238,15 @@ class DomainDataModule(LightningDataModule):
             return Pair(pair[0], pair[1])
         third: Any = self._cycled(self._labelled_target(self._train["target"]), batches, 2)
         return FewShotPair(pair[0], pair[1], third)
+
+    def batches(self) -> Iterator[Pair | FewShotPair | TargetBatch]:
+        """The batches of one epoch as a method receives them, on the CPU: for a training loop of one's own.
+
+        Each call draws the same order, that of the first epoch.
+        """
+        loaders: Any = self.train_dataloader()
+        for parts in zip(*loaders, strict=True):
+            yield self.on_after_batch_transfer(type(loaders)(*parts), 0)
 
     def domain_dataloader(self, role: Role) -> DataLoader[Any]:
         """One pass over the training inputs of a role, in order and as evaluation sees them; labels only of the source.
@@ -278,6 +295,33 @@ class DomainDataModule(LightningDataModule):
         """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""
         splits = [self._evaluated(split) for split in self.predicted_splits()]
         return self._shared(UnlabelledView(pool(splits), **self._described("target", "test")))
+
+    def prepare(self, inputs: Any) -> Any:
+        """Inputs that a person has in Python, `(N, ...)`, as the samples that `transform` takes.
+
+        Datasets of files override this where they do more to a sample than `transform` does.
+
+        Args:
+            inputs: An array or tensor, or a list of them.
+
+        Raises:
+            AdaptError: They are no numbers, or not of the shape that the network was trained on.
+        """
+        found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
+        if isinstance(found.x, Tensor) and self.input_shape and found.x.shape[1:] != tuple(self.input_shape):
+            raise AdaptError(
+                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found {tuple(found.x.shape)}. "
+                "One sample alone is x[None]."
+            )
+        return found
+
+    def inputs_path(self, name: str) -> Path | None:
+        """Where a domain's inputs lie, as `read_inputs` takes it; None where they lie in no file of a person's own."""
+        return None
+
+    def predicted_inputs(self) -> Dataset[Any]:
+        """The inputs of `predict_split`, without labels."""
+        return WithoutLabels(pool([self._evaluated(split) for split in self.predicted_splits()]))
 
     def predicted_splits(self) -> Sequence[Split]:
         """The target's splits that `predict_split` asks for."""

@@ -15,7 +15,7 @@ from adapt.data.array_files import described, load_arrays, read_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names, labels_of
 from adapt.data.statistics import Statistics
-from adapt.data.views import TensorDomain, in_memory, pool
+from adapt.data.views import Inputs, TensorDomain, in_memory, pool
 from adapt.errors import AdaptError
 
 _INSTRUCTIONS = "`adapt features` writes them there from image folders."
@@ -147,6 +147,17 @@ class Features(DomainDataModule):
         if self.standardise != "none":
             values = self._statistics_of(self.target).applied(values)
         return TensorDomain(values, None), found.names
+
+    def prepare(self, inputs: Any) -> Inputs:
+        """Features that a person has in Python, standardised as the target is."""
+        found = super().prepare(inputs)
+        return (
+            found if self.standardise == "none" else Inputs(self._statistics_of(self.target).applied(found.x.float()))
+        )
+
+    def inputs_path(self, name: str) -> Path | None:
+        """The domain's file."""
+        return self.root / self.folder / f"{name}.npz"
 
     def state_dict(self) -> dict[str, Any]:
         """Also what the features are standardised with, so that new data need no training data."""

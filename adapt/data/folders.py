@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
-from adapt.data.images import image_files, is_hidden, open_image, readable_endings, warn_of_skipped
+from adapt.data.images import as_picture, image_files, is_hidden, open_image, readable_endings, warn_of_skipped
 from adapt.data.labels import NO_LABEL, Labels, join_labels, marked_labels, no_labels
 from adapt.errors import AdaptError
 
@@ -229,6 +229,20 @@ class ImageFolders(DomainDataModule):
         mean, std = (torch.stack([x.new_full((1, 1), v) for v in values]) for values in (self.mean, self.std))
         return (x - mean) / std
 
+    def inputs_path(self, name: str) -> Path | None:
+        """The domain's folder."""
+        return self.root / self.dataset / name
+
+    def prepare(self, inputs: Any) -> Dataset[Any]:
+        """Pictures that a person has in Python, cut as in evaluation.
+
+        Args:
+            inputs: A list of Pillow images, paths or arrays, or one array or tensor of bytes `(N, H, W, 3)`.
+        """
+        if isinstance(inputs, Image.Image):
+            inputs = [inputs]
+        return _Pictures(list(inputs), self._pipeline(False))
+
     def _pipeline(self, augmented: bool) -> v2.Compose:
         if augmented:
             steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale), v2.RandomHorizontalFlip()]
@@ -243,6 +257,19 @@ class ImageFolders(DomainDataModule):
             read = _images_without_class if name in self.unlabelled else _images_by_class
             self._listings[name] = {part: read(folder / part) for part in _parts(folder)}
         return self._listings[name]
+
+
+class _Pictures(Dataset[Tensor]):
+    """Pictures in memory, cut when they are asked for."""
+
+    def __init__(self, pictures: Sequence[Any], transform: Callable[[Image.Image], Tensor]) -> None:
+        self.pictures, self.transform = pictures, transform
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(as_picture(self.pictures[index]))
 
 
 class Listing(NamedTuple):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -74,6 +75,33 @@ def open_image(path: Path, what: str = "an image") -> Image.Image:
         raise UnreadableImageError(
             f"Expected {what} at {path}, could not decode it ({reason}). Replace or remove it."
         ) from error
+
+
+def as_picture(value: Any) -> Image.Image:
+    """A picture that a person has in Python as `open_image` gives one: Pillow's, a path, or bytes in an array.
+
+    Args:
+        value: A Pillow image, a path, or bytes `(H, W, 3)`, `(3, H, W)` or `(H, W)` as an array or tensor.
+
+    Raises:
+        SampleError: It is none of these.
+    """
+    if isinstance(value, str | os.PathLike):
+        return open_image(Path(value))
+    if isinstance(value, Image.Image):
+        upright = ImageOps.exif_transpose(value) if value.getexif() else value
+        return _eight_bits(upright)
+    array = np.asarray(value)
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        raise SampleError(
+            f"Expected a picture: Pillow's, a path, or bytes (uint8) of shape (H, W, 3), found {array.dtype} "
+            f"{array.shape}. Floats in [0, 1] become bytes by (255 * x).round().astype('uint8')."
+        )
+    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
 
 
 def image_files(folder: Path) -> tuple[list[Path], list[Path]]:

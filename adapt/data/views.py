@@ -108,6 +108,54 @@ def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Labels]:
     return _stacked(inputs), marked_labels(labels, len(indices))
 
 
+def fetch_inputs(dataset: Any, indices: Sequence[int]) -> Tree:
+    """Inputs of the given samples, without labels, of a dataset of inputs alone.
+
+    Raises:
+        SampleError: They cannot be put into one batch.
+    """
+    many = getattr(dataset, "__getitems__", None)
+    batch = many(indices) if many else [dataset[i] for i in indices]
+    return _stacked(batch) if isinstance(batch, list) else batch
+
+
+class WithoutLabels(Dataset[Tree]):
+    """The inputs of a dataset of `(x, y)`.
+
+    Args:
+        dataset: The samples.
+    """
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]  # torch's Dataset does not declare __len__
+
+    def __getitems__(self, indices: Sequence[int]) -> Tree:
+        return fetch(self.dataset, indices)[0]
+
+
+class Inputs(Dataset[Tree]):
+    """Inputs without labels in memory, fetched a whole batch at a time.
+
+    Args:
+        x: Inputs `(N, ...)`: a tensor, an array, or a dict or tuple of them.
+    """
+
+    def __init__(self, x: Any) -> None:
+        self.x = as_inputs(x)
+
+    def __len__(self) -> int:
+        return size(self.x)
+
+    def __getitem__(self, index: int) -> Tree:
+        return take(self.x, index)
+
+    def __getitems__(self, indices: Sequence[int]) -> Tree:
+        return take(self.x, torch.as_tensor(indices))
+
+
 def _stacked(inputs: Sequence[Any]) -> Tree:
     try:
         # A picture of Pillow would become an array too, with its colours last.

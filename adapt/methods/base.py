@@ -35,6 +35,7 @@ from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import Penalty, TargetLabelPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
+from adapt.recorded import Recorded
 from adapt.trees import Tree, cat, size
 
 DOMAINS = ("source", "target")
@@ -52,7 +53,7 @@ def _remembered(encode: _Encode) -> _Encode:
     return cast(_Encode, remembering)
 
 
-class Method(LightningModule):
+class Method(Recorded, LightningModule):
     """Base of every method: a backbone, an optional bottleneck, an output layer, and a dict of losses.
 
     A method is one class in one file: its own keyword arguments, `**kwargs` to this base, and `losses`.

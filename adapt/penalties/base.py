@@ -4,9 +4,10 @@ from torch import Tensor
 
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
+from adapt.recorded import Recorded
 
 
-class Penalty:
+class Penalty(Recorded):
     """Base of every penalty: write `value`.
 
     Args:

@@ -18,6 +18,7 @@ from torch import Tensor
 from adapt.analysis import Pictures, class_accuracies, counted
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError
+from adapt.estimation import Estimates
 from adapt.measures import wilson
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_own
@@ -182,7 +183,7 @@ class AdaptCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         method, seed = type(self.model).__name__, self.settings.seed_everything
         self.run_dir = self._find_run_dir(method, seed)
-        callbacks: list[Callback] = [Pictures(directory=str(self.run_dir))]
+        callbacks: list[Callback] = [Pictures(directory=str(self.run_dir)), Estimates()]
         chosen = given.callbacks or []
         chosen = chosen if isinstance(chosen, list) else [chosen]
         if self.subcommand == "fit":

@@ -9,7 +9,7 @@ from adapt.benchmark.outputs.page import build_page
 from adapt.benchmark.outputs.pictures import Picture
 from adapt.benchmark.outputs.render import to_csv, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Table
-from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, estimates, rules, search, selection, significance
 from adapt.benchmark.results.results import write_csv
 from adapt.benchmark.statistics.analysis import Analysis, read_analysis
 from adapt.files import replacing
@@ -77,7 +77,7 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
     notes = cautions(analysis)
     others = [accuracy.accuracy_table(summary, notes) for summary in analysis.other_summaries]
     first, printed = (accuracy.headline_table(analysis, average_first=first) for first in (True, False))
-    without_labels = accuracy.other_tasks(analysis)
+    without_labels, estimated = accuracy.other_tasks(analysis), estimates.estimate_tables(analysis)
     if analysis.nothing_measured:
         others = []
     lead = [f"{sentence}\n" for sentence in missing(analysis)]
@@ -89,7 +89,7 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
         for table in (selection.rules_table(cost, notes, ranked=True), *selection.selection_tables(cost)[1:])
     ]
     texts = {
-        "table.md": "\n".join([*lead, *found_by, *map(to_markdown, [first, *without_labels, *others])]),
+        "table.md": "\n".join([*lead, *found_by, *map(to_markdown, [first, *without_labels, *estimated, *others])]),
         "table.tex": "\n".join(map(to_latex, [printed, *without_labels, *others])),
         "selection.md": _markdown(
             "What each selection rule would have picked",

@@ -15,7 +15,7 @@ from adapt.benchmark.outputs.cautions import cautions
 from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, Picture, pictured_tasks
 from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
-from adapt.benchmark.outputs.tables import accuracy, classes, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, classes, estimates, rules, search, selection, significance
 from adapt.benchmark.outputs.words import rule_name
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.run.progress import duration
@@ -113,7 +113,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
     gains, of_classes = accuracy.gain_table(analysis), classes.class_tables(analysis, pictured_tasks(leading))
     failed = sum(result.status != "ok" for result in results)
     command = analysis.planned.command or results[0].command
-    unlabelled = accuracy.other_tasks(analysis)
+    unlabelled, estimated = accuracy.other_tasks(analysis), estimates.estimate_tables(analysis)
     tables = {
         "Model selection": (selection.selection_tables(analysis.selections[-1], cautions(analysis)), []),
         "Which rule to trust": (
@@ -154,6 +154,11 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
                 if unlabelled
                 else {}
             ),
+            **(
+                {"Estimated without target labels": {"summary": "Show", "tables": estimated, "sentences": []}}
+                if estimated
+                else {}
+            ),
             **({} if analysis.nothing_measured else {"Significance": _significance(analysis, remarks, several)}),
             **({"Each class": {"summary": "Show", "tables": of_classes, "sentences": []}} if of_classes else {}),
         },
@@ -186,6 +191,7 @@ def _headings(summary: Summary) -> list[str]:
             "Result",
             "Gain per task",
             "Tasks without target labels",
+            "Estimated without target labels",
             *shown,
             "Hyperparameter search",
             "Model selection",

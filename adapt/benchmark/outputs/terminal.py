@@ -5,7 +5,7 @@ from rich.console import Console
 from adapt.benchmark.outputs.cautions import cautions, missing
 from adapt.benchmark.outputs.files import Output
 from adapt.benchmark.outputs.render import in_one_line, to_terminal
-from adapt.benchmark.outputs.tables import accuracy, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, estimates, rules, search, selection, significance
 from adapt.monitor import summary_of
 
 
@@ -27,7 +27,9 @@ def show(output: Output, console: Console) -> None:
         _line(console, sentence, "dim")
     if analysis.search is not None:
         say(console, search.search_sentence(analysis.search))
-    for table in (*accuracy.other_tasks(analysis), accuracy.headline_table(analysis)):
+    # Where nothing is measured, an estimate is all that is said of the target.
+    estimated = estimates.estimate_tables(analysis) if analysis.unlabelled else []
+    for table in (*accuracy.other_tasks(analysis), *estimated, accuracy.headline_table(analysis)):
         console.print(to_terminal(table))
     warned = summary_of(analysis.warnings)
     for sentence in [*accuracy.negative_transfers(analysis.other_summaries), *([warned] if warned else [])]:

@@ -29,6 +29,7 @@ _ABSOLUTE = re.compile(rf"(?<![\w./\\~:…-])(?:/{_PART}(?:/{_PART})+|[A-Za-z]:(
 
 _FIRST, _LAST = ("task", "method", "setting", "seed", "rule"), ("status", "wall_seconds", "config_hash", "commit")
 _DOMAINS = ("source", "target")
+_ESTIMATE = "estimate_"
 
 CSV_COLUMNS = (*_FIRST, *(f"{domain}_accuracy" for domain in _DOMAINS), *_LAST)
 """Of `results.csv`, where there is no metric but accuracy."""
@@ -37,7 +38,7 @@ Row = dict[str, Any]
 """What one selection rule would have picked in one run: `rule`, `step`, and every metric on both test sets.
 
 Metrics are named `source_<metric>`, None of a run without a source, and `target_<metric>`; `CellResult.value` reads
-them.
+them. `estimates`, where there are any, holds what the target's accuracy is estimated at without its labels.
 """
 
 # Metrics are computed in single precision.
@@ -212,6 +213,8 @@ def check_rows(rows: Any, measures: Sequence[Measure] = (ACCURACY,), labelled: b
                 kept[name] = _checked(row[name] if needed else row.get(name), measure, kept["rule"], number == 0)
             if labelled and number == 0 and kept[f"target_{measure.name}"] is None:
                 raise AdaptError(f"Expected a target_{measure.name} under rule {kept['rule']!r}, found none.")
+        if estimates := row.get("estimates"):
+            kept["estimates"] = {str(name): float(value) for name, value in estimates.items()}
         checked.append(kept)
     if len({row["rule"] for row in checked}) < len(checked):
         raise AdaptError(f"Expected each selection rule once, found {[row['rule'] for row in checked]}.")
@@ -228,9 +231,14 @@ def _checked(value: Any, measure: Measure, rule: str, headline: bool) -> float |
 
 
 def csv_columns(results: Sequence[CellResult]) -> tuple[str, ...]:
-    """The columns of `results.csv`: the headline among the first ones, every other metric at the end."""
+    """The columns of `results.csv`: the headline among the first ones, other metrics and estimates at the end."""
     first, *more = ([f"{domain}_{name}" for domain in _DOMAINS] for name in measures_of(results))
-    return (*_FIRST, *first, *_LAST, *(column for columns in more for column in columns))
+    estimates = dict.fromkeys(name for result in results for row in result.rows for name in row.get("estimates", ()))
+    return (
+        *(*_FIRST, *first, *_LAST),
+        *(column for columns in more for column in columns),
+        *(f"{_ESTIMATE}{name}" for name in estimates),
+    )
 
 
 def csv_rows(results: Sequence[CellResult]) -> list[list[Any]]:
@@ -240,7 +248,9 @@ def csv_rows(results: Sequence[CellResult]) -> list[list[Any]]:
     for result in results:
         about = {name: getattr(result, name) for name in (*_FIRST[:-1], *_LAST)}
         about["wall_seconds"] = round(result.wall_seconds, 2)
-        lines += [[(about | row).get(column) for column in columns] for row in result.rows or [{"rule": "last"}]]
+        for row in result.rows or [Row(rule="last")]:
+            estimates = {f"{_ESTIMATE}{name}": value for name, value in row.get("estimates", {}).items()}
+            lines.append([(about | row | estimates).get(column) for column in columns])
     return lines
 
 
@@ -278,6 +288,12 @@ def read_csv(path: Path) -> list[CellResult]:
                 measures=measures,
             )
             row = Row(rule=line["rule"], step=0, **numbers)
+            estimates = {
+                name.removeprefix(_ESTIMATE): float(text)
+                for name, text in line.items()
+                if name.startswith(_ESTIMATE) and text
+            }
+            row |= {"estimates": estimates} if estimates else {}
             told = known.status == "ok" and row[f"target_{measures[0].name}"] is not None
             cells[key] = replace(known, rows=(*known.rows, row)) if told else known
     return list(cells.values())

@@ -14,6 +14,7 @@ from torch import Tensor
 from adapt.analysis import Pictures, class_accuracies
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import Row, Tested
+from adapt.estimation.callback import PREFIX
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.selection import checkpoint_path, rules_of
 from adapt.training.tracking import is_disabled, wandb_logger
@@ -78,6 +79,8 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
             results = trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=str(path), verbose=False)
             found = {name: float(value) for result in results for name, value in result.items()}
             tested[weights] = {name.removeprefix("test/"): found[name] for name in found if name.startswith("test/")}
+            estimates = {name.removeprefix(PREFIX): found[name] for name in found if name.startswith(PREFIX)}
+            tested[weights] |= {"estimates": estimates} if estimates else {}
         rows.append(tested[weights] | {"rule": rule, "step": step})
         # `last` comes first: the logs and the pictures are of its weights alone.
         trainer.loggers = []
@@ -102,7 +105,13 @@ def _keep_last(cell: Cell) -> None:
 
 def _summarise(loggers: list[Logger], rows: list[Row], classes: Mapping[str, float | None] | None) -> None:
     values = {
-        f"{row['rule']}/{name}": value for row in rows for name, value in row.items() if name not in ("rule", "step")
+        f"{row['rule']}/{name}": value
+        for row in rows
+        for name, value in row.items()
+        if name not in ("rule", "step", "estimates")
+    }
+    values |= {
+        f"{row['rule']}/estimate_{name}": value for row in rows for name, value in row.get("estimates", {}).items()
     }
     values |= {f"last/target_accuracy_of/{name}": share for name, share in (classes or {}).items()}
     for logger in loggers:

@@ -1,0 +1,94 @@
+"""`adapt choose`: which of several runs to deploy."""
+
+from pathlib import Path
+
+import wandb
+from rich.console import Console
+
+from adapt.benchmark.outputs.terminal import say
+from adapt.commands.options import choose_options
+from adapt.deployment.candidates import find_runs, judge, of_one_task, reads_all_labels
+from adapt.deployment.card import estimate_words
+from adapt.deployment.choice import Choice, choose
+from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_folder
+from adapt.errors import AdaptError
+from adapt.estimation import ESTIMATES
+from adapt.selection import SCORES
+from adapt.training.model import data_of
+from adapt.training.quiet import quiet
+from adapt.training.tracking import settled_mode
+
+
+def choose_command(argv: list[str]) -> int:
+    """Choose a run, write a folder that stands alone, and log it.
+
+    Args:
+        argv: Arguments after `adapt choose`.
+
+    Returns:
+        0.
+
+    Raises:
+        AdaptError: There are no runs, they do not fit together, or the folder cannot be written.
+    """
+    given = choose_options().parse_args(argv)
+    known = [*SCORES, *(name for name, found in ESTIMATES.items() if found.compute is not None)]
+    if given.rule not in known and not given.rule.startswith("source_"):
+        raise AdaptError(f"Expected --rule out of {', '.join(known)}, source_accuracy, found {given.rule!r}.")
+    check_free(given.out)
+    runs = of_one_task(find_runs(given.runs), given.task)
+    free = [run for run in runs if not reads_all_labels(run)]
+    if not free:
+        raise AdaptError("Expected runs that train without all target labels, found none to choose from.")
+    console = Console(width=200)
+    with quiet():
+        # A method without source trained without it; held-out source samples judge it all the same.
+        data = data_of(free[0].config["data"], source_free=False, shots=None)
+        rule = given.rule if data.problem.probabilities else f"source_{data.problem.headline}"
+        choice = choose(list(judge(free, given.checkpoints or rule, data, given.device)), rule)
+        write_folder(choice, data, given.out, given.device)
+    for line in _lines(choice, len(free), given.out):
+        say(console, line)
+    _log(choice, given.out, given.wandb, given.project, console)
+    return 0
+
+
+def _lines(choice: Choice, count: int, out: Path) -> list[str]:
+    run, other = choice.chosen.run, choice.runner_up
+    lines = [
+        f"Chosen for {run.task}, out of {count} runs: {choice.chosen.name} (checkpoint {choice.chosen.rule}), by "
+        f"{choice.rule}.",
+        f"Estimated target accuracy: {estimate_words(choice)}",
+    ]
+    if other is not None:
+        lines.append(f"Runner-up: {other.name}")
+    lines += [f"Warning: {text}" for text in choice.warnings]
+    return [*lines, f"{out}: {CHOICE_FILE}, {CARD_FILE}, weights, predictions.csv of the target"]
+
+
+def _log(choice: Choice, out: Path, mode: str, project: str, console: Console) -> None:
+    settled = settled_mode(mode)  # type: ignore[arg-type]  # the parser knows the choices
+    if settled == "disabled":
+        return
+    run = choice.chosen.run
+    try:
+        logged = wandb.init(
+            project=project,
+            job_type="choose",
+            name=f"{run.task} choice",
+            mode=settled,
+            config=choice.as_json(),
+            reinit="create_new",
+            settings=wandb.Settings(console="off", silent=True),
+        )
+        try:
+            name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in run.task)
+            artifact = wandb.Artifact(f"model-{name}", type="model", metadata=choice.as_json())
+            for path in sorted(path for path in out.rglob("*") if path.is_file()):
+                artifact.add_file(str(path), name=path.relative_to(out).as_posix())
+            logged.log_artifact(artifact)
+        finally:
+            logged.finish()
+    except Exception as error:
+        # The folder is written by now: a network that is down must not make the choice look failed.
+        say(console, f"The model was not logged to Weights & Biases ({type(error).__name__}: {error}).")

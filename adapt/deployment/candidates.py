@@ -1,0 +1,235 @@
+"""Trained runs, and what can be said of each without a target label."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adapt.benchmark.results.results import RESULT_FILE, read_result
+from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
+from adapt.data import DomainDataModule
+from adapt.encoding import DomainEncoding, RandomShare
+from adapt.errors import AdaptError
+from adapt.estimation import estimate
+from adapt.methods import Method
+from adapt.methods.checkpoints import read_checkpoint
+from adapt.monitor.log import warnings_of
+from adapt.selection import SCORES, Samples, checkpoint_path, evaluate
+from adapt.training.explain import imported
+from adapt.training.model import TrainedModel, load, read_config
+from adapt.training.run_folder import CONFIG_FILE
+
+_SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, and what it is a run of.
+
+    Attributes:
+        folder: Where its `config.yaml` lies.
+        task: Name of the task.
+        method: Name of the method, as its grid calls it.
+        setting: Which target labels it trained on; empty where no grid says so.
+        seed: Its seed.
+        config: Its configuration.
+    """
+
+    folder: Path
+    task: str
+    method: str
+    setting: str
+    seed: int
+    config: dict[str, Any] = field(repr=False)
+
+
+@dataclass
+class Candidate:
+    """A run with one of its checkpoints, judged without target labels.
+
+    Attributes:
+        run: The run.
+        rule: The rule whose checkpoint it is.
+        step: Training steps that the checkpoint has seen.
+        scores: Values of the label-free scores, higher is better, with `source_accuracy`.
+        estimates: Estimates of target accuracy.
+        baseline: Whether it is trained on the source alone.
+        counts: How many target samples are predicted as each class `(K,)`; None where there are no classes.
+        source_counts: The same of the source.
+        target_logits: Of the judged target samples `(M, K)`.
+        warned: What the monitor said while it trained.
+        notes: What a reader should know of it.
+    """
+
+    run: Run
+    rule: str
+    step: int
+    scores: dict[str, float]
+    estimates: dict[str, float]
+    baseline: bool
+    counts: Tensor | None
+    source_counts: Tensor | None
+    target_logits: Tensor
+    warned: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The run as a person reads it."""
+        return f"{self.run.method}, seed {self.run.seed}"
+
+
+def find_runs(paths: Sequence[Path]) -> list[Run]:
+    """The trained runs below some folders: grids, or runs themselves.
+
+    Raises:
+        AdaptError: There is none in one of them.
+    """
+    found: dict[Path, Run] = {}
+    for path in paths:
+        folders = [path] if (path / CONFIG_FILE).is_file() else _folders(path)
+        runs = [run for folder in folders if (run := _run(folder)) is not None]
+        if not runs:
+            what = "no trained run in it" if path.is_dir() else "no such folder"
+            raise AdaptError(
+                f"Expected a grid's folder or a run's in {path}, found {what}. `adapt benchmark` and `adapt fit` write "
+                "them."
+            )
+        found |= {run.folder.resolve(): run for run in runs}
+    return list(found.values())
+
+
+def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
+    """The runs of the task that is asked for, or of the only one.
+
+    Raises:
+        AdaptError: There are several, or the one that is asked for is not among them.
+    """
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    if task is None and len(tasks) > 1:
+        raise AdaptError(f"Expected runs of one task, found {', '.join(tasks)}. Say which: --task '{tasks[0]}'.")
+    if task is not None and task not in tasks:
+        raise AdaptError(f"Expected --task out of {', '.join(tasks)}, found {task!r}.")
+    return [run for run in runs if run.task == (task or tasks[0])]
+
+
+def judge(runs: Sequence[Run], rule: str, data: DomainDataModule, device: str = "auto") -> Iterator[Candidate]:
+    """Each run's checkpoint under a rule, judged on the same held-out source and target test samples.
+
+    The labels of the source are read, those of the target are not.
+
+    Args:
+        runs: Runs of one task.
+        rule: A selection rule; runs that kept no checkpoint of it give their last one.
+        data: The task's datamodule.
+        device: PyTorch's name of a device.
+    """
+    for run in runs:
+        notes = []
+        kept = rule if checkpoint_path(run.folder, rule).is_file() else "last"
+        if kept != rule:
+            notes.append(f"kept no checkpoint of the rule {rule}; its last one is judged")
+        model = load(run.folder, kept, device)
+        source, target = encode(model, data)
+        scores, estimates = {}, {}
+        counts = source_counts = None
+        if model.problem.probabilities:
+            samples = Samples(target, source)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                names = [name for name, score in SCORES.items() if source is not None or not score.needs_source]
+                scores = _finite(evaluate(samples, names))
+                estimates = _finite(estimate(samples)) if source is not None else {}
+            width = target.logits.shape[1]
+            counts = target.logits.argmax(1).bincount(minlength=width)
+            source_counts = None if source is None else source.logits.argmax(1).bincount(minlength=width)
+        if source is not None and source.y is not None:
+            scores[f"source_{model.problem.headline}"] = _headline(model, source)
+        yield Candidate(
+            run=run,
+            rule=kept,
+            step=_step(checkpoint_path(run.folder, kept)),
+            scores=scores,
+            estimates=estimates,
+            baseline=type(model.method).baseline or run.setting == SOURCE_ONLY,
+            counts=counts,
+            source_counts=source_counts,
+            target_logits=target.logits,
+            warned=tuple(warned.text for warned in warnings_of(run.folder)),
+            notes=tuple(notes),
+        )
+
+
+@torch.no_grad()
+def encode(model: TrainedModel, data: DomainDataModule) -> tuple[DomainEncoding | None, DomainEncoding]:
+    """Encodings of held-out source samples with their labels, and of target test samples without.
+
+    Args:
+        model: The trained run.
+        data: The task's datamodule; `source_free` leaves the source out.
+    """
+    loaders = data.test_dataloader()
+    found: list[DomainEncoding | None] = [None, None]
+    for place, loader in enumerate(loaders, start=2 - len(loaders)):
+        share = RandomShare(_SAMPLES, torch.Generator().manual_seed(0))
+        for batch in loader:
+            x = model.moved(data.on_after_batch_transfer(batch, 0).x)
+            encoding = model.method.evaluated(x, place)
+            columns = [encoding.features.flatten(1).float().cpu(), encoding.logits.float().cpu()]
+            share.add(*columns, *([batch.y] if place == 0 else []))
+        kept = share.columns
+        found[place] = DomainEncoding(kept[0], kept[1], kept[2] if place == 0 else None)
+    source, target = found
+    assert target is not None  # every datamodule has a target
+    return source, target
+
+
+def reads_all_labels(run: Run) -> bool:
+    """Whether a run trained on all target labels, and so shows a bound and no way for whoever has none."""
+    if run.setting:
+        return run.setting == TARGET_LABELS
+    cls = imported(run.config["model"]["class_path"])
+    return isinstance(cls, type) and issubclass(cls, Method) and cls.target_labels == "all"
+
+
+def _folders(path: Path) -> list[Path]:
+    depths = ("*", "*/*", "*/*/*")
+    return sorted({file.parent for depth in depths for file in path.glob(f"{depth}/{CONFIG_FILE}")})
+
+
+def _run(folder: Path) -> Run | None:
+    if not list((folder / "checkpoints").glob("*.ckpt")):
+        return None
+    config = read_config(folder / CONFIG_FILE)
+    if (folder / RESULT_FILE).is_file():
+        result = read_result(folder / RESULT_FILE)
+        if result.status != "ok":
+            return None
+        return Run(folder, result.task, result.method, result.setting, result.seed, config)
+    given = config["data"].get("init_args") or {}
+    source: Any = given.get("source")
+    sources = source if isinstance(source, list) else [source]
+    task = f"{'+'.join(map(str, sources))}-{given.get('target')}"
+    method = config["model"]["class_path"].rpartition(".")[2]
+    return Run(folder, task, method, "", int(config.get("seed_everything") or 0), config)
+
+
+def _headline(model: TrainedModel, source: DomainEncoding) -> float:
+    metric = model.problem.metrics()[model.problem.headline]
+    metric.update(model.problem.predict(source.logits), source.y)
+    return float(metric.compute())
+
+
+def _step(path: Path) -> int:
+    return int(read_checkpoint(path).get("global_step", 0))
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}

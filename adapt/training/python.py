@@ -1,0 +1,166 @@
+"""`adapt.fit`: a training without the command line."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.seed import isolate_rng
+
+import adapt.backbones
+import adapt.methods
+from adapt.backbones import Backbone
+from adapt.data import DomainDataModule
+from adapt.errors import AdaptError
+from adapt.files import write_atomically
+from adapt.methods import Method
+from adapt.methods.checkpoints import read_checkpoint
+from adapt.monitor import Monitor
+from adapt.recorded import built_with
+from adapt.selection import Scores, checkpoint_path, selection_callbacks
+from adapt.training.explain import arguments
+from adapt.training.model import TrainedModel
+from adapt.training.quiet import quiet
+from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
+from adapt.training.saved_config import portable
+
+_VALIDATIONS = 10
+
+
+def fit(
+    method: str | type[Method] | Method,
+    data: DomainDataModule,
+    *,
+    max_steps: int = 1000,
+    seed: int = 0,
+    rule: str = "last",
+    run_dir: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    trainer: dict[str, Any] | None = None,
+    **options: Any,
+) -> TrainedModel:
+    """Train a method on data, and return it for prediction.
+
+    The same seed and data give the same weights; the random numbers of the caller are as they were afterwards.
+
+    Args:
+        method: A method's name such as `DANN`, its class, or a method that is built already.
+        data: The source and the target.
+        max_steps: Training steps.
+        seed: Of weights and order.
+        rule: Which checkpoint is returned: `last`, or a rule without target labels such as `information_maximisation`.
+        run_dir: Keeps the run, which `adapt.load(run_dir)` and `adapt predict --config` read; None keeps nothing.
+        device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is.
+        trainer: Further arguments of Lightning's `Trainer`.
+        **options: Arguments of the method, where a name or class is given; its `backbone` may be a name (`MLP` by
+            default), a class or an object.
+
+    Raises:
+        AdaptError: The method is not known, an argument is wrong, or `run_dir` holds a run.
+        DivergedError: A loss stopped being finite.
+
+    Examples:
+        >>> import adapt
+        >>> from adapt.data import Moons
+        >>> model = adapt.fit("CORAL", Moons("moons", "moons_30"), max_steps=20, device="cpu")
+        >>> model.class_names
+        ['upper', 'lower']
+        >>> model.predict([[0.0, 1.0]]).shape
+        (1,)
+    """
+    with isolate_rng(), quiet(), _folder(run_dir) as folder:
+        seed_everything(seed, verbose=False)
+        data.order_seed = seed
+        built = _method(method, data, options)
+        _fit_data(built, data)
+        callbacks = selection_callbacks(folder, built.source_free, Scores(), built.problem)
+        every = max(1, max_steps // _VALIDATIONS)
+        given: dict[str, Any] = {
+            "max_steps": max_steps,
+            "max_epochs": -1,
+            "val_check_interval": every,
+            "check_val_every_n_epoch": None,
+            "num_sanity_val_steps": 0,
+            "accelerator": device,
+            "devices": 1,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "logger": CSVLogger(folder, name="", version="") if run_dir is not None else False,
+            "default_root_dir": str(folder),
+        }
+        more = dict(trainer or {})
+        chosen = [*callbacks, Monitor(), *more.pop("callbacks", [])]
+        if run_dir is not None:
+            _write_config(folder, built, data, seed, max_steps, every)
+        runner = Trainer(**given | more, callbacks=chosen)
+        runner.fit(built, datamodule=data)
+        if runner.interrupted:
+            raise KeyboardInterrupt
+        path = checkpoint_path(folder, rule)
+        if not path.is_file():
+            kept = ", ".join(sorted(file.stem for file in path.parent.glob("*.ckpt")))
+            raise AdaptError(f"Expected a rule that this training has a checkpoint of ({kept}), found {rule!r}.")
+        if rule != "last":
+            built.load_state_dict(read_checkpoint(path)["state_dict"])
+        return TrainedModel(built, data, "auto" if device == "auto" else str(built.device))
+
+
+@contextlib.contextmanager
+def _folder(run_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
+    if run_dir is None:
+        with tempfile.TemporaryDirectory(prefix="adapt-") as name:
+            yield Path(name)
+        return
+    folder = enter_folder(Path(run_dir), None)
+    make_directory(folder)
+    yield folder
+
+
+def _method(method: str | type[Method] | Method, data: DomainDataModule, options: dict[str, Any]) -> Method:
+    if isinstance(method, Method):
+        if options:
+            raise AdaptError(f"Expected no arguments beside a method that is built, found {', '.join(options)}.")
+        return method
+    cls: Any = _named(method, adapt.methods, Method) if isinstance(method, str) else method
+    unknown = [name for name in options if name not in arguments(cls)]
+    if unknown:
+        raise AdaptError(f"{cls.__name__} has no argument {unknown[0]!r}: it has {', '.join(sorted(arguments(cls)))}.")
+    backbone: Any = options.pop("backbone", "MLP")
+    if not isinstance(backbone, Backbone):
+        made: Any = _named(backbone, adapt.backbones, Backbone) if isinstance(backbone, str) else backbone
+        shape = {"input_shape": tuple(data.input_shape)} if "input_shape" in arguments(made) else {}
+        backbone = made(**shape)
+    built: Method = cls(problem=data.problem, backbone=backbone, **options)
+    return built
+
+
+def _named(name: str, module: Any, base: type) -> Any:
+    found = getattr(module, name, None)
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    names = [n for n in module.__all__ if isinstance(c := getattr(module, n), type) and issubclass(c, base)]
+    raise AdaptError(f"Unknown {base.__name__.lower()} {name!r}: expected one of {', '.join(names)}, or a class.")
+
+
+def _fit_data(method: Method, data: DomainDataModule) -> None:
+    """Ask the data for what the method needs, as the command line does."""
+    if method.target_labels == "all" and data.shots is None:
+        data.shots = "all"
+    if method.source_free:
+        data.source_free = True
+
+
+def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: int, max_steps: int, every: int) -> None:
+    model = built_with(method, ("problem", "optimizer", "lr_scheduler", "input_shape"))
+    content = built_with(data, data.training_only)
+    if model is None or content is None:
+        return  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
+    limits = {"max_steps": max_steps, "max_epochs": -1, "val_check_interval": every, "check_val_every_n_epoch": None}
+    config = portable({"seed_everything": seed, "trainer": limits, "model": model, "data": content}, folder)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    write_atomically(folder / CONFIG_FILE, text)

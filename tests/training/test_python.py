@@ -1,0 +1,131 @@
+"""Runs from Python: fit, load, predict, and a datamodule on its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import adapt
+from adapt.backbones import MLP, SmallCNN
+from adapt.data import ImageFolders, Moons, Pair
+from adapt.data.batches import Unlabelled
+from adapt.errors import AdaptError
+from adapt.methods import CORAL, DANN
+from adapt.penalties import MCC
+from adapt.recorded import built_with
+
+X = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("python") / "run"
+    adapt.fit("DANN", Moons("moons", "moons_30"), max_steps=30, device="cpu", run_dir=folder, penalties=[MCC(0.1)])
+    return folder
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    code = "import adapt, sys; print('torch' in sys.modules, adapt.__version__, 'load' in dir(adapt))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", adapt.__version__, "True"]
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        _ = adapt.lod  # type: ignore[attr-defined]
+
+
+def test_a_loaded_run_predicts_what_the_fitted_one_does(run: Path) -> None:
+    fitted = adapt.fit("DANN", Moons("moons", "moons_30"), max_steps=30, device="cpu", penalties=[MCC(0.1)])
+    for place in (run, run / "config.yaml", run / "checkpoints" / "last.ckpt", str(run)):
+        loaded = adapt.load(place, device="cpu")
+        np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert loaded.class_names == ["upper", "lower"]
+    assert (loaded.predict(X) == loaded.predict_proba(X).argmax(1)).all()
+    assert type(loaded.method.penalties[0]) is MCC
+
+
+def test_a_run_from_python_is_one_for_the_command_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from adapt.training.cli import AdaptCLI
+
+    AdaptCLI(["test", "--config", str(run / "config.yaml"), "--trainer.enable_progress_bar=false"])
+    assert (run / "test.json").is_file()
+
+
+def test_the_callers_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    adapt.fit("CORAL", Moons(), max_steps=2, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    adapt.fit(CORAL, Moons(), max_steps=2, device="cpu")
+    out, err = capfd.readouterr()
+    assert out == err == ""
+
+
+def test_wrong_arguments_get_one_line() -> None:
+    with pytest.raises(AdaptError, match="Unknown method 'DAN'"):
+        adapt.fit("DAN", Moons())
+    with pytest.raises(AdaptError, match="CORAL has no argument 'wait'"):
+        adapt.fit("CORAL", Moons(), wait=1)
+    with pytest.raises(AdaptError, match="has a checkpoint of"):
+        adapt.fit("CORAL", Moons(), max_steps=2, device="cpu", rule="snb")
+
+
+def test_what_is_no_run_gets_one_line(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match="Expected a run with"):
+        adapt.load(tmp_path)
+    with pytest.raises(AdaptError, match=r"This run kept: .*last"):
+        adapt.load(run, rule="snb")
+    with pytest.raises(AdaptError, match=r"\(N, 2\), found \(4, 3\)"):
+        adapt.load(run, device="cpu").predict(np.zeros((4, 3)))
+    with pytest.raises(AdaptError, match="already holds a run"):
+        adapt.fit("CORAL", Moons(), run_dir=run)
+
+
+def test_images_are_prepared_as_evaluation_has_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain in ("a", "b"):
+        for name in ("one", "two"):
+            folder = tmp_path / domain / name
+            folder.mkdir(parents=True)
+            for i in range(6):
+                Image.fromarray(rng.integers(0, 255, (24, 20, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    data = ImageFolders("a", "b", root=str(tmp_path), image_size=16, batch_size=4)
+    method = DANN(problem=data.problem, backbone=SmallCNN(data.input_shape))
+    model = adapt.TrainedModel(method, data, "cpu")
+    paths = [tmp_path / name for name in data.sample_names("b", "test")]
+    with torch.no_grad():
+        x = torch.stack([data.domain("b", "test")[i][0] for i in range(len(paths))])
+        batch = data.on_after_batch_transfer(Unlabelled(x, torch.arange(len(x))), 0)
+        expected = method(batch.x).logits.softmax(1).numpy()
+    pictures = [Image.open(path) for path in paths]
+    arrays = np.stack([np.asarray(picture) for picture in pictures])
+    for inputs in (paths, pictures, arrays, torch.from_numpy(arrays).permute(0, 3, 1, 2)):
+        np.testing.assert_allclose(model.predict_proba(inputs), expected, atol=1e-6)
+    with pytest.raises(AdaptError, match="Expected a picture"):
+        model.predict(np.zeros((2, 16, 16, 3)))
+
+
+def test_a_datamodule_alone_sets_itself_up_and_gives_transformed_batches() -> None:
+    data = Moons(batch_size=32)
+    assert type(data.train_dataloader()) is Pair
+    batches = list(Moons(batch_size=32).batches())
+    assert batches
+    assert all(batch.source.x.shape == (32, 2) and batch.source.x.dtype == torch.float32 for batch in batches)
+
+
+def test_what_is_built_of_plain_values_says_how() -> None:
+    method = DANN(problem=2, backbone=MLP((2,), hidden=[8]), penalties=[MCC(weight=0.5)], optimizer=torch.optim.SGD)
+    found = built_with(method, ("problem", "optimizer"))
+    assert found is not None
+    assert found["class_path"] == "adapt.methods.dann.DANN"
+    assert found["init_args"]["backbone"]["init_args"] == {"input_shape": [2], "hidden": [8]}
+    assert found["init_args"]["penalties"] == [{"class_path": "adapt.penalties.mcc.MCC", "init_args": {"weight": 0.5}}]
+    assert built_with(method, ("problem",)) is None  # a function is no plain value
