@@ -24,6 +24,7 @@ from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
+from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.shot import centroid_labels, information_maximisation
@@ -74,6 +75,7 @@ __all__ = [
     "mmd",
     "multilinear",
     "nearest_shift",
+    "nwd",
     "safn",
     "sliced_wasserstein",
     "style_loss",

@@ -10,6 +10,7 @@ from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
+from adapt.methods.daln import DALN
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.dsan import DSAN
@@ -45,6 +46,7 @@ __all__ = [
     "CDAN",
     "CMD",
     "CORAL",
+    "DALN",
     "DANN",
     "DSAN",
     "FDA",

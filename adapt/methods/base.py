@@ -32,7 +32,7 @@ from adapt.methods.refusals import (
     refuse_unread_labels,
 )
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
-from adapt.penalties import Penalty, TargetLabelPenalty
+from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
 from adapt.trees import Tree, cat, size
@@ -245,7 +245,12 @@ class Method(LightningModule):
     def forward(self, x: Tree) -> Encoding:
         """Features and outputs of inputs `(N, ...)`."""
         features = self.bottleneck(self.backbone(x))
-        return Encoding(features, self.classifier(features))
+        return Encoding(features, self.classify(features))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Outputs `(N, K)` of features `(N, d)`."""
+        outputs: Tensor = self.classifier(features)
+        return outputs
 
     def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
@@ -305,8 +310,12 @@ class Method(LightningModule):
                 labelled = labelled or self(few.x)
                 value = penalty.weight * penalty.labelled_value(labelled, few.y)
             else:
-                encodings = encodings or self.encode(batch)
-                value = penalty(encodings.source, encodings.target)
+                source, target = encodings = encodings or self.encode(batch)
+                if isinstance(penalty, ClassifierPenalty):
+                    asked = penalty.classifier_value(source, target, self.classify, self.progress, self.batches_seen)
+                    value = penalty.weight * asked
+                else:
+                    value = penalty(source, target)
             terms[f"penalty_{type(penalty).__name__.lower()}"] = value
         return terms
 
