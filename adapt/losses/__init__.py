@@ -27,6 +27,7 @@ from adapt.losses.mmd import mmd
 from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
+from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
@@ -36,6 +37,7 @@ from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
     "adda",
+    "ascent",
     "barycentric_map",
     "bnm",
     "bsp",

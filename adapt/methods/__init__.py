@@ -28,6 +28,7 @@ from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
@@ -55,6 +56,7 @@ __all__ = [
     "MCD",
     "MDD",
     "MMD",
+    "SDAT",
     "SHOT",
     "SWD",
     "TCA",

@@ -41,6 +41,9 @@ class AlternatingMethod(Method):
     schedules then count groups of k batches. The last batches of an epoch step with however many they are. A method
     that keeps a graph from phase to phase (`WDGRL`, `ADDA`) keeps k of them. A run that continues from within a group
     has lost the batches before.
+
+    Raises:
+        AdaptError: `sharpness` was asked for, which is for methods of one step per batch.
     """
 
     # A phase trains its parts and no other.
@@ -48,6 +51,11 @@ class AlternatingMethod(Method):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if self.sharpness:
+            raise AdaptError(
+                f"{type(self).__name__} alternates, and sharpness is for methods of one step per batch, such as DANN, "
+                "CDAN, DALN or MDD. Leave --model.sharpness out."
+            )
         self.automatic_optimization = False
         self._waiting: list[Pair] = []
 
