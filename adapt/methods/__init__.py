@@ -27,6 +27,7 @@ from adapt.methods.mcd import MCD
 from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
+from adapt.methods.mme import MME
 from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
@@ -56,6 +57,7 @@ __all__ = [
     "MCD",
     "MDD",
     "MMD",
+    "MME",
     "SDAT",
     "SHOT",
     "SWD",

@@ -127,7 +127,7 @@ class Method(LightningModule):
         self.backbone = backbone
         self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
         self.num_features = bottleneck or backbone.num_features
-        self.classifier = self.problem.output_layer(self.num_features)
+        self.classifier = self.new_classifier()
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
@@ -151,6 +151,10 @@ class Method(LightningModule):
         if self.started:
             own = network_state(self.describe(), self.state_dict(), Path(str(init_from)))
             self.load_state_dict(own, strict=False)
+
+    def new_classifier(self) -> nn.Module:
+        """The layer from features `(N, d)` to outputs `(N, K)`; a method whose paper has another one overrides this."""
+        return self.problem.output_layer(self.num_features)
 
     @property
     def num_outputs(self) -> int:
