@@ -1,5 +1,6 @@
 """Pure functions of tensors, each a paper's formula: no Lightning, no logging, no state."""
 
+from adapt.losses.adamatch import adamatch, aligned
 from adapt.losses.adda import adda
 from adapt.losses.afn import hafn, safn
 from adapt.losses.bnm import bnm
@@ -36,7 +37,9 @@ from adapt.losses.tca import tca, transfer_components
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
+    "adamatch",
     "adda",
+    "aligned",
     "ascent",
     "barycentric_map",
     "bnm",

@@ -2,6 +2,7 @@
 
 from adapt.encoding import Encoding, Encodings
 from adapt.methods.ada_bn import AdaBN
+from adapt.methods.adamatch import AdaMatch
 from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
@@ -65,6 +66,7 @@ __all__ = [
     "TENT",
     "WDGRL",
     "AdaBN",
+    "AdaMatch",
     "AlternatingMethod",
     "DeepJDOT",
     "Encoding",
