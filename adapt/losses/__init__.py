@@ -25,6 +25,7 @@ from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
+from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
@@ -37,6 +38,7 @@ from adapt.losses.tca import tca, transfer_components
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
+    "aad",
     "adamatch",
     "adda",
     "aligned",
@@ -80,6 +82,7 @@ __all__ = [
     "mmd",
     "multilinear",
     "nearest_shift",
+    "nrc",
     "nwd",
     "safn",
     "sliced_wasserstein",

@@ -1,6 +1,7 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.aad import AaD
 from adapt.methods.ada_bn import AdaBN
 from adapt.methods.adamatch import AdaMatch
 from adapt.methods.adda import ADDA
@@ -29,6 +30,7 @@ from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
+from adapt.methods.nrc import NRC
 from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
@@ -59,12 +61,14 @@ __all__ = [
     "MDD",
     "MMD",
     "MME",
+    "NRC",
     "SDAT",
     "SHOT",
     "SWD",
     "TCA",
     "TENT",
     "WDGRL",
+    "AaD",
     "AdaBN",
     "AdaMatch",
     "AlternatingMethod",
