@@ -7,7 +7,7 @@ from adapt.layers.discriminator import DomainDiscriminator
 from adapt.layers.evaluation import evaluating
 from adapt.layers.fourier import swap_amplitude
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
-from adapt.layers.head import ClassifierHead
+from adapt.layers.head import ClassifierHead, CosineHead
 from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
 from adapt.layers.pixels import Pixels, to_bytes
 from adapt.layers.restyling import restyle
@@ -16,6 +16,7 @@ __all__ = [
     "Augmentation",
     "Bottleneck",
     "ClassifierHead",
+    "CosineHead",
     "DomainDiscriminator",
     "GradientReversal",
     "PerceptualFeatures",

@@ -1,5 +1,6 @@
 """Pure functions of tensors, each a paper's formula: no Lightning, no logging, no state."""
 
+from adapt.losses.adamatch import adamatch, aligned
 from adapt.losses.adda import adda
 from adapt.losses.afn import hafn, safn
 from adapt.losses.bnm import bnm
@@ -24,8 +25,11 @@ from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
+from adapt.losses.neighbours import aad, nrc
+from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.self_ensembling import class_balance, consistency
+from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
@@ -34,7 +38,11 @@ from adapt.losses.tca import tca, transfer_components
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
+    "aad",
+    "adamatch",
     "adda",
+    "aligned",
+    "ascent",
     "barycentric_map",
     "bnm",
     "bsp",
@@ -74,6 +82,8 @@ __all__ = [
     "mmd",
     "multilinear",
     "nearest_shift",
+    "nrc",
+    "nwd",
     "safn",
     "sliced_wasserstein",
     "style_loss",

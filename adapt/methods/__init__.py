@@ -1,7 +1,9 @@
 """One paper, one file, one LightningModule."""
 
 from adapt.encoding import Encoding, Encodings
+from adapt.methods.aad import AaD
 from adapt.methods.ada_bn import AdaBN
+from adapt.methods.adamatch import AdaMatch
 from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
@@ -10,6 +12,7 @@ from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
+from adapt.methods.daln import DALN
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.dsan import DSAN
@@ -26,7 +29,10 @@ from adapt.methods.mcd import MCD
 from adapt.methods.mdd import MDD
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
+from adapt.methods.mme import MME
+from adapt.methods.nrc import NRC
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
@@ -45,6 +51,7 @@ __all__ = [
     "CDAN",
     "CMD",
     "CORAL",
+    "DALN",
     "DANN",
     "DSAN",
     "FDA",
@@ -53,12 +60,17 @@ __all__ = [
     "MCD",
     "MDD",
     "MMD",
+    "MME",
+    "NRC",
+    "SDAT",
     "SHOT",
     "SWD",
     "TCA",
     "TENT",
     "WDGRL",
+    "AaD",
     "AdaBN",
+    "AdaMatch",
     "AlternatingMethod",
     "DeepJDOT",
     "Encoding",

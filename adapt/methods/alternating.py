@@ -39,6 +39,9 @@ class AlternatingMethod(Method):
     32·k, except for batch norm and losses that are not a mean over the batch. `max_steps` and the schedules then count
     groups of k batches. The last group of an epoch may be smaller. A method that keeps a graph between phases (`WDGRL`,
     `ADDA`) keeps k graphs. A run that continues inside a group loses that group's earlier batches.
+
+    Raises:
+        AdaptError: `sharpness` was asked for. It is for methods that take one step per batch.
     """
 
     # A phase trains only its own parts.
@@ -46,6 +49,11 @@ class AlternatingMethod(Method):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if self.sharpness:
+            raise AdaptError(
+                f"{type(self).__name__} alternates, and sharpness is for methods of one step per batch, such as DANN, "
+                "CDAN, DALN or MDD. Leave --model.sharpness out."
+            )
         self.automatic_optimization = False
         self._waiting: list[Pair] = []
 

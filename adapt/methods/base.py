@@ -28,11 +28,13 @@ from adapt.methods.refusals import (
     refuse_infinite_loss,
     refuse_missing_start,
     refuse_problem,
+    refuse_sharpness,
     refuse_source_free_mismatch,
     refuse_unread_labels,
 )
+from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
-from adapt.penalties import Penalty, TargetLabelPenalty
+from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
 from adapt.recorded import Recorded
@@ -75,6 +77,8 @@ class Method(Recorded, LightningModule):
         penalties: Terms that add to the method's own, such as `MCC` or `BSP`, so that the papers' combinations need
             no class.
         init_from: Checkpoint of another run whose backbone, bottleneck and classifier are the start.
+        sharpness: Radius ρ of a flat minimum of the task loss, see `SDAT`; 0 for ordinary training. A step then takes
+            twice as long.
     """
 
     family: ClassVar[str] = "other"
@@ -113,16 +117,18 @@ class Method(Recorded, LightningModule):
         joint_forward: bool = True,
         penalties: Sequence[Penalty] = (),
         init_from: str | None = None,
+        sharpness: float = 0.0,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
         self.problem = as_problem(problem)
         for part in (self, *penalties):
             refuse_problem(part, self.problem)
+        refuse_sharpness(type(self).__name__, sharpness, self.source_free)
         self.backbone = backbone
         self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
         self.num_features = bottleneck or backbone.num_features
-        self.classifier = self.problem.output_layer(self.num_features)
+        self.classifier = self.new_classifier()
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
@@ -138,6 +144,7 @@ class Method(Recorded, LightningModule):
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
         self._late = LateChecks()
         self._sees_all = False
+        self.sharpness, self._detour = sharpness, Detour()
         # A missing file is refused where training starts: loaded from its own checkpoint, or continued from it, a
         # method needs the source run no more.
         self.init_from = init_from
@@ -145,6 +152,10 @@ class Method(Recorded, LightningModule):
         if self.started:
             own = network_state(self.describe(), self.state_dict(), Path(str(init_from)))
             self.load_state_dict(own, strict=False)
+
+    def new_classifier(self) -> nn.Module:
+        """The layer from features `(N, d)` to outputs `(N, K)`; a method whose paper has another one overrides this."""
+        return self.problem.output_layer(self.num_features)
 
     @property
     def num_outputs(self) -> int:
@@ -246,7 +257,12 @@ class Method(Recorded, LightningModule):
     def forward(self, x: Tree) -> Encoding:
         """Features and outputs of inputs `(N, ...)`."""
         features = self.bottleneck(self.backbone(x))
-        return Encoding(features, self.classifier(features))
+        return Encoding(features, self.classify(features))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Outputs `(N, K)` of features `(N, d)`."""
+        outputs: Tensor = self.classifier(features)
+        return outputs
 
     def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
@@ -284,13 +300,35 @@ class Method(Recorded, LightningModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor | None:
         """Sum and log the method's losses, and stop at the first that is not finite."""
-        with self.global_batch(batch) as whole:
-            terms = self.losses(whole)
-            terms = terms | self.penalty_terms(whole, self._encodings)
-        self._encodings = None
-        total = self.checked_sum(terms, batch)
+        try:
+            with self.global_batch(batch) as whole:
+                if self.sharpness:
+                    self._leave(whole)
+                terms = self.losses(whole)
+                terms = terms | self.penalty_terms(whole, self._encodings)
+            self._encodings = None
+            total = self.checked_sum(terms, batch)
+        except BaseException:
+            self._detour.come_back()
+            raise
         self.log_terms(terms, total)
         return total
+
+    def task_loss(self, batch: Pair) -> Tensor:
+        """The loss whose sharpness `sharpness` is about: the supervised loss of the source."""
+        return self.supervised_loss(self.encode(batch).source.logits, batch.source.y)
+
+    def _leave(self, batch: Pair) -> None:
+        # A loss scale keeps small half-precision gradients from vanishing; the step's length knows nothing of it.
+        scaler = None if self._trainer is None else getattr(self.trainer.precision_plugin, "scaler", None)
+        loss = self.task_loss(batch)
+        network = nn.ModuleList([self.backbone, self.bottleneck, self.classifier])
+        self._detour.go(loss if scaler is None else scaler.scale(loss), network.parameters(), self.sharpness)
+        self._encodings = None
+
+    def on_after_backward(self) -> None:
+        """Put the weights back, once the gradient is taken where the task loss is sharpest."""
+        self._detour.come_back()
 
     def penalty_terms(self, batch: Pair, encodings: Encodings | None) -> dict[str, Tensor]:
         """The penalties' weighted terms; the base adds them, a method that alternates adds them where they belong.
@@ -306,8 +344,12 @@ class Method(Recorded, LightningModule):
                 labelled = labelled or self(few.x)
                 value = penalty.weight * penalty.labelled_value(labelled, few.y)
             else:
-                encodings = encodings or self.encode(batch)
-                value = penalty(encodings.source, encodings.target)
+                source, target = encodings = encodings or self.encode(batch)
+                if isinstance(penalty, ClassifierPenalty):
+                    asked = penalty.classifier_value(source, target, self.classify, self.progress, self.batches_seen)
+                    value = penalty.weight * asked
+                else:
+                    value = penalty(source, target)
             terms[f"penalty_{type(penalty).__name__.lower()}"] = value
         return terms
 
@@ -449,7 +491,8 @@ class Method(Recorded, LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of; diverged weights are not saved."""
+        """Add what the checkpoint is of; diverged weights are not saved, nor those of a step that was cut off."""
+        self._detour.come_back()
         self._late.finish()
         checkpoint.setdefault("adapt", {}).update(self.describe())
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from adapt.data.batches import Pair
 from adapt.encoding import Encoding
+from adapt.errors import AdaptError
 from adapt.layers import DomainDiscriminator, reverse_gradient
 from adapt.losses import domain_accuracy, domain_adversarial
 from adapt.methods.base import Method
@@ -28,7 +29,14 @@ class DANN(Method):
     `train/domain_accuracy` near 0.5 late in training says that the discriminator was fooled, 1.0 that the features
     still tell the domains apart, 0.5 from the start that the discriminator learns nothing.
 
-    Published, MNIST→MNIST-M: source only 52.25, DANN 76.66 % (JMLR 2016, Table 2).
+    `domain_smoothing` is environment label smoothing (ELS; Zhang et al., Free Lunch for Domain Adversarial Training:
+    Environment Label Smoothing, ICLR 2023, https://arxiv.org/abs/2302.00194): the domain labels 1 and 0 become 1 − ε
+    and ε, so that the discriminator is not certain where the domains overlap; the paper's γ is 1 − ε. The authors try
+    ε from 0.05 to 0.5 and report the one that is best on the target's test labels. It acts on every method with this
+    discriminator (`CDAN` too). On the toy tasks it neither helps nor hurts by more than the seeds differ.
+
+    Published, MNIST→MNIST-M: source only 52.25, DANN 76.66 % (JMLR 2016, Table 2). ELS: Office-31 mean, 90.4 % with
+    the paper's best combination (paperswithcode.com).
 
     Args:
         weight: Weight w of the domain loss.
@@ -39,7 +47,11 @@ class DANN(Method):
         discriminator_hidden: Width of the discriminator's hidden layers.
         discriminator_layers: Number of hidden layers; 0 is logistic regression.
         discriminator_batch_norm: Batch norm in the discriminator, as TLlib has it.
+        domain_smoothing: Label smoothing ε of the domains (ELS), in [0, 0.5); 0.1 to 0.3 are usual.
         **kwargs: Arguments of `Method`.
+
+    Raises:
+        AdaptError: `domain_smoothing` is out of range.
     """
 
     family: ClassVar[str] = "adversarial"
@@ -53,9 +65,13 @@ class DANN(Method):
         discriminator_hidden: int = 1024,
         discriminator_layers: int = 2,
         discriminator_batch_norm: bool = False,
+        domain_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not 0 <= domain_smoothing < 0.5:
+            raise AdaptError(f"Expected domain_smoothing in [0, 0.5), found {domain_smoothing}.")
+        self.domain_smoothing = domain_smoothing
         self.weight, self.schedule, self.gamma, self.max_lambda = weight, schedule, gamma, max_lambda
         self._shape = (discriminator_hidden, discriminator_layers, discriminator_batch_norm)
         self.discriminator = self.new_discriminator(self.num_features)
@@ -72,7 +88,8 @@ class DANN(Method):
         weights = self.sample_weights(source, target)
         return {
             "source": self.supervised_loss(source.logits, batch.source.y),
-            "domain": self.weight * domain_adversarial(source_domain, target_domain, weights=weights),
+            "domain": self.weight
+            * domain_adversarial(source_domain, target_domain, weights=weights, smoothing=self.domain_smoothing),
         }
 
     def discriminated(self, encoding: Encoding) -> Tensor:

@@ -61,6 +61,23 @@ def refuse_problem(part: object, problem: Problem) -> None:
         )
 
 
+def refuse_sharpness(method: str, sharpness: float, source_free: bool) -> None:
+    """Refuse a radius that makes no sense, and one for a method without a task loss.
+
+    Args:
+        method: The method's name.
+        sharpness: The radius that was asked for.
+        source_free: Whether it trains without source samples.
+
+    Raises:
+        AdaptError: It is negative, or there is no source loss that it could be about.
+    """
+    if sharpness < 0:
+        raise AdaptError(f"Expected a sharpness of at least 0, found {sharpness}.")
+    if sharpness and source_free:
+        raise AdaptError(f"{method} has no source samples, whose loss sharpness is about. Leave sharpness out.")
+
+
 def refuse_source_free_mismatch(method: str, source_free: bool, penalties: Sized, data: Any) -> None:
     """Refuse a method that needs the source on data without it, the reverse, and penalties without a source.
 

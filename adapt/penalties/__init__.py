@@ -1,11 +1,23 @@
 """Stateless loss terms that can be added to any method, so that combinations of papers need no new class."""
 
 from adapt.penalties.afn import AFN
-from adapt.penalties.base import Penalty, TargetLabelPenalty
+from adapt.penalties.base import ClassifierPenalty, Penalty, TargetLabelPenalty
 from adapt.penalties.bnm import BNM
 from adapt.penalties.bsp import BSP
 from adapt.penalties.mcc import MCC
 from adapt.penalties.min_ent import MinEnt
+from adapt.penalties.nwd import NWD
 from adapt.penalties.target_cross_entropy import TargetCrossEntropy
 
-__all__ = ["AFN", "BNM", "BSP", "MCC", "MinEnt", "Penalty", "TargetCrossEntropy", "TargetLabelPenalty"]
+__all__ = [
+    "AFN",
+    "BNM",
+    "BSP",
+    "MCC",
+    "NWD",
+    "ClassifierPenalty",
+    "MinEnt",
+    "Penalty",
+    "TargetCrossEntropy",
+    "TargetLabelPenalty",
+]

@@ -1,5 +1,7 @@
 """The contract of a penalty: one weighted loss term, computed from the encodings that the method trains on."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from adapt.encoding import Encoding
@@ -51,3 +53,30 @@ class TargetLabelPenalty(Penalty):
             y: Their class indices `(L,)`.
         """
         raise AdaptError(f"{type(self).__name__} has to define labelled_value(labelled, y), which returns a scalar.")
+
+
+class ClassifierPenalty(Penalty):
+    """Base of the penalties that ask the method's classifier again, such as adversarial ones: write `classifier_value`.
+
+    Args:
+        weight: Factor on the value.
+    """
+
+    def classifier_value(
+        self,
+        source: Encoding,
+        target: Encoding,
+        classify: Callable[[Tensor], Tensor],
+        progress: float,
+        batches: int,
+    ) -> Tensor:
+        """The scalar that is to become small.
+
+        Args:
+            source: Encoding of N source samples.
+            target: Encoding of M target samples.
+            classify: From features `(N, d)` to logits `(N, K)`, by the method's classifier.
+            progress: Share of the training that is done, in [0, 1].
+            batches: Training batches before this one.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define classifier_value, which returns a scalar.")

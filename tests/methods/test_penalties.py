@@ -13,7 +13,7 @@ from adapt.data import Pair
 from adapt.encoding import Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
-from adapt.penalties import MinEnt, Penalty, TargetCrossEntropy
+from adapt.penalties import NWD, MinEnt, Penalty, TargetCrossEntropy
 from tests.methods.test_leakage import permuted
 from tests.toy import CLASSES, Shifted, target_accuracy, train
 
@@ -114,6 +114,17 @@ def test_a_negative_weight_is_refused() -> None:
 def test_a_penalty_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="each penalty once, found MinEnt, MinEnt"):
         train(SourceOnly, tmp_path, steps=1, penalties=[MinEnt(0.1), MinEnt(0.2)])
+
+
+@pytest.mark.parametrize("method", [SourceOnly, MCD])
+def test_a_penalty_may_ask_the_classifier_again_and_changes_both_sides(method: type[Method], tmp_path: Path) -> None:
+    plain, _, _ = train(method, tmp_path / "a", steps=4)
+    options = {"steps": 4, "penalties": [NWD(schedule="constant")]}
+    penalised, _, trainer = train(method, tmp_path / "b", **options)
+    assert "train/penalty_nwd" in trainer.callback_metrics
+    for part in ("backbone", "classifier"):
+        ours, theirs = (getattr(m, part).state_dict().values() for m in (plain, penalised))
+        assert any(not torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 FEW = {"shots": 3}

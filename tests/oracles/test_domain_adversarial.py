@@ -53,3 +53,30 @@ def test_gradient_equals_finite_differences_and_pulls_source_up_and_target_down(
 def test_more_or_less_than_one_logit_per_sample_is_named(shape: tuple[int, ...]) -> None:
     with pytest.raises(AdaptError, match="one logit per target sample"):
         domain_adversarial(torch.zeros(4), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.3])
+def test_smoothing_is_the_log_loss_against_softened_labels(smoothing: float) -> None:
+    source, target = logits()
+    p, q = expit(source.numpy()), expit(target.numpy())
+    # The expected log loss of a label that is right with probability 1 − ε.
+    right = log_loss([1] * 5, p, labels=[0, 1]), log_loss([0] * 12, q, labels=[0, 1])
+    wrong = log_loss([0] * 5, p, labels=[0, 1]), log_loss([1] * 12, q, labels=[0, 1])
+    expected = sum((1 - smoothing) * r + smoothing * w for r, w in zip(right, wrong, strict=True)) / 2
+    assert domain_adversarial(source, target, smoothing=smoothing).item() == pytest.approx(expected)
+
+
+def test_smoothing_has_its_minimum_at_the_softened_label_and_works_with_weights() -> None:
+    best = math.log(0.8 / 0.2)
+    source, target = torch.full((3,), best, requires_grad=True), torch.full((4,), -best, requires_grad=True)
+    weights = (torch.tensor([0.5, 1.0, 2.0]), torch.ones(4))
+    domain_adversarial(source, target, smoothing=0.2, weights=weights).backward()
+    assert source.grad is not None
+    assert source.grad.abs().max() < 1e-7
+    assert torch.equal(domain_adversarial(source, target, smoothing=0.0), domain_adversarial(source, target))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 0.5])
+def test_smoothing_out_of_range_is_named(smoothing: float) -> None:
+    with pytest.raises(AdaptError, match=r"in \[0, 0.5\)"):
+        domain_adversarial(torch.zeros(3), torch.zeros(3), smoothing=smoothing)
