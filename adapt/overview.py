@@ -12,7 +12,7 @@ import adapt.penalties
 import adapt.regularisers
 from adapt.errors import AdaptError
 from adapt.methods import AlternatingMethod, MappingMethod, Method
-from adapt.penalties import Penalty, TargetLabelPenalty
+from adapt.penalties import Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.regularisers import FromStart, Regulariser
 
 T = TypeVar("T")
@@ -56,7 +56,10 @@ def methods() -> list[type[Method]]:
 
 def penalties() -> list[type[Penalty]]:
     """All penalties by name."""
-    return sorted(_classes(adapt.penalties, Penalty, (Penalty, TargetLabelPenalty)), key=lambda c: c.__name__.lower())
+    return sorted(
+        _classes(adapt.penalties, Penalty, (Penalty, TargetLabelPenalty, WeightPenalty)),
+        key=lambda c: c.__name__.lower(),
+    )
 
 
 def regularisers() -> list[type[Regulariser]]:

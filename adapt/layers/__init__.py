@@ -11,6 +11,7 @@ from adapt.layers.head import ClassifierHead
 from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
 from adapt.layers.pixels import Pixels, to_bytes
 from adapt.layers.restyling import restyle
+from adapt.layers.series import SeriesAugmentation
 
 __all__ = [
     "Augmentation",
@@ -20,6 +21,7 @@ __all__ = [
     "GradientReversal",
     "PerceptualFeatures",
     "Pixels",
+    "SeriesAugmentation",
     "StrongAugmentation",
     "WeakAugmentation",
     "batch_norms",

@@ -13,11 +13,13 @@ from adapt.losses.coral import coral
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
+from adapt.losses.elastic import elastic
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
+from adapt.losses.label_proportions import label_proportions
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
 from adapt.losses.mcc import mcc
@@ -31,6 +33,7 @@ from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
+from adapt.losses.vat import virtual_adversarial, virtual_adversarial_direction
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "delta",
     "domain_accuracy",
     "domain_adversarial",
+    "elastic",
     "entropy",
     "entropy_weights",
     "fixmatch",
@@ -68,6 +72,7 @@ __all__ = [
     "information_maximisation",
     "jmmd",
     "l2_sp",
+    "label_proportions",
     "lmmd",
     "mcc",
     "mdd",
@@ -82,4 +87,6 @@ __all__ = [
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "virtual_adversarial",
+    "virtual_adversarial_direction",
 ]

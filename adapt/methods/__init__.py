@@ -9,9 +9,11 @@ from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
+from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.dirt_t import DIRTT
 from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
@@ -36,6 +38,7 @@ from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
 from adapt.methods.tent import TENT
+from adapt.methods.vada import VADA
 from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DANN",
+    "DIRTT",
     "DSAN",
     "FDA",
     "JAN",
@@ -57,9 +61,11 @@ __all__ = [
     "SWD",
     "TCA",
     "TENT",
+    "VADA",
     "WDGRL",
     "AdaBN",
     "AlternatingMethod",
+    "CoDATS",
     "DeepJDOT",
     "Encoding",
     "Encodings",

@@ -32,7 +32,7 @@ from adapt.methods.refusals import (
     refuse_unread_labels,
 )
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
-from adapt.penalties import Penalty, TargetLabelPenalty
+from adapt.penalties import Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
 from adapt.trees import Tree, cat, size
@@ -304,6 +304,8 @@ class Method(LightningModule):
                 few = few_shot(self, batch)
                 labelled = labelled or self(few.x)
                 value = penalty.weight * penalty.labelled_value(labelled, few.y)
+            elif isinstance(penalty, WeightPenalty):
+                value = penalty.of_network(self)
             else:
                 encodings = encodings or self.encode(batch)
                 value = penalty(encodings.source, encodings.target)
