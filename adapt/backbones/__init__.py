@@ -7,6 +7,7 @@ from adapt.backbones.lenet import LeNet
 from adapt.backbones.mlp import MLP
 from adapt.backbones.pretrained import TimmBackbone, TorchvisionBackbone
 from adapt.backbones.series import CNN1D, TCN, InceptionTime, ResNet1D
+from adapt.backbones.transformer import TransformerBackbone
 
 __all__ = [
     "CNN1D",
@@ -20,4 +21,5 @@ __all__ = [
     "SmallCNN",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "TransformerBackbone",
 ]

@@ -22,6 +22,7 @@ from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
+from adapt.losses.masked_language import masked_language
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
@@ -74,6 +75,7 @@ __all__ = [
     "l2_sp",
     "label_proportions",
     "lmmd",
+    "masked_language",
     "mcc",
     "mdd",
     "mmd",

@@ -23,6 +23,7 @@ from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.mapping import MappingMethod
+from adapt.methods.masked_language import MaskedLanguage
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
 from adapt.methods.mdd import MDD
@@ -75,6 +76,7 @@ __all__ = [
     "ImportanceWeighting",
     "LinearCORAL",
     "MappingMethod",
+    "MaskedLanguage",
     "Method",
     "MinEnt",
     "OTMapping",

@@ -428,11 +428,15 @@ class Method(LightningModule):
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
         """The groups of some modules' trainable parameters: the backbone's apart from the others'."""
-        known = {id(p) for p in self.backbone.parameters()}
         trained = [p for module in modules for p in module.parameters() if p.requires_grad]
-        backbone = [p for p in trained if id(p) in known]
-        others = [p for p in trained if id(p) not in known]
-        groups = [{"params": backbone, "lr_scale": self.backbone_lr_scale}, {"params": others, "lr_scale": 1.0}]
+        groups: list[dict[str, Any]] = []
+        known: set[int] = set()
+        for factor, parameters in self.backbone.layer_groups():
+            own = {id(p) for p in parameters}
+            known |= own
+            layer = [p for p in trained if id(p) in own]
+            groups.append({"params": layer, "lr_scale": self.backbone_lr_scale * factor})
+        groups.append({"params": [p for p in trained if id(p) not in known], "lr_scale": 1.0})
         return [group for group in groups if group["params"]]
 
     def configure_callbacks(self) -> list[Callback]:

@@ -64,6 +64,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "l2_sp": (lambda a, b: losses.l2_sp([a], [b]), (S, S.flip(0))),
     "label_proportions": (lambda x: losses.label_proportions(x, torch.tensor([0.5, 0.5, 0.0])), (LOGITS,)),
     "lmmd": (lambda s, t, x: losses.lmmd(s, t, Y, x), (S, T, LOGITS)),
+    "masked_language": (lambda x: losses.masked_language(x[None], Y[None, :M], Y[None, :M] > 0), (LOGITS,)),
     "mcc": (losses.mcc, (LOGITS,)),
     "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
     "mmd": (losses.mmd, (S, T)),
