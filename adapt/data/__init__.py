@@ -8,6 +8,8 @@ from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
 from adapt.data.moons import Moons
+from adapt.data.texts import Texts
+from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "Pair",
     "TargetBatch",
     "TensorDomain",
+    "Texts",
+    "TimeSeries",
     "TurnedDigits",
     "Unlabelled",
 ]

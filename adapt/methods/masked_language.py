@@ -22,8 +22,8 @@ class MaskedLanguage(Method):
     (https://aclanthology.org/2020.acl-main.740).
 
     Formula: `L = MLM(x_t) [+ MLM(x_s)]` for the first `pretraining` of the batches, then `L = CE(f(x_s), y_s)
-    [+ w · MLM(x_t)]`, where MLM is the mean cross-entropy of 15 % of the words, of which 80 % were replaced by the mask,
-    10 % by another word. Texts `{"ids": (N, L), "mask": (N, L)}`, and a `TransformerBackbone` whose layers train.
+    [+ w · MLM(x_t)]`, where MLM is the mean cross-entropy of 15 % of the words, of which 80 % were replaced by the
+    mask, 10 % by another word. Texts `{"ids": (N, L), "mask": (N, L)}`, and a `TransformerBackbone` whose layers train.
 
     As in the paper, the words' head is BERT's: a linear layer, GELU, layer norm, and the input embeddings as output
     weights. Departures: the head starts new, since sentence encoders are given away without theirs; both phases share
@@ -65,12 +65,10 @@ class MaskedLanguage(Method):
         if not isinstance(self.backbone, TransformerBackbone):
             raise AdaptError(
                 "MaskedLanguage guesses words, so expects a TransformerBackbone, found "
-                f"{type(self.backbone).__name__}: give --model.backbone TransformerBackbone --model.backbone.path FOLDER."
+                f"{type(self.backbone).__name__}: give --model.backbone TransformerBackbone and its path."
             )
         if self.backbone.trainable == 0:
-            raise AdaptError(
-                "MaskedLanguage trains the encoder, found trainable_layers 0: let some of its layers train."
-            )
+            raise AdaptError("MaskedLanguage trains the encoder, found trainable_layers 0: let some layers train.")
         self.pretraining, self.with_source, self.weight, self.rate = pretraining, with_source, weight, rate
         tokenizer = read_tokenizer(self.backbone.path)
         if tokenizer.mask_token_id is None:

@@ -107,6 +107,7 @@ class AdaptCLI(LightningCLI):
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
+        take_tokenizer(config)
         if imported(config.model.class_path).source_free:
             config.data.init_args.source_free = True
         if command != "fit" and config.ckpt_path is None:
@@ -273,6 +274,19 @@ class AdaptCLI(LightningCLI):
             base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
             return announce(free_folder(base))
         return announce(enter_folder(Path(given), checkpoint))
+
+
+def take_tokenizer(config: Any) -> None:
+    """Let texts be cut into the tokens of the encoder that reads them, where the command does not say otherwise.
+
+    Args:
+        config: A command's settings, parsed.
+    """
+    backbone = config.model.init_args.get("backbone")
+    data = config.data.init_args
+    path = None if backbone is None or not backbone.get("init_args") else backbone.init_args.get("path")
+    if path is not None and "tokenizer" in data and data.tokenizer is None:
+        data.tokenizer = path
 
 
 class EpochProgressBar(RichProgressBar):
