@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 SOURCE_COLOUR, TARGET_COLOUR = "#0072b2", "#d55e00"
+UNLABELLED_COLOUR = "#9e9e9e"
 INK, FAINT = "#222222", "#d9d9d9"
 DPI = 130
 

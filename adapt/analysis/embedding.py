@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from adapt.analysis.drawing import INK, SOURCE_COLOUR, TARGET_COLOUR, class_colours, new_figure
+from adapt.analysis.drawing import INK, SOURCE_COLOUR, TARGET_COLOUR, UNLABELLED_COLOUR, class_colours, new_figure
 from adapt.errors import AdaptError
 
 Floats = npt.NDArray[np.floating]
@@ -50,8 +50,11 @@ def project(features: Floats, seed: int = 0) -> npt.NDArray[np.float64]:
 
 
 def draw_by_class(axes: Axes, xy: Floats, y: Ints, domain: Ints, count: int) -> None:
-    """Scatter points in class colours: filled circles for the source, crosses for the target."""
-    colours = np.array(class_colours(count))
+    """Scatter points in class colours: filled circles for the source, crosses for the target.
+
+    What has no label, a y of −1, is grey.
+    """
+    colours = np.array([*class_colours(count), UNLABELLED_COLOUR])
     source, target = domain == 0, domain == 1
     axes.scatter(xy[source, 0], xy[source, 1], c=colours[y[source]], s=14, alpha=0.75, linewidths=0)
     axes.scatter(xy[target, 0], xy[target, 1], c=colours[y[target]], s=16, alpha=0.85, marker="x", linewidths=0.9)
@@ -74,9 +77,10 @@ def class_handles(class_names: Sequence[str]) -> list[Line2D]:
     return [_handle(name, "s", colour) for name, colour in zip(class_names, colours, strict=True)]
 
 
-def marker_handles() -> list[Line2D]:
-    """Legend entries of the two markers of the picture by class."""
-    return [_handle("source", "o", INK), _handle("target", "x", INK)]
+def marker_handles(unlabelled: bool = False) -> list[Line2D]:
+    """Legend entries of the two markers of the picture by class, and of what has no label where that is shown."""
+    target = _handle("target", "x", INK)
+    return [_handle("source", "o", INK), target, *([_handle("no label", "x", UNLABELLED_COLOUR)] if unlabelled else [])]
 
 
 def domain_handles() -> list[Line2D]:
@@ -89,7 +93,7 @@ def embedding_figure(xy: Floats, y: Ints, domain: Ints, class_names: Sequence[st
 
     Args:
         xy: Points in the plane, as from `project`.
-        y: Class indices `(N,)`.
+        y: Class indices `(N,)`, −1 of a point without a label.
         domain: 0 for source, 1 for target `(N,)`.
         class_names: Names of the classes, in the order of their indices.
         title: Heading over both panels.
@@ -101,7 +105,7 @@ def embedding_figure(xy: Floats, y: Ints, domain: Ints, class_names: Sequence[st
     left.set_title("by class", fontsize=10)
     right.set_title("by domain", fontsize=10)
     figure.suptitle(title, fontsize=11)
-    handles = [*class_handles(class_names), *marker_handles()]
+    handles = [*class_handles(class_names), *marker_handles(bool((y < 0).any()))]
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=6, fontsize=7, frameon=False)
     right.legend(
         handles=domain_handles(), loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, fontsize=7, frameon=False

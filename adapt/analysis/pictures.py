@@ -25,9 +25,10 @@ class Pictures(Callback):
     """During `test`, writes an embedding of both domains and the target's confusion matrix.
 
     Expects `test_step` to return `features (N, d)` and `logits (N, K)`, and test loaders `[source, target]`, or
-    `[target]` of a method that is `source_free`. Leaves
-    `embedding.npz` (`xy_2d (N, 2)`, `y`, `domain` with 0 = source and 1 = target), `confusion.npz` (`matrix (K, K)` of
-    counts with rows of true classes, `class_names`) and a PNG of each, and logs both to Weights & Biases if it is on.
+    `[target]` of a method that is `source_free`. Leaves `embedding.npz` (`xy_2d (N, 2)`, `y`, −1 of a sample without a
+    label, `domain` with 0 = source and 1 = target, `class_names`), `confusion.npz` (`matrix (K, K)` of counts with rows
+    of true classes, `class_names`; none without target labels) and a PNG of each, and logs both to Weights & Biases if
+    it is on.
 
     Args:
         samples: Largest number of samples per domain in the embedding, drawn at random from the whole test set.
@@ -62,14 +63,16 @@ class Pictures(Callback):
         if encoded is None:
             return
         domain, (features, logits) = encoded
-        classes = getattr(getattr(pl_module, "problem", None), "probabilities", True)
+        problem = getattr(pl_module, "problem", None)
+        classes = getattr(problem, "probabilities", True)
         # Points have one colour each where there are no classes.
         y = batch.y.detach().cpu() if classes else torch.zeros(len(features), dtype=torch.long)
         self._kept[domain].add(features.cpu(), y)
         if not classes:
             return
         count = logits.shape[1]
-        counted = confusion_matrix(y.numpy(), logits.argmax(dim=1).cpu().numpy(), count)
+        known = torch.ones(len(y), dtype=torch.bool) if problem is None else problem.has_label(y)
+        counted = confusion_matrix(y[known].numpy(), logits.argmax(dim=1).cpu()[known].numpy(), count)
         self._confusion[domain] = self._confusion.get(domain, np.zeros_like(counted)) + counted
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -83,7 +86,13 @@ class Pictures(Callback):
             return
         directory = Path(self.directory or trainer.default_root_dir)
         directory.mkdir(parents=True, exist_ok=True)
-        figures = {"confusion": self._write_confusion(directory, trainer)} if self._confusion else {}
+        figures = {}
+        if self._confusion and self._confusion[max(self._confusion)].any():
+            figures["confusion"] = self._write_confusion(directory, trainer)
+        else:
+            # Of an earlier test, when there were labels.
+            for kind in ("npz", "png"):
+                (directory / f"confusion.{kind}").unlink(missing_ok=True)
         if self.embedding:
             try:
                 figures["embedding"] = self._write_embedding(directory, trainer)
@@ -109,8 +118,9 @@ class Pictures(Callback):
         y = torch.cat([y for _, y in parts.values()]).numpy()
         domain = np.concatenate([np.full(len(y), domain) for domain, (_, y) in parts.items()])
         xy = project(features, self.seed)
-        np.savez_compressed(directory / "embedding.npz", xy_2d=xy, y=y, domain=domain)
-        return embedding_figure(xy, y, domain, self._class_names(trainer), "Test features of both domains")
+        names = self._class_names(trainer)
+        np.savez_compressed(directory / "embedding.npz", xy_2d=xy, y=y, domain=domain, class_names=np.array(names))
+        return embedding_figure(xy, y, domain, names, "Test features of both domains")
 
     def _write_confusion(self, directory: Path, trainer: Trainer) -> Figure:
         loader = max(self._confusion)

@@ -16,6 +16,7 @@ import torch
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adapt.backbones import Backbone, TransformerBackbone
@@ -145,16 +146,17 @@ def extract_features(
             todo.append((path, images, files, wanted))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for path, images, files, wanted in todo:
-            loader = DataLoader(images, batch_size, num_workers=num_workers)
+            loader = DataLoader(images, batch_size, num_workers=num_workers, collate_fn=_stacked)
             task = progress.add_task(path.stem, total=len(images))
             found = []
-            for x, _ in loader:
+            for x in loader:
                 with torch.inference_mode():
                     found.append(backbone(data.transform(x.to(chosen)).to(dtype)).float().cpu())
                 progress.advance(task, len(x))
             features = torch.cat(found).numpy()
+            labels = images.targets.y.numpy() if images.targets.known.all() else None
             names, described = np.array(data.class_names), np.array(json.dumps(wanted, sort_keys=True))
-            write_features(path, FeatureFile(features, images.targets.numpy(), names, np.array(files), described))
+            write_features(path, FeatureFile(features, labels, names, np.array(files), described))
             print(f"{path}: {features.shape[0]} images, {features.shape[1]} features")
     return paths
 
@@ -178,8 +180,9 @@ def _of_texts(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for name in names:
             texts, path = data.encoded(name), out / f"{name}.npz"
-            if not texts.labelled.all():
-                raise AdaptError(f"Expected a label for every text of {name!r}, found some without: drop these rows.")
+            if texts.labelled.any() and not texts.labelled.all():
+                raise AdaptError(f"Expected a label for every text of {name!r} or for none, found some: label or drop.")
+            labels = texts.y.numpy() if texts.labelled.any() else None
             wanted = settings | {"texts": _digest("\0".join(data.table(name).texts).encode("utf-8", "surrogatepass"))}
             paths.append(path)
             if _is_there(path, wanted):
@@ -197,9 +200,13 @@ def _of_texts(
             files = np.array(data.table(name).names)
             described = np.array(json.dumps(wanted, sort_keys=True))
             classes = np.array(data.class_names)
-            write_features(path, FeatureFile(features.numpy(), texts.y.numpy(), classes, files, described))
+            write_features(path, FeatureFile(features.numpy(), labels, classes, files, described))
             print(f"{path}: {features.shape[0]} texts, {features.shape[1]} features")
     return paths
+
+
+def _stacked(samples: Sequence[tuple[Tensor, int | None]]) -> Tensor:
+    return torch.stack([x for x, _ in samples])
 
 
 def write_features(path: Path, content: FeatureFile) -> None:
@@ -208,7 +215,7 @@ def write_features(path: Path, content: FeatureFile) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            np.savez(file, **content._asdict())
+            np.savez(file, **{name: value for name, value in content._asdict().items() if value is not None})
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -234,6 +241,9 @@ def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomain
 
 class WholeDomains(ImageFolders):
     """Every image of every domain, as evaluation sees it; paired for the check that all have the same classes."""
+
+    def _check_sources(self) -> None:
+        """None is trained on: any of them may be without labels."""
 
     def holdout(self, dataset: Any, split: str) -> Any:
         """The whole of it."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
-from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, labels_of
+from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
+from adapt.data.labels import LabelCount
 from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
@@ -29,7 +30,9 @@ class DomainDataModule(LightningDataModule):
 
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
     `domain(name, split)`. An epoch is one pass over the larger domain, the smaller one reshuffled and cycled.
-    Target training batches carry no label unless `shots` asks for some.
+    Target training batches carry no label unless `shots` asks for some. The target may have no labels at all, or only
+    some: a dataset then gives `(x, None)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
+    them. What is measured on the target is measured on the samples that have one.
 
     Args:
         source: One domain, or several to pool.
@@ -75,6 +78,7 @@ class DomainDataModule(LightningDataModule):
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
+        self._counts: dict[Split, LabelCount] = {}
         self._check_arguments()
 
     @property
@@ -102,13 +106,19 @@ class DomainDataModule(LightningDataModule):
         return "+".join(self.sources) + _TASK_SEPARATOR + self.target
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
-        """The samples `(x, y)` of one domain; every dataset writes this.
+        """The samples `(x, y)` of one domain, `(x, None)` where one has no label; every dataset writes this.
 
         Args:
             name: One of `known_domains`.
             split: `train`, `val` or `test`; `holdout` cuts the first two from one training set.
         """
         raise AdaptError(f"{type(self).__name__} has to define domain(name, split), which returns a dataset of (x, y).")
+
+    def target_labels(self, split: Split) -> LabelCount:
+        """How many samples of a split of the target have a label, without which nothing is measured there."""
+        if split not in self._counts:
+            self._counts[split] = count_labels(self._checked(self._evaluated(split), self.target, split))
+        return self._counts[split]
 
     def transform(self, x: Tree) -> Tree:
         """What happens on the device to a batch of inputs `(N, ...)`; by default bytes become floats in [0, 1]."""
@@ -127,13 +137,19 @@ class DomainDataModule(LightningDataModule):
             return
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
-            name: self._checked(self.domain(name, "train"), name, "train")
+            name: self._checked(self.domain(name, "train"), name, "train", labelled=True)
             for name in ([] if self.source_free else self.sources)
         }
         if sources:
             check_poolable(sources)
             self._train["source"] = pool(list(sources.values()))
         self._train["target"] = self._checked(self.domain(self.target, "train"), self.target, "train")
+        if self.shots is not None and not count_labels(self._train["target"]).labelled:
+            raise AdaptError(
+                f"Expected labelled training samples of {self.target!r} to draw shots from (found --data.shots "
+                f"{self.shots}), found none with a label.\nLabel some of them, or choose a method that needs no target "
+                "labels and leave out --data.shots."
+            )
         for role, dataset in self._train.items():
             size, needed = len(dataset), self.batch_size * self._world()[1]  # type: ignore[arg-type]
             if size < needed:
@@ -173,7 +189,7 @@ class DomainDataModule(LightningDataModule):
             return self._ordered(UnlabelledView(whole, **self._described("target", "train")))
         if self.source_free:
             raise AdaptError("Expected no pass over the source, which source_free leaves out, found one.")
-        parts = [self._checked(self.unaugmented(name), name, "train") for name in self.sources]
+        parts = [self._checked(self.unaugmented(name), name, "train", labelled=True) for name in self.sources]
         return self._ordered(LabelledView(pool(parts), **self._described("source", "train")))
 
     def labelled_target_dataloader(self) -> DataLoader[Any]:
@@ -296,7 +312,8 @@ class DomainDataModule(LightningDataModule):
             raise AdaptError(f"Expected a validation fraction between 0 and 1, found {self.val_fraction}.")
         if self.shots not in (None, "all") and not (isinstance(self.shots, int) and self.shots >= 1):
             raise AdaptError(f"Expected at least 1 shot per class or 'all', found {self.shots!r}.")
-        check_class_names({name: self.domain_classes(name) for name in [*self.sources, self.target]})
+        named = {name: self.domain_classes(name) for name in [*self.sources, self.target]}
+        check_class_names({name: classes for name, classes in named.items() if classes})
 
     def check_domain(self, name: str) -> None:
         """Refuse a domain that this datamodule does not have."""
@@ -309,11 +326,11 @@ class DomainDataModule(LightningDataModule):
         )
 
     def domain_classes(self, name: str) -> Sequence[str]:
-        """Class names of one domain; datasets whose domains could differ override this."""
+        """Class names of one domain, none without labels; datasets whose domains could differ override this."""
         return self.class_names
 
-    def _checked(self, dataset: Dataset[Any], name: str, split: Split) -> Dataset[Any]:
-        check_domain(dataset, self.problem, f"{name!r} ({split})")
+    def _checked(self, dataset: Dataset[Any], name: str, split: Split, labelled: bool = False) -> Dataset[Any]:
+        check_domain(dataset, self.problem, f"{name!r} ({split})", labelled)
         return dataset
 
     def _described(self, role: Role, split: Split) -> dict[str, Any]:
@@ -326,10 +343,13 @@ class DomainDataModule(LightningDataModule):
 
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
         described = self._described("target", "train")
-        if not isinstance(self.shots, int):
+        if isinstance(self.shots, int):
+            few: Sequence[int] = self._few_shots(self.shots).indices
+        elif count_labels(training).all:
             return LabelledView(training, **described)
-        few = self._few_shots(self.shots)
-        return LabelledView(Subset(training, few.indices), few.indices, **described)
+        else:
+            few = labels_of(training).known.nonzero().flatten().tolist()
+        return LabelledView(Subset(training, few), few, **described)
 
     def _few_shots(self, shots: int) -> Subset[Any]:
         if not isinstance(self.problem, Classification):
@@ -337,14 +357,17 @@ class DomainDataModule(LightningDataModule):
                 f"Expected classes to draw {shots} shots of each, found {self.problem.kind}. Give --data.shots all."
             )
         described = self._described("target", "train")
-        labels = self.problem.labels(labels_of(self._train["target"]), described["where"])
+        found = labels_of(self._train["target"])
+        known = found.known.nonzero().flatten()
+        labels = self.problem.labels(found.y[known], described["where"], known)
         generator = torch.Generator().manual_seed(self.order_seed)
         chosen: list[int] = []
         for k, name in enumerate(self.class_names):
-            at = (labels == k).nonzero().flatten()
+            at = known[(labels == k).nonzero().flatten()]
             if len(at) < shots:
+                some = "" if len(known) == len(found.known) else "labelled "
                 raise AdaptError(
-                    f"Expected at least {shots} target training samples of class {name!r}, found {len(at)}. "
+                    f"Expected at least {shots} {some}target training samples of class {name!r}, found {len(at)}. "
                     "Lower --data.shots."
                 )
             chosen += at[torch.randperm(len(at), generator=generator)[:shots]].tolist()
@@ -367,8 +390,10 @@ class DomainDataModule(LightningDataModule):
         roles: dict[Role, list[str]] = {"source": [] if self.source_free else self.sources, "target": [self.target]}
         loaders = []
         for role, names in roles.items():
-            if parts := [self._checked(self.domain(name, split), name, split) for name in names]:
-                loaders.append(self._shared(LabelledView(pool(parts), **self._described(role, split))))
+            labelled = role == "source" or self.target_labels(split).all
+            if parts := [self._checked(self.domain(name, split), name, split, labelled) for name in names]:
+                described = self._described(role, split)
+                loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled)))
         return loaders
 
     def _shared(self, view: LabelledView) -> DataLoader[Any]:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from adapt.data.labels import as_labels
-from adapt.data.views import TensorDomain, fetch, in_memory
+from adapt.data.labels import LabelCount, Labels, join_labels, marked_labels
+from adapt.data.views import TensorDomain, fetch, in_memory, refuse_unlabelled
 from adapt.errors import AdaptError
 from adapt.problems import Problem
 from adapt.trees import Tree, leaves
 
 _SAMPLES = 256
+_LOOKED_AT = 32
 _RATIO = 50.0
 
 
@@ -121,13 +122,14 @@ def _check_finite(inputs: Tensor, name: str, positions: Sequence[int]) -> None:
         )
 
 
-def check_domain(dataset: Any, problem: Problem, where: str) -> None:
+def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = False) -> None:
     """Refuse what is no dataset, or an empty one, and labels of another problem, where they cost no decoding.
 
     Args:
         dataset: What a datamodule gives as one split of a domain.
         problem: What the labels pose.
         where: Which split of which domain it is.
+        labelled: Whether every sample has to have a label.
 
     Raises:
         AdaptError: Says what was found. Labels that are only seen with their inputs are checked when they are read.
@@ -141,43 +143,67 @@ def check_domain(dataset: Any, problem: Problem, where: str) -> None:
         ) from error
     if size == 0:
         raise AdaptError(f"Expected samples in {where}, found none.")
-    labels = known_labels(dataset)
-    if labels is None or not (odd := problem.odd_labels(labels)).any():
+    labels = kept_labels(dataset)
+    if labels is None:
+        return
+    if labelled:
+        refuse_unlabelled(labels.known, where)
+    at = labels.known.nonzero().flatten()
+    if not len(at) or not (odd := problem.odd_labels(labels.y[at])).any():
         return
     # What a dataset keeps as `targets` may become class indices on its way out: the sample itself decides.
-    first = int(odd.nonzero()[0])
-    if problem.odd_labels(fetch(dataset, [first])[1]).any():
-        problem.labels(labels, where)
+    first = int(at[odd.nonzero()[0]])
+    if problem.odd_labels(fetch(dataset, [first])[1].y).any():
+        problem.labels(labels.y[at], where, at)
 
 
-def labels_of(dataset: Any) -> Tensor:
-    """All labels `(N,)` of a dataset, without decoding its inputs where it lies in memory or keeps `targets`."""
-    known = known_labels(dataset)
-    if known is not None:
-        return known
+def count_labels(dataset: Any) -> LabelCount:
+    """How many samples of a dataset have a label.
+
+    Of a dataset whose labels are only seen with their inputs, a few samples are looked at, and all of them where not
+    each of these has one.
+    """
+    samples = len(dataset)
+    labels = kept_labels(dataset)
+    if labels is None:
+        few = torch.randperm(samples, generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
+        if fetch(dataset, few)[1].known.all():
+            return LabelCount(samples, samples)
+        labels = labels_of(dataset)
+    return LabelCount(int(labels.known.sum()), samples)
+
+
+def labels_of(dataset: Any) -> Labels:
+    """All labels `(N, ...)` of a dataset, without decoding its inputs where it lies in memory or keeps `targets`."""
+    kept = kept_labels(dataset)
+    if kept is not None:
+        return kept
     # In parts, so that the inputs beside them never lie in memory together.
     parts = torch.split(torch.arange(len(dataset)), _SAMPLES)
-    return torch.cat([fetch(dataset, part.tolist())[1] for part in parts])
+    return join_labels([fetch(dataset, part.tolist())[1] for part in parts])
 
 
-def known_labels(dataset: Any) -> Tensor | None:
+def kept_labels(dataset: Any) -> Labels | None:
     """All labels `(N, ...)` of a dataset as it keeps them, None where only its samples tell."""
     if isinstance(dataset, TensorDomain):
-        return dataset.y
+        return Labels(dataset.y, dataset.labelled)
     if isinstance(dataset, Subset):
-        whole = known_labels(dataset.dataset)
-        return None if whole is None else whole[torch.as_tensor(dataset.indices)]
+        whole = kept_labels(dataset.dataset)
+        return None if whole is None else whole.take(torch.as_tensor(dataset.indices))
     if isinstance(dataset, ConcatDataset):
-        parts = [known_labels(part) for part in dataset.datasets]
+        parts = [kept_labels(part) for part in dataset.datasets]
         known = [part for part in parts if part is not None]
-        alike = len(known) == len(parts) and len({part.shape[1:] for part in known}) == 1
-        return torch.cat(known) if alike else None
+        alike = len(known) == len(parts) and len({part.y.shape[1:] for part in known if part.known.any()}) <= 1
+        return join_labels(known) if alike else None
     if isinstance(dataset, TensorDataset):
-        return dataset.tensors[1] if len(dataset.tensors) == 2 else None
+        return marked_labels(dataset.tensors[1], len(dataset)) if len(dataset.tensors) == 2 else None
     if getattr(dataset, "target_transform", None) is not None:
         return None
     try:
-        labels = as_labels(dataset.targets)
+        # That there is no list is only believed where the sample has no label either.
+        if dataset.targets is None and fetch(dataset, [0])[1].known.any():
+            return None
+        labels = marked_labels(dataset.targets, len(dataset))
     except (AttributeError, AdaptError):
         return None
-    return labels if labels.ndim and len(labels) == len(dataset) else None
+    return labels if labels.y.ndim and len(labels.y) == len(dataset) else None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data.base import DomainDataModule, Split
+from adapt.data.checks import labels_of
 from adapt.data.views import TensorDomain, in_memory, pool
 from adapt.errors import AdaptError
 
@@ -23,14 +24,14 @@ class FeatureFile(NamedTuple):
 
     Attributes:
         features: The backbone's output `(N, d)`, float32.
-        labels: Class indices `(N,)`, int64.
+        labels: Class indices `(N,)`, int64; None of a domain without labels.
         class_names: Names of the K classes.
         files: The images' paths below the domain's folder `(N,)`, in the order of `ImageFolders`.
         settings: What the features depend on, as JSON.
     """
 
     features: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
     class_names: NDArray[np.str_]
     files: NDArray[np.str_]
     settings: NDArray[np.str_]
@@ -106,18 +107,19 @@ class Features(DomainDataModule):
         part = self._split(name, split)
         if self.standardise == "none":
             return part
-        x, y = _tensors(part)
+        x, _ = _tensors(part)
         names = self.sources if self.standardise == "source" else [name]
         reference, _ = _tensors(pool([self._split(each, "train") for each in names]))
         std = reference.std(0)
         # A feature that never fires has no scale, and must not be divided by what rounding left of it.
         std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
-        return TensorDomain((x - reference.mean(0)) / std, y)
+        labels = labels_of(part)
+        return TensorDomain((x - reference.mean(0)) / std, labels.y, labels.known)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """The images' paths, as `<domain>/<class>/<image>`."""
         file = self._read(name)
-        numbered = TensorDomain(torch.arange(len(file.labels)), torch.from_numpy(file.labels))
+        numbered = TensorDomain(torch.arange(len(file.features)), None)
         rows, _ = _tensors(self._cut(numbered, name, split))
         return [f"{name}/{file.files[row]}" for row in rows.tolist()]
 
@@ -127,7 +129,8 @@ class Features(DomainDataModule):
 
     def _split(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         file = self._read(name)
-        return self._cut(TensorDomain(torch.from_numpy(file.features), torch.from_numpy(file.labels)), name, split)
+        labels = None if file.labels is None else torch.from_numpy(file.labels)
+        return self._cut(TensorDomain(torch.from_numpy(file.features), labels), name, split)
 
     def _cut(self, whole: TensorDomain, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         if self.transductive:
@@ -135,7 +138,7 @@ class Features(DomainDataModule):
         order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.split_seed))
         held = max(1, round(self.test_fraction * len(whole)))
         at = order[:held] if split == "test" else order[held:]
-        part = TensorDomain(whole.x[at], whole.y[at])
+        part = whole.at(at)
         return part if split == "test" else self.holdout(part, split)
 
     def _read(self, name: str) -> FeatureFile:
@@ -156,17 +159,20 @@ def read_features(path: Path) -> FeatureFile:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = FeatureFile(*(file[name] for name in FeatureFile._fields))
+            found = FeatureFile(
+                **{name: file[name] for name in FeatureFile._fields if name != "labels"},
+                labels=file.get("labels"),
+            )
     except Exception as error:  # zipfile, NumPy and the operating system each have their own
         raise AdaptError(
             f"Expected features at {path}, could not read them ({type(error).__name__}: {error}). "
             "Remove the file and run `adapt features` again."
         ) from error
-    numbers = found.features.dtype.kind in "fiub" and found.labels.dtype.kind in "fiub"
-    if found.features.ndim != 2 or found.labels.ndim != 1 or len(found.features) != len(found.labels) or not numbers:
+    x, y = found.features, np.zeros(len(found.features)) if found.labels is None else found.labels
+    numbers = x.dtype.kind in "fiub" and y.dtype.kind in "fiub"
+    if x.ndim != 2 or y.ndim != 1 or len(x) != len(y) or not numbers:
         raise AdaptError(
-            f"Expected features (N, d) and labels (N,) in {path}, found {found.features.dtype} "
-            f"{found.features.shape} and {found.labels.dtype} {found.labels.shape}. "
+            f"Expected features (N, d) and labels (N,) in {path}, found {x.dtype} {x.shape} and {y.dtype} {y.shape}. "
             "Remove the file and run `adapt features` again."
         )
     if found.class_names.ndim != 1:

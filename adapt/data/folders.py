@@ -1,10 +1,11 @@
-"""Image folders: any data set that lies as `<domain>/<class>/<image>`, such as PACS, Office-31 and Office-Home."""
+"""Image folders: `<domain>/<class>/<image>`, such as PACS, Office-31 and Office-Home, and domains without classes."""
 
 import math
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -13,32 +14,35 @@ from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
-from adapt.data.images import image_files, is_hidden, open_image, warn_of_skipped
+from adapt.data.checks import check_class_names
+from adapt.data.images import image_files, is_hidden, open_image, readable_endings, warn_of_skipped
+from adapt.data.labels import Labels, join_labels, marked_labels
 from adapt.errors import AdaptError
 
 _EVALUATED_SHARE = 0.875
 
 
-class ImageDomain(Dataset[tuple[Tensor, int]]):
+class ImageDomain(Dataset[tuple[Tensor, int | None]]):
     """Images that are decoded when they are asked for.
 
     Args:
         files: Image files.
-        targets: Their class indices `(N,)`.
+        targets: Their class indices, as far as they have one.
         transform: What turns an RGB image into bytes `(3, H, W)`.
 
     Raises:
         UnreadableImageError: When asked for a file that is not an image.
     """
 
-    def __init__(self, files: Sequence[Path], targets: Tensor, transform: Callable[[Image.Image], Tensor]) -> None:
+    def __init__(self, files: Sequence[Path], targets: Labels, transform: Callable[[Image.Image], Tensor]) -> None:
         self.files, self.targets, self.transform = files, targets, transform
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(open_image(self.files[index])), int(self.targets[index])
+    def __getitem__(self, index: int) -> tuple[Tensor, int | None]:
+        label = int(self.targets.y[index]) if self.targets.known[index] else None
+        return self.transform(open_image(self.files[index])), label
 
 
 class ImageFolders(DomainDataModule):
@@ -48,11 +52,15 @@ class ImageFolders(DomainDataModule):
     hidden is left out, and a warning names what else is. Images are decoded, cropped and flipped in the loader's
     workers, travel as bytes, and are normalised on the device.
 
-    By default each domain is cut into disjoint training, validation and test sets, the same for every seed. With
-    `transductive`, as most published tables have it, the target is trained on (without labels), validated and tested
-    on as a whole. The source then gives all but its held-out share to training, and that share is both its validation
-    and its test set: published protocols train on the whole source, but a source accuracy on training images could
-    select no model. A small `val_fraction` brings the two close.
+    A domain whose folder holds images and no class folders has no labels; the classes are then the source's. Where
+    its folders say something else than classes, name it in `unlabelled`.
+
+    A domain whose folders are `train` and `test` (and perhaps `val`) has these splits, each with class folders or
+    without. By default each other domain is cut into disjoint training, validation and test sets, the same for every
+    seed. With `transductive`, as most published tables have it, the target is trained on (without labels), validated
+    and tested on as a whole. The source then gives all but its held-out share to training, and that share is both its
+    validation and its test set: published protocols train on the whole source, but a source accuracy on training
+    images could select no model. A small `val_fraction` brings the two close.
 
     Args:
         source: One domain, or several to pool.
@@ -63,7 +71,9 @@ class ImageFolders(DomainDataModule):
         transductive: Train and test on the whole target.
         augment: Random crops and flips of training images; else they are cut as in evaluation.
         crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1).
-        test_fraction: Share of each domain that is its test set; without meaning when `transductive`.
+        test_fraction: Share of each domain that is its test set; without meaning when `transductive`, and of a domain
+            that has its own.
+        unlabelled: Domains whose folders are no classes: all images below them are taken, without labels.
         mean: Mean per channel of images in [0, 1], to subtract; ImageNet's by default.
         std: Standard deviation per channel, to divide by; ImageNet's by default.
         **kwargs: See `DomainDataModule`.
@@ -84,6 +94,7 @@ class ImageFolders(DomainDataModule):
         augment: bool = True,
         crop_scale: tuple[float, float] = (0.7, 1.0),
         test_fraction: float = 0.2,
+        unlabelled: Sequence[str] = (),
         mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
         std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         **kwargs: Any,
@@ -92,7 +103,8 @@ class ImageFolders(DomainDataModule):
         self.resize = round(image_size / _EVALUATED_SHARE) if resize is None else resize
         self.crop_scale, self.test_fraction, self.mean, self.std = crop_scale, test_fraction, mean, std
         self.input_shape = (3, image_size, image_size)
-        self._listings: dict[str, tuple[list[Path], Tensor]] = {}
+        self.unlabelled = [unlabelled] if isinstance(unlabelled, str) else list(unlabelled)
+        self._listings: dict[str, dict[str, Listing]] = {}
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -110,13 +122,36 @@ class ImageFolders(DomainDataModule):
             raise AdaptError(f"Expected finite means, found {list(self.mean)}.")
         folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
         self.known_domains = image_domains(folder)
-        self.check_domain(self.target)
-        self.class_names = self.domain_classes(self.target)
+        for name in (self.target, *self.sources, *self.unlabelled):
+            self.check_domain(name)
+        self._check_sources()
+        # Of a target without labels the source's.
+        named = (self.domain_classes(name) for name in (self.target, *self.sources))
+        self.class_names = next((classes for classes in named if classes), ())
         super()._check_arguments()
 
+    def _check_sources(self) -> None:
+        for name in self.sources:
+            if not self.domain_classes(name):
+                raise AdaptError(
+                    f"Expected images of the source {name!r} as {name}/<class>/<image>, found no class folders in "
+                    f"{self._folder(name)}: a source needs labels.\nSort its images into a folder per class."
+                )
+
     def domain_classes(self, name: str) -> Sequence[str]:
-        """The class folders of one domain, in alphabetical order."""
-        names = [_class_name(folder) for folder in _class_folders(self.root / self.dataset / name)]
+        """The class folders of one domain, in alphabetical order; none of a domain without labels."""
+        if name in self.unlabelled:
+            return []
+        parts = {f"{name}/{part}": self._classes_in(name, part) for part in _parts(self._folder(name))}
+        labelled = {where: names for where, names in parts.items() if names}
+        check_class_names(labelled)
+        return next(iter(labelled.values()), [])
+
+    def _folder(self, name: str) -> Path:
+        return self.root / self.dataset / name
+
+    def _classes_in(self, name: str, part: str) -> list[str]:
+        names = [_class_name(folder) for folder in _class_folders(self._folder(name) / part)]
         by_letters: dict[str, str] = {}
         for found in names:
             other = by_letters.setdefault(found.casefold(), found)
@@ -136,15 +171,22 @@ class ImageFolders(DomainDataModule):
         return self._split(name, "train", augmented=False)
 
     def _split(self, name: str, split: Split, augmented: bool) -> Dataset[tuple[Any, Any]]:
-        files, targets = self._listing(name)
+        listings = self._listing(name)
         transform = self._pipeline(augmented)
         if self.transductive:
-            whole = ImageDomain(files, targets, transform)
+            files = [path for listing in listings.values() for path in listing.files]
+            whole = ImageDomain(files, join_labels([listing.targets for listing in listings.values()]), transform)
             return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
+        if split in listings:
+            own = ImageDomain(*listings[split], transform)
+            return self.holdout(own, split) if split == "train" and "val" not in listings else own
+        if listings.keys() != {""}:
+            return self.holdout(ImageDomain(*listings["train"], transform), split)
+        files, targets = listings[""]
         order = torch.randperm(len(files), generator=torch.Generator().manual_seed(self.split_seed))
         held = max(1, round(self.test_fraction * len(files)))
         at = order[:held] if split == "test" else order[held:]
-        part = ImageDomain([files[i] for i in at.tolist()], targets[at], transform)
+        part = ImageDomain([files[i] for i in at.tolist()], targets.take(at), transform)
         return part if split == "test" else self.holdout(part, split)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
@@ -170,13 +212,39 @@ class ImageFolders(DomainDataModule):
             steps = [v2.Resize(self.resize), v2.CenterCrop(self.image_size)]
         return v2.Compose([*steps, v2.PILToTensor()])
 
-    def _listing(self, name: str) -> tuple[list[Path], Tensor]:
+    def _listing(self, name: str) -> "dict[str, Listing]":
+        """The images by split, or all of them under an empty name."""
         if name not in self._listings:
-            self._listings[name] = _images_by_class(self.root / self.dataset / name)
+            folder = self._folder(name)
+            read = _images_without_class if name in self.unlabelled else _images_by_class
+            self._listings[name] = {part: read(folder / part) for part in _parts(folder)}
         return self._listings[name]
 
 
-def _images_by_class(domain: Path) -> tuple[list[Path], Tensor]:
+class Listing(NamedTuple):
+    """The images of a folder.
+
+    Attributes:
+        files: Their paths.
+        targets: Their class indices, as far as they have one.
+    """
+
+    files: list[Path]
+    targets: Labels
+
+
+def _images_without_class(folder: Path) -> Listing:
+    files, others = image_files(folder)
+    if not files:
+        named = f", but {others[0].name}" if others else ""
+        raise AdaptError(f"Expected images in {folder}, found none{named}.")
+    warn_of_skipped(others, folder)
+    return Listing(files, marked_labels(None, len(files)))
+
+
+def _images_by_class(domain: Path) -> Listing:
+    if not _class_folders(domain):
+        return _images_without_class(domain)
     files: list[Path] = []
     skipped: list[Path] = []
     counts: list[int] = []
@@ -192,16 +260,22 @@ def _images_by_class(domain: Path) -> tuple[list[Path], Tensor]:
         skipped += others
         counts.append(len(found))
     warn_of_skipped(skipped, domain)
-    return files, torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    if loose := _loose_images(domain):
+        warnings.warn(
+            f"Left out {len(loose)} images of {domain} that lie in no class folder, the first {loose[0].name}.",
+            stacklevel=2,
+        )
+    targets = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    return Listing(files, marked_labels(targets, len(files)))
 
 
 def image_domains(folder: Path) -> list[str]:
-    """The domains that lie in a folder as `<domain>/<class>/<image>`, in alphabetical order.
+    """The domains that lie in a folder as `<domain>/<class>/<image>` or `<domain>/<image>`, in alphabetical order.
 
     Raises:
         AdaptError: There is none.
     """
-    found = [path.name for path in _folders(folder) if _class_folders(path)]
+    found = [path.name for path in _folders(folder) if _class_folders(path) or _loose_images(path)]
     if not found:
         raise AdaptError(f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset.")
     return found
@@ -219,10 +293,26 @@ def _folders(path: Path) -> list[Path]:
     return sorted((part for part in path.iterdir() if part.is_dir() and not is_hidden(part.name)), key=_class_name)
 
 
+def _parts(domain: Path) -> Sequence[str]:
+    """The splits that a domain's folder has, or an empty name for the whole of it."""
+    names = {folder.name for folder in _folders(domain)}
+    known = [part for part in ("train", "val", "test") if part in names]
+    return known if {"train", "test"} <= names == set(known) else [""]
+
+
 def _class_folders(domain: Path) -> list[Path]:
     folders = _folders(domain)
     # Office-31 as its authors pack it keeps the classes one folder deeper.
-    return _folders(folders[0]) if [folder.name for folder in folders] == ["images"] else folders
+    if [folder.name for folder in folders] == ["images"]:
+        folders = _folders(folders[0])
+    # Beside images, a folder without any is no class.
+    return folders if not _loose_images(domain) or any(image_files(folder)[0] for folder in folders) else []
+
+
+def _loose_images(folder: Path) -> list[Path]:
+    """Images that lie in a folder itself."""
+    found = (path for path in folder.iterdir() if path.suffix.lower() in readable_endings())
+    return sorted(path for path in found if not is_hidden(path.name) and not path.is_dir())
 
 
 def _class_name(folder: Path) -> str:

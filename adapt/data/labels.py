@@ -1,6 +1,7 @@
 """Labels of several samples as one tensor."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,44 @@ from torch import Tensor
 from adapt.errors import SampleError
 
 _SHOWN = 5
+
+
+class Labels(NamedTuple):
+    """Labels of several samples, some of which may have none.
+
+    Attributes:
+        y: Labels `(N, ...)`; what stands where a sample has none means nothing.
+        known: Which samples have a label `(N,)`, as booleans.
+    """
+
+    y: Tensor
+    known: Tensor
+
+    def take(self, at: Tensor) -> "Labels":
+        """Those at the given positions."""
+        return Labels(self.y[at], self.known[at])
+
+
+class LabelCount(NamedTuple):
+    """How many samples of a split have a label.
+
+    Attributes:
+        labelled: Samples with a label.
+        samples: All samples.
+    """
+
+    labelled: int
+    samples: int
+
+    @property
+    def all(self) -> bool:
+        """Whether every sample has one."""
+        return self.labelled == self.samples
+
+    @property
+    def words(self) -> str:
+        """As a person reads it."""
+        return "no target labels" if not self.labelled else f"{self.labelled} of {self.samples} target samples"
 
 
 def from_array(array: NDArray[Any]) -> Tensor:
@@ -31,3 +70,43 @@ def as_labels(labels: Any) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         found = str(list(labels)[:_SHOWN] if isinstance(labels, list | tuple) else labels).partition("\n")[0][:80]
         raise SampleError(f"Expected class indices as labels, found {found}. Number the classes from 0.") from error
+
+
+def marked_labels(labels: Any, count: int) -> Labels:
+    """Labels of some samples, None where there is none: of one sample, or in the place of them all.
+
+    Args:
+        labels: None, `Labels`, or what `as_labels` takes, in which None may stand for a sample's label.
+        count: Number of samples.
+
+    Raises:
+        SampleError: One of them is no number, or their shapes differ.
+    """
+    if isinstance(labels, Labels):
+        return labels
+    if labels is None:
+        return Labels(torch.full((count,), -1), torch.zeros(count, dtype=torch.bool))
+    if not isinstance(labels, list | tuple) or not any(label is None for label in labels):
+        y = as_labels(labels)
+        return Labels(y, torch.ones(len(y) if y.ndim else count, dtype=torch.bool))
+    known = torch.tensor([label is not None for label in labels])
+    if not known.any():
+        return marked_labels(None, count)
+    found = as_labels([label for label in labels if label is not None])
+    y = found.new_zeros(count, *found.shape[1:])
+    y[known] = found
+    return Labels(y, known)
+
+
+def join_labels(parts: Sequence[Labels]) -> Labels:
+    """The parts' labels as one; of a part without labels the shape does not matter.
+
+    Raises:
+        SampleError: The others are not of one shape.
+    """
+    shapes = {part.y.shape[1:] for part in parts if part.known.any()} or {parts[0].y.shape[1:]}
+    if len(shapes) != 1:
+        raise SampleError("Expected labels of one shape, found several. Give every sample a label of the same kind.")
+    shape = next(iter(shapes))
+    fitting = [part.y if part.y.shape[1:] == shape else part.y.new_zeros(len(part.y), *shape) for part in parts]
+    return Labels(torch.cat(fitting), torch.cat([part.known for part in parts]))

@@ -10,27 +10,41 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from adapt.data.batches import Labelled, Unlabelled
-from adapt.data.labels import as_labels, from_array
+from adapt.data.labels import Labels, as_labels, from_array, marked_labels
 from adapt.errors import AdaptError, SampleError
 from adapt.problems import Problem
 from adapt.trees import Tree, cat, collate, size, take
 
 
-class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
-    """A labelled domain in memory, fetched a whole batch at a time.
+class TensorDomain(Dataset[tuple[Tensor, Tensor | None]]):
+    """A domain in memory, fetched a whole batch at a time.
 
     Args:
         x: Inputs `(N, ...)`: a tensor, an array, or a dict or tuple of them; images as uint8 `(N, C, H, W)`, so that a
             domain is as small as it can be.
-        y: Labels `(N, ...)`: class indices `(N,)` where the problem is classification.
+        y: Labels `(N, ...)`: class indices `(N,)` where the problem is classification. None where no sample has one.
+        labelled: Which samples have a label `(N,)`, as booleans; None where `y` says it. What stands in `y` for the
+            others means nothing.
 
     Raises:
         AdaptError: They are no numbers, or not as many.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.data import TensorDomain
+        >>> TensorDomain(torch.zeros(2, 3), torch.tensor([1, 0]), labelled=torch.tensor([True, False]))[1][1] is None
+        True
     """
 
-    def __init__(self, x: Tree, y: Tensor) -> None:
+    def __init__(self, x: Tree, y: Tensor | None, labelled: Tensor | None = None) -> None:
         # Labels stay what they are: whoever reads them knows whose they are, and refuses the wrong ones by that name.
-        self.x, self.y = as_inputs(x), as_labels(y)
+        self.x = as_inputs(x)
+        self.y, self.labelled = marked_labels(y, size(self.x))
+        if labelled is not None:
+            self.labelled = as_labels(labelled)
+            if self.labelled.dtype != torch.bool or self.labelled.shape != self.y.shape[:1]:
+                found = f"{self.labelled.dtype} {tuple(self.labelled.shape)}"
+                raise AdaptError(f"Expected `labelled` as {len(self.y)} booleans, one per sample, found {found}.")
         if self.y.ndim == 0 or size(self.x) != len(self.y):
             found = f"{size(self.x)} samples and {self.y.numel() if self.y.ndim == 0 else len(self.y)} labels"
             raise AdaptError(f"Expected one label per sample, found {found}.")
@@ -38,12 +52,16 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Tree, Tensor]:
-        return take(self.x, index), self.y[index]
+    def __getitem__(self, index: int) -> tuple[Tree, Tensor | None]:
+        return take(self.x, index), self.y[index] if self.labelled[index] else None
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tree, Tensor]:
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tree, Labels]:
         at = torch.as_tensor(indices)
-        return take(self.x, at), self.y[at]
+        return take(self.x, at), Labels(self.y[at], self.labelled[at])
+
+    def at(self, positions: Tensor) -> "TensorDomain":
+        """The samples at the given positions, as a domain of their own."""
+        return TensorDomain(take(self.x, positions), self.y[positions], self.labelled[positions])
 
 
 def as_inputs(values: Any) -> Tree:
@@ -65,8 +83,10 @@ def as_inputs(values: Any) -> Tree:
         raise SampleError(f"Expected inputs as tensors or arrays of numbers, found {type(values).__name__}.") from error
 
 
-def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Tensor]:
+def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Labels]:
     """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`.
+
+    A sample `(x, None)` has no label.
 
     Raises:
         SampleError: A sample is no pair of an input and a label, or they cannot be put into one batch.
@@ -78,10 +98,10 @@ def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Tensor]:
         length = f" of {len(odd[0])}" if isinstance(odd[0], tuple | list | dict) else ""
         raise SampleError(f"Expected samples (x, y), found a {type(odd[0]).__name__}{length}: return pairs of the two.")
     if batch is not pairs:
-        return as_inputs(batch[0]), as_labels(batch[1])
+        return as_inputs(batch[0]), marked_labels(batch[1], len(indices))
     # Not collated as pairs: pooled domains may differ in whether a label is a tensor or a number.
     inputs, labels = zip(*batch, strict=True)
-    return _stacked(inputs), as_labels(labels)
+    return _stacked(inputs), marked_labels(labels, len(indices))
 
 
 def _stacked(inputs: Sequence[Any]) -> Tree:
@@ -102,20 +122,49 @@ def pool(datasets: Sequence[Dataset[Any]]) -> Dataset[Any]:
     """Several source domains as one, still fetched a batch at a time where all lie in memory."""
     if len(datasets) == 1:
         return datasets[0]
-    parts = [in_memory(dataset) for dataset in datasets]
-    if all(part is not None for part in parts):
-        kept = [part for part in parts if part is not None]
-        return TensorDomain(cat([part[0] for part in kept]), torch.cat([part[1] for part in kept]))
+    parts = [whole(dataset) for dataset in datasets]
+    kept = [part for part in parts if part is not None]
+    # Where a domain without labels stands beside one whose labels are rows, there is no one tensor of both.
+    if len(kept) == len(parts) and len({part.y.shape[1:] for part in kept}) == 1:
+        joined = (torch.cat([getattr(part, name) for part in kept]) for name in ("y", "labelled"))
+        return TensorDomain(cat([part.x for part in kept]), *joined)
     return ConcatDataset(datasets)
+
+
+def whole(dataset: Dataset[Any]) -> TensorDomain | None:
+    """A `TensorDomain`, or the part of one that a subset of it is, else None."""
+    if isinstance(dataset, TensorDomain):
+        return dataset
+    if isinstance(dataset, Subset) and isinstance(dataset.dataset, TensorDomain):
+        return dataset.dataset.at(torch.as_tensor(dataset.indices))
+    return None
 
 
 def in_memory(dataset: Dataset[Any]) -> tuple[Tree, Tensor] | None:
     """All inputs and labels of a `TensorDomain` or a subset of one, else None."""
-    if isinstance(dataset, TensorDomain):
-        return dataset.x, dataset.y
-    if isinstance(dataset, Subset) and isinstance(dataset.dataset, TensorDomain):
-        return dataset.dataset.__getitems__(dataset.indices)
-    return None
+    found = whole(dataset)
+    return None if found is None else (found.x, found.y)
+
+
+def refuse_unlabelled(known: Tensor, where: str, positions: Tensor | None = None) -> None:
+    """Refuse samples without a label where each has to have one.
+
+    Args:
+        known: Which samples have a label `(N,)`.
+        where: Whose samples they are.
+        positions: Where they stand in their dataset; 0 to N − 1 when None.
+
+    Raises:
+        SampleError: Some have none.
+    """
+    if known.all():
+        return
+    at = int((~known).nonzero()[0])
+    first = at if positions is None else int(positions[at])
+    raise SampleError(
+        f"Expected a label for every sample of {where}, found none in {int((~known).sum())} of {len(known)}, the first "
+        f"at position {first}. Label these samples, or leave them out."
+    )
 
 
 class LabelledView(Dataset[Labelled]):
@@ -126,6 +175,7 @@ class LabelledView(Dataset[Labelled]):
         positions: Where each of them stands in its training set, if it is a part of one.
         problem: What the labels pose; None leaves them unchecked.
         where: Whose samples they are, for the message.
+        labelled: Whether every sample must have a label. Without, `Problem.no_labels` stands where there is none.
     """
 
     def __init__(
@@ -134,8 +184,9 @@ class LabelledView(Dataset[Labelled]):
         positions: Sequence[int] | None = None,
         problem: Problem | None = None,
         where: str = "the dataset",
+        labelled: bool = True,
     ) -> None:
-        self.dataset, self.problem, self.where = dataset, problem, where
+        self.dataset, self.problem, self.where, self.labelled = dataset, problem, where, labelled
         self.positions = None if positions is None else torch.as_tensor(positions)
 
     def __len__(self) -> int:
@@ -143,10 +194,19 @@ class LabelledView(Dataset[Labelled]):
 
     def read(self, indices: Sequence[int]) -> Labelled:
         """The samples, once their labels are the problem's."""
-        x, y = fetch(self.dataset, indices)
-        if self.problem is not None:
-            y = self.problem.labels(y, self.where, indices)
+        x, labels = fetch(self.dataset, indices)
         at = torch.as_tensor(indices)
+        if self.labelled:
+            refuse_unlabelled(labels.known, self.where, at)
+        y = labels.y
+        if self.problem is not None and labels.known.all():
+            y = self.problem.labels(y, self.where, indices)
+        elif self.problem is not None:
+            y = self.problem.no_labels(len(at))
+            if labels.known.any():
+                known = self.problem.labels(labels.y[labels.known], self.where, at[labels.known])
+                y = y.to(known.dtype)
+                y[labels.known] = known
         return Labelled(x, y, at if self.positions is None else self.positions[at])
 
     def __getitems__(self, indices: Sequence[int]) -> Labelled:
@@ -154,7 +214,13 @@ class LabelledView(Dataset[Labelled]):
 
 
 class UnlabelledView(LabelledView):
-    """Batches of `Unlabelled`: the only way in which target training data leaves a datamodule by default."""
+    """Batches of `Unlabelled`: the only way in which target training data leaves a datamodule by default.
+
+    Labels that are there are checked all the same, and none has to be.
+    """
+
+    def __init__(self, dataset: Dataset[Any], **described: Any) -> None:
+        super().__init__(dataset, **described | {"labelled": False})
 
     def __getitems__(self, indices: Sequence[int]) -> Unlabelled:  # type: ignore[override]  # strips the label
         x, _, index = self.read(indices)

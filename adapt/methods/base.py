@@ -374,21 +374,23 @@ class Method(LightningModule):
             self.log_dict({f"train/{name}": value for name, value in tensors.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores."""
+        """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores.
+
+        A target without labels has no oracle; where some samples have one, it is of these.
+        """
         domain = dataloader_idx + self.source_free
         encoding = self.evaluated(batch.x, domain)
         metric: Any = self.validation_metrics[domain]
-        metric.update(self.problem.predict(encoding.logits), batch.y)
-        self._log_metrics({f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}": metric}, batch)
+        name = f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}"
+        self._measure(metric, {name: metric}, encoding.logits, batch.y, domain, "val")
         return encoding._asdict()
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Every metric on each domain, and the encodings for whoever draws them."""
+        """Every metric on each domain, as far as its samples have labels; encodings for whoever draws them."""
         domain = dataloader_idx + self.source_free
         encoding = self.evaluated(batch.x, domain)
         metrics: Any = self.test_metrics[domain]
-        metrics.update(self.problem.predict(encoding.logits), batch.y)
-        self._log_metrics(metrics, batch)
+        self._measure(metrics, metrics, encoding.logits, batch.y, domain, "test")
         return encoding._asdict()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
@@ -485,8 +487,22 @@ class Method(LightningModule):
         encoding: Encoding = self(x)
         return encoding
 
-    def _log_metrics(self, metrics: Any, batch: Labelled) -> None:
-        self.log_dict(metrics, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.y))
+    def _measure(
+        self, metric: Any, logged: Any, logits: Tensor, y: Tensor, domain: int, split: Literal["val", "test"]
+    ) -> None:
+        # Only a datamodule of ours knows of samples without labels; every process is told the same.
+        counted = getattr(getattr(self.trainer, "datamodule", None), "target_labels", None)
+        labels = None if domain == DOMAINS.index("source") or counted is None else counted(split)
+        if labels is not None and not labels.labelled:
+            return
+        if labels is not None and not labels.all:
+            known = self.problem.has_label(y)
+            logits, y = logits[known], y[known]
+        if len(y):
+            metric.update(self.problem.predict(logits), y)
+        # A process without a labelled sample takes part in the sum; alone, it has nothing to say.
+        if len(y) or self.trainer.world_size > 1:
+            self.log_dict(logged, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=max(1, len(y)))
 
 
 def _with_all_labels(part: Any) -> Any:

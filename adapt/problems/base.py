@@ -81,6 +81,19 @@ class Problem(ABC):
             SampleError: Some are none of this problem.
         """
 
+    def no_labels(self, count: int) -> Tensor:
+        """What stands in a batch for the labels of samples that have none, `(count, ...)`.
+
+        It is no label of the problem: whoever trains or measures with one by mistake gets an error, or NaN.
+        """
+        return torch.full((count,), -1)
+
+    def has_label(self, labels: Tensor) -> Tensor:
+        """Which samples of a batch have a label `(N,)`, as booleans."""
+        empty = self.no_labels(1).to(labels.device)
+        same = (labels == empty) | ((labels != labels) & (empty != empty))  # NaN equals nothing
+        return ~same.flatten(1).all(1) if same.ndim > 1 else ~same
+
     def describe(self) -> dict[str, Any]:
         """Plain values that say which problem this is; a checkpoint keeps them."""
         return {"kind": self.kind, "names": list(self.names)}

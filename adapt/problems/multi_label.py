@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics import Metric
@@ -96,3 +97,7 @@ class MultiLabel(Problem):
         if labels.ndim != 2 or labels.shape[1] != self.num_outputs or labels.is_complex():
             raise SampleError(f"{expected}, found {labels.dtype} {tuple(labels.shape)}. Give one entry for each label.")
         raise odd_labels_error(expected, "Give 1 where a label applies, else 0.", labels, odd, positions)
+
+    def no_labels(self, count: int) -> Tensor:
+        """Rows of −1."""
+        return torch.full((count, self.num_outputs), -1)

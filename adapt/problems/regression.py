@@ -121,6 +121,10 @@ class Regression(Problem):
             raise SampleError(f"{expected}, found {labels.dtype} {tuple(labels.shape)}.")
         raise odd_labels_error(expected, "Label these samples, or leave them out.", labels, odd, positions)
 
+    def no_labels(self, count: int) -> Tensor:
+        """NaN for every quantity."""
+        return torch.full((count, self.num_outputs) if self.num_outputs > 1 else (count,), torch.nan)
+
     def _fits(self, labels: Tensor) -> bool:
         shape = labels.shape[1:]
         return (

@@ -87,7 +87,7 @@ def selection_callbacks(
     chosen = [] if source_free else [f"source_{problem.headline}"]
     chosen += [name for name in (scores.names_for(source_free) if scores else ()) if name in rules]
     best = [
-        BestCheckpoint(
+        (OracleCheckpoint if rule in ORACLE_RULES else BestCheckpoint)(
             dirpath=run_dir / "checkpoints",
             filename=rule,
             monitor=monitored.metric,
@@ -145,3 +145,12 @@ class BestCheckpoint(ModelCheckpoint):
         self._last_checkpoint_saved = filepath
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.after_save_checkpoint(proxy(self))
+
+
+class OracleCheckpoint(BestCheckpoint):
+    """The oracle's checkpoint; none where the target has no labels, of which the metric would be."""
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        # Lightning takes a metric that is missing for a mistake.
+        if self.monitor in monitor_candidates:
+            super()._save_topk_checkpoint(trainer, monitor_candidates)

@@ -233,14 +233,25 @@ class AdaptCLI(LightningCLI):
         kept = (f"val/source_{headline}", f"oracle/target_{headline}")
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
+        if not self.datamodule.target_labels("val").labelled:
+            found = ", ".join(filter(None, [found, "no target labels"]))
         test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
 
     def after_test(self) -> None:
-        """Keep the test accuracies beside the run."""
+        """Keep the test accuracies beside the run, and say how much of the target they are of."""
         if not self.trainer.is_global_zero:
             return
         metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        labels = self.datamodule.target_labels("test")
+        if not labels.all:
+            metrics |= {"target_labelled": labels.labelled, "target_samples": labels.samples}
+            if labels.labelled:
+                print(
+                    f"of the {labels.samples} target test samples {labels.labelled} have a label: metrics are of these"
+                )
+            else:
+                print(f"no target labels: nothing is measured on {self.datamodule.target}")
         if (classes := class_accuracies(self.run_dir)) is not None:
             metrics["per_class_accuracy"] = classes
         (self.run_dir / "test.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ def test_transductive_target_is_whole_and_source_holds_out(root: Path) -> None:
 def test_labels_are_the_folders_and_cost_no_decoding(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("decoded an image"))
     part = make(root).domain("Art", "train")
-    assert labels_of(part).tolist() == [CLASSES.index(path.parent.name) for path in files(part)]
+    assert labels_of(part).y.tolist() == [CLASSES.index(path.parent.name) for path in files(part)]
 
 
 def test_augmentation_differs_between_samples_and_draws_from_torch(root: Path) -> None:
@@ -219,8 +219,8 @@ def test_linked_folders_and_files_are_samples(root: Path, tmp_path: Path) -> Non
     (root / "Art" / "images" / "mug" / "more").symlink_to(more / "mug")
     (root / "Art" / "images" / "mug" / "up").symlink_to(root / "Art")
     data = make(root, transductive=True)
-    _, targets = data._listing("Art")
-    assert targets.bincount().tolist() == [15, 19]
+    _, targets = data._listing("Art")[""]
+    assert targets.y.bincount().tolist() == [15, 19]
 
 
 def test_class_names_may_have_spaces_signs_and_two_ways_to_write_an_accent(tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ def test_unlabelled_view_has_no_label_to_give() -> None:
 @pytest.mark.parametrize("wrap", [lambda d: d, lambda d: Subset(d, range(6)), lambda d: ConcatDataset([d])])
 def test_every_kind_of_dataset_gives_the_same_batch(wrap: object) -> None:
     for data in (tensors(), OneByOne()):
-        x, y = fetch(wrap(data), [5, 2])  # type: ignore[operator]
+        x, (y, known) = fetch(wrap(data), [5, 2])  # type: ignore[operator]
         assert (x[:, 0].tolist(), y.tolist(), y.dtype) == ([5, 2], [1, 0], torch.int64)
+        assert known.all()
 
 
 def test_pooled_tensors_stay_in_memory_and_in_order() -> None:
@@ -56,7 +57,7 @@ def test_one_source_is_not_copied() -> None:
 
 def test_labels_of_subsets_and_concatenations() -> None:
     data = ConcatDataset([Subset(OneByOne(), [1, 2]), tensors(3)])
-    assert labels_of(data).tolist() == [1, 0, 0, 1, 0]
+    assert labels_of(data).y.tolist() == [1, 0, 0, 1, 0]
 
 
 def test_a_label_is_missing() -> None:

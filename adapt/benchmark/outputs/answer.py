@@ -15,6 +15,13 @@ _MOST_NAMES = 5
 def answer(analysis: Analysis) -> list[str]:
     """The result under the headline's rule, a sentence per thing that can be said of it."""
     summary = analysis.leading
+    if analysis.nothing_measured:
+        chosen = f"each method's checkpoint under the rule {summary.rule} ({short_name(summary.rule)})"
+        return [
+            "There are no target labels, so no accuracy on the target is known and no method can be called the best.",
+            f"The table shows what {chosen} reaches on the source's test set: a method far below the others has not "
+            "learned the task; a high value says nothing of the target.",
+        ]
     column = list(summary.columns)[-1]
     found = {method: gain for (method, where), gain in gains(summary).items() if where == column}
     free = {m: gain for m, gain in found.items() if summary.settings[m] == UNSUPERVISED}

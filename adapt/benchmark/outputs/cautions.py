@@ -9,8 +9,8 @@ _MOST_NAMES = 6
 
 
 def cautions(analysis: Analysis) -> list[str]:
-    """A sentence on what is missing, one on tasks without the metric, and one on a test set that was trained on."""
-    return [*missing(analysis), *_without_metric(analysis), *_transductive(analysis)]
+    """Sentences on what is missing, tasks without target labels or the metric, and a test set that was trained on."""
+    return [*missing(analysis), *_labels(analysis), *_without_metric(analysis), *_transductive(analysis)]
 
 
 def missing(analysis: Analysis) -> list[str]:
@@ -25,6 +25,21 @@ def missing(analysis: Analysis) -> list[str]:
     return [
         f"{len(analysis.missing)} of {total} cells missing, so this grid is unfinished: {', '.join(named)}"
         + (f", and of {count(more, 'more method')}." if more else ".")
+    ]
+
+
+def _labels(analysis: Analysis) -> list[str]:
+    """Which targets have no labels, and of which a part has one."""
+    sentences = []
+    if analysis.unlabelled:
+        where = "" if analysis.nothing_measured else f" on {', '.join(analysis.unlabelled)}"
+        sentences.append(
+            f"No target labels{where}: nothing is measured on the target there, and no oracle is shown. What can be "
+            "said is the source's accuracy, the label-free scores and the pictures."
+        )
+    return sentences + [
+        f"Target metrics of {task} are of the {labelled} of {samples} test samples that have a label."
+        for task, (labelled, samples) in analysis.partly.items()
     ]
 
 

@@ -77,6 +77,9 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
     notes = cautions(analysis)
     others = [accuracy.accuracy_table(summary, notes) for summary in analysis.other_summaries]
     first, printed = (accuracy.headline_table(analysis, average_first=first) for first in (True, False))
+    without_labels = accuracy.other_tasks(analysis)
+    if analysis.nothing_measured:
+        others = []
     lead = [f"{sentence}\n" for sentence in missing(analysis)]
     found_by = [] if analysis.search is None else [search.search_sentence(analysis.search) + "\n"]
     # LaTeX has a table per task and no column to spare for rules that are no best, so it marks methods.
@@ -86,8 +89,8 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
         for table in (selection.rules_table(cost, notes, ranked=True), *selection.selection_tables(cost)[1:])
     ]
     texts = {
-        "table.md": "\n".join([*lead, *found_by, *map(to_markdown, [first, *others])]),
-        "table.tex": "\n".join(map(to_latex, [printed, *others])),
+        "table.md": "\n".join([*lead, *found_by, *map(to_markdown, [first, *without_labels, *others])]),
+        "table.tex": "\n".join(map(to_latex, [printed, *without_labels, *others])),
         "selection.md": _markdown(
             "What each selection rule would have picked",
             selection.selection_tables(analysis.selections[-1], notes),

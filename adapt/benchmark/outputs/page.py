@@ -97,17 +97,22 @@ def without_paths(text: str) -> str:
 
 
 def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[str]) -> dict[str, Any]:
-    leading, results, several = analysis.leading, analysis.results, len(analysis.summaries) > 1
+    leading, results, several = (
+        analysis.leading,
+        analysis.results,
+        len(analysis.summaries) > 1 and not analysis.nothing_measured,
+    )
     gains, of_classes = accuracy.gain_table(analysis), classes.class_tables(analysis, pictured_tasks(leading))
     failed = sum(result.status != "ok" for result in results)
     command = analysis.planned.command or results[0].command
+    unlabelled = accuracy.other_tasks(analysis)
     tables = {
         "Model selection": (selection.selection_tables(analysis.selections[-1], cautions(analysis)), []),
         "Which rule to trust": ([rules.rule_table(analysis.rules)], [rules.rule_sentence(analysis.rules)]),
     }
     return {
         "name": analysis.planned.benchmark,
-        "counts": f"{count(len(leading.tasks), 'task')} × {count(len(leading.methods), 'method')} × "
+        "counts": f"{count(len(analysis.tasks), 'task')} × {count(len(leading.methods), 'method')} × "
         f"{count(len(leading.seeds), 'seed')}: {count(len(results), 'run')}"
         + (f" of {len(results) + len(analysis.missing)}" if analysis.missing else "")
         + (f", {failed} without a result." if failed else "."),
@@ -133,7 +138,12 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
                 for heading, (found, sentences) in tables.items()
                 if several
             },
-            "Significance": _significance(analysis, remarks, several),
+            **(
+                {"Tasks without target labels": {"summary": "Show", "tables": unlabelled, "sentences": []}}
+                if unlabelled
+                else {}
+            ),
+            **({} if analysis.nothing_measured else {"Significance": _significance(analysis, remarks, several)}),
             **({"Each class": {"summary": "Show", "tables": of_classes, "sentences": []}} if of_classes else {}),
         },
         "measure": leading.measure.words.capitalize(),
@@ -151,7 +161,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
             for r in results
             if r.status != "ok"
         ],
-        "cells": _cells(results, leading.tasks, command),
+        "cells": _cells(results, analysis.tasks, command),
         "command": without_paths(command),
         "provenance": _provenance(results),
     }
@@ -161,7 +171,15 @@ def _headings(summary: Summary) -> list[str]:
     shown = [_heading(heading, summary) for heading, *_, folded in _KINDS.values() if not folded]
     folded = [_heading(heading, summary) for heading, *_, folded in _KINDS.values() if folded]
     return [
-        *("Result", "Gain per task", *shown, "Hyperparameter search", "Model selection", "Each task under every rule"),
+        *(
+            "Result",
+            "Gain per task",
+            "Tasks without target labels",
+            *shown,
+            "Hyperparameter search",
+            "Model selection",
+            "Each task under every rule",
+        ),
         *(
             "Which rule to trust",
             "Significance",

@@ -12,20 +12,23 @@ from adapt.monitor import summary_of
 def show(output: Output, console: Console) -> None:
     """Print the tables; the headline comes last, where a terminal stands when the command has ended."""
     analysis = output.analysis
-    several, notes = len(analysis.summaries) > 1, cautions(analysis)
+    several, notes = len(analysis.summaries) > 1 and not analysis.nothing_measured, cautions(analysis)
     for sentence in missing(analysis):
         _line(console, sentence, "bold red")
     tables = [] if analysis.search is None else search.search_tables(analysis.search)
     if several:
         tables += [*selection.selection_tables(analysis.selections[-1], notes), rules.rule_table(analysis.rules)]
     tested = significance.significance_table(analysis.tested)
-    for table in [*tables, *([tested] if tested.rows else [])]:
+    if not analysis.nothing_measured:
+        tables += [tested] if tested.rows else []
+    for table in tables:
         console.print(to_terminal(table))
-    for sentence in significance.ranking_sentences(analysis.tested):
+    for sentence in [] if analysis.nothing_measured else significance.ranking_sentences(analysis.tested):
         _line(console, sentence, "dim")
     if analysis.search is not None:
         say(console, search.search_sentence(analysis.search))
-    console.print(to_terminal(accuracy.headline_table(analysis)))
+    for table in (*accuracy.other_tasks(analysis), accuracy.headline_table(analysis)):
+        console.print(to_terminal(table))
     warned = summary_of(analysis.warnings)
     for sentence in [*accuracy.negative_transfers(analysis.other_summaries), *([warned] if warned else [])]:
         _line(console, sentence, "yellow")

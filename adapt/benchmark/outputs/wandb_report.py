@@ -121,20 +121,23 @@ def _blocks(wr: ModuleType, expr: ModuleType, output: Output, project: str, owne
 
 def _panels(wr: ModuleType, analysis: Analysis) -> list[Any]:
     measure, headline = analysis.leading.measure, analysis.leading.headline.name
+    # Without target labels no run has a target metric.
+    domain = "source" if analysis.nothing_measured else "target"
     rules = [summary.rule for summary in analysis.summaries]
     # A cell's job type is its method: one bar per method, over its seeds and tasks, under each rule.
     style = {"groupby": "JobType", "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     bars = [
         wr.BarPlot(
-            title=f"target {measure.words}, {rule}",
-            metrics=[wr.SummaryMetric(f"{rule}/target_{measure.name}")],
+            title=f"{domain} {measure.words}, {rule}",
+            metrics=[wr.SummaryMetric(f"{rule}/{domain}_{measure.name}")],
             layout=wr.Layout(x=12 * (k % 2), y=8 * (k // 2), w=12, h=8),
             **style,
         )
         for k, rule in enumerate(rules)
     ]
+    curves = (f"val/source_{headline}", *([] if analysis.nothing_measured else [f"oracle/target_{headline}"]))
     below = 8 * ((len(rules) + 1) // 2)
-    curves = [
+    lines = [
         wr.LinePlot(
             title=column,
             x="trainer/global_step",
@@ -142,6 +145,6 @@ def _panels(wr: ModuleType, analysis: Analysis) -> list[Any]:
             layout=wr.Layout(x=12 * k, y=below, w=12, h=8),
             **style,
         )
-        for k, column in enumerate((f"val/source_{headline}", f"oracle/target_{headline}"))
+        for k, column in enumerate(curves)
     ]
-    return [*bars, *curves]
+    return [*bars, *lines]

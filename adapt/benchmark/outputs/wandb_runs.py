@@ -56,6 +56,8 @@ def log_comparison(output: Output, project: str, group: str, offline: bool) -> N
             image = wandb.Image(str(picture.path), caption=picture.title)
             content.setdefault(f"pictures/{picture.kind}", []).append(image)
         run.summary["negative_transfer"] = " ".join(negative_transfers(analysis.summaries)) or "none"
+        if analysis.unlabelled:
+            run.summary["no_target_labels"] = ", ".join(analysis.unlabelled)
         run.log(content)
     except BaseException:
         run.finish(exit_code=1)

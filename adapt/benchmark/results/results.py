@@ -51,10 +51,14 @@ class Tested:
     Attributes:
         rows: One per selection rule.
         measures: The metrics in them, the headline first.
+        target_labelled: How many of the target's test samples have a label; None where all have.
+        target_samples: How many there are; None likewise.
     """
 
     rows: Sequence[Row]
     measures: tuple[Measure, ...] = (ACCURACY,)
+    target_labelled: int | None = None
+    target_samples: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class CellResult:
         threads: CPU threads that torch used.
         started: UTC time in ISO format.
         measures: The metrics in its rows, the headline of its problem first.
+        target_labelled: How many of the target's test samples have a label, of which its metrics are; None where all
+            have.
+        target_samples: How many there are; None likewise.
         directory: The cell's folder; known from where the file lies, not stored in it.
     """
 
@@ -89,6 +96,8 @@ class CellResult:
     command: str
     started: str
     measures: tuple[Measure, ...] = (ACCURACY,)
+    target_labelled: int | None = None
+    target_samples: int | None = None
     directory: Path = field(default=Path(), compare=False)
 
     @property
@@ -144,7 +153,8 @@ def read_result(path: Path) -> CellResult:
         content = json.loads(path.read_text(encoding="utf-8"))
         # Older ones hold accuracy alone, and do not say so.
         measures = tuple(Measure(**entry) for entry in content.pop("measures", [asdict(ACCURACY)]))
-        content["rows"] = tuple(check_rows(content["rows"], measures)) if content["status"] == "ok" else ()
+        labelled = content.get("target_labelled") != 0
+        content["rows"] = tuple(check_rows(content["rows"], measures, labelled)) if content["status"] == "ok" else ()
         if content["status"] not in get_args(Status):
             raise ValueError(f"unknown status {content['status']!r}")
         return CellResult(**content, measures=measures, directory=path.parent)
@@ -179,12 +189,13 @@ def measures_of(results: Iterable[CellResult]) -> dict[str, Measure]:
     return found or {ACCURACY.name: ACCURACY}
 
 
-def check_rows(rows: Any, measures: Sequence[Measure] = (ACCURACY,)) -> list[Row]:
+def check_rows(rows: Any, measures: Sequence[Measure] = (ACCURACY,), labelled: bool = True) -> list[Row]:
     """Rows as a run returned them, or were stored.
 
     Args:
         rows: The rows.
         measures: The metrics that they should hold, the headline first; any other one may be undefined.
+        labelled: Whether the target has labels, without which its metrics are None.
 
     Raises:
         AdaptError: When there is none, a rule comes twice, or a value is beyond its metric's ends.
@@ -197,9 +208,9 @@ def check_rows(rows: Any, measures: Sequence[Measure] = (ACCURACY,)) -> list[Row
         for number, measure in enumerate(measures):
             for domain in _DOMAINS:
                 name = f"{domain}_{measure.name}"
-                needed = number == 0 and domain == "target"
+                needed = labelled and number == 0 and domain == "target"
                 kept[name] = _checked(row[name] if needed else row.get(name), measure, kept["rule"], number == 0)
-            if number == 0 and kept[f"target_{measure.name}"] is None:
+            if labelled and number == 0 and kept[f"target_{measure.name}"] is None:
                 raise AdaptError(f"Expected a target_{measure.name} under rule {kept['rule']!r}, found none.")
         checked.append(kept)
     if len({row["rule"] for row in checked}) < len(checked):

@@ -114,6 +114,8 @@ def describe(result: CellResult) -> str:
     value = result.value("last")
     if value is None:
         value = result.value(result.rows[0]["rule"])
+    if value is None:
+        return f"ok {result.name}: no target labels ({duration(result.wall_seconds)})"
     metric = "" if result.measures[0] == ACCURACY else f" {result.measures[0].words}"
     return f"ok {result.name}: target{metric} {value:.3f} ({duration(result.wall_seconds)})"
 

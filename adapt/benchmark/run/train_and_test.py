@@ -49,7 +49,9 @@ def run_cell(cell: Cell) -> Tested:
         wandb.finish(exit_code=1)
         raise
     wandb.finish()
-    return Tested(rows, cli.model.problem.measures())
+    labels = cli.datamodule.target_labels("test")
+    counts = () if labels.all else labels
+    return Tested(rows, cli.model.problem.measures(), *counts)
 
 
 def _logger(cell: Cell) -> list[str]:

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from typing import Any
@@ -67,7 +67,7 @@ def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
     try:
         found = run_cell(cell)
         found = found if isinstance(found, Tested) else Tested(found)
-        tested = Tested(tuple(check_rows(found.rows, found.measures)), found.measures)
+        tested = replace(found, rows=check_rows(found.rows, found.measures, found.target_labelled != 0))
     except DivergedError as exception:
         status, error, trace = "diverged", str(exception), traceback.format_exc()
     except Exception as exception:
@@ -116,6 +116,8 @@ def result_of(
         command=command,
         started=started,
         measures=tested.measures,
+        target_labelled=tested.target_labelled,
+        target_samples=tested.target_samples,
         directory=cell.directory,
     )
 

@@ -1,8 +1,8 @@
 """All that a benchmark's results say, computed once; outputs only write it down."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -73,6 +73,9 @@ class Analysis:
         transductive: Tasks whose test set was trained on.
         warnings: Of each result's run, while it trained.
         search: How the settings were found; None without a search.
+        unlabelled: Tasks whose target has no labels. The summaries leave them out, unless there are no others.
+        partly: By task how many of the target's test samples have a label, where not all have, and how many there are.
+        on_source: By rule what these tasks' runs reach on the source's test set.
     """
 
     planned: Planned
@@ -87,6 +90,19 @@ class Analysis:
     transductive: tuple[str, ...]
     warnings: tuple[tuple[Warned, ...], ...]
     search: SearchReport | None = None
+    unlabelled: tuple[str, ...] = ()
+    partly: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    on_source: Mapping[str, Summary] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks: those of the summaries, then those without target labels."""
+        return tuple(dict.fromkeys((*self.leading.tasks, *self.unlabelled)))
+
+    @property
+    def nothing_measured(self) -> bool:
+        """Whether no task has target labels."""
+        return set(self.leading.tasks) <= set(self.unlabelled)
 
     @property
     def oracle(self) -> Summary | None:
@@ -114,10 +130,16 @@ def analyse(
 ) -> Analysis:
     """Summaries, costs of selection, ranks and tests; scores and warnings come from the folders of the results."""
     planned = planned or Planned()
-    rules, measure = rules_of(results), chosen_measure(results, planned.metric)
+    unlabelled = tuple(dict.fromkeys(result.task for result in results if result.target_labelled == 0))
+    measured = [result for result in results if result.task not in unlabelled] or results
+    rules, measure = rules_of(measured), chosen_measure(results, planned.metric)
     order = (planned.tasks, planned.methods, planned.seeds)
-    summaries = tuple(summarise(results, rule, *order, measure) for rule in rules)
-    leading = rules.index(headline(results))
+    summaries = tuple(summarise(measured, rule, *order, measure) for rule in rules)
+    leading = rules.index(headline(measured))
+    others = [result for result in results if result.task in unlabelled]
+    on_source = (
+        {rule: summarise(others, rule, *order, measure, "source") for rule in rules_of(others)} if others else {}
+    )
     selections = tuple(select(summaries))
     tests = tuple(examine(summary) for summary in summaries)
     return Analysis(
@@ -133,6 +155,13 @@ def analyse(
         transductive=tuple(task for task in summaries[0].tasks if _transductive(results, task)),
         warnings=tuple(warnings_of(result.directory) for result in results),
         search=None if search is None else replace(search, measure=measure),
+        unlabelled=unlabelled,
+        partly={
+            result.task: (result.target_labelled, result.target_samples)
+            for result in results
+            if result.target_labelled and result.target_samples
+        },
+        on_source=on_source,
     )
 
 

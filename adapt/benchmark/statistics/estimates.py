@@ -127,6 +127,7 @@ def summarise(
     methods: Sequence[str] = (),
     seeds: Sequence[int] = (),
     measure: Measure | None = None,
+    domain: Literal["source", "target"] = "target",
 ) -> Summary:
     """Mean and interval over seeds, per method and task and over tasks.
 
@@ -141,6 +142,7 @@ def summarise(
         methods: Order of the methods, likewise; source-only still comes first and train-on-target last.
         seeds: Seeds of the grid, beside those with a result: an estimate of fewer is over a part of what was planned.
         measure: The metric; by default the headline of the results.
+        domain: On whose test set.
     """
     headline = next(iter(measures_of(results).values()))
     measure = measure or headline
@@ -152,7 +154,7 @@ def summarise(
     for result in results:
         key = result.method, result.task
         by_seed = accuracies.setdefault(key, {})
-        if (value := result.value(rule, measure.name)) is not None:
+        if (value := result.value(rule, measure.name, domain)) is not None:
             by_seed[result.seed] = value
         failed[key] = failed.get(key, 0) + (result.status != "ok")
     cells = {key: of_measure(list(by_seed.values()), measure, failed[key]) for key, by_seed in accuracies.items()}

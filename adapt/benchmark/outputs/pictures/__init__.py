@@ -26,7 +26,8 @@ OF_RULES = (SCATTER_KIND, GAP_KIND)
 def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
     """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking."""
     leading, results, remarks = analysis.leading, analysis.results, []
-    tasks = pictured_tasks(leading)
+    tasks = tuple(task for task in pictured_tasks(leading) if task not in analysis.unlabelled)
+    without_labels = analysis.unlabelled[: MOST_TASKS - len(tasks)]
     try:
         diagram = draw_diagram(analysis.tested, folder)
     except AdaptError as error:
@@ -35,7 +36,8 @@ def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
         *([] if diagram is None else [diagram]),
         *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
         *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS),
-        *draw_scores(results, leading, tasks, folder),
+        *draw_pictures(results, leading, without_labels, folder, MOST_OF_METHODS, measured=False),
+        *draw_scores(results, leading, (*tasks, *without_labels), folder),
     ]
     return drawn, remarks
 

@@ -32,7 +32,12 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
 def draw_pictures(
-    results: Sequence[CellResult], summary: Summary, tasks: Sequence[str], folder: Path, most: int = 24
+    results: Sequence[CellResult],
+    summary: Summary,
+    tasks: Sequence[str],
+    folder: Path,
+    most: int = 24,
+    measured: bool = True,
 ) -> list[Picture]:
     """Draw all that the files on disk allow, for the given tasks; files that are missing or broken are left out.
 
@@ -42,14 +47,15 @@ def draw_pictures(
         tasks: Tasks in the order of the pictures.
         folder: Where they go.
         most: Embeddings of methods, and confusion matrices likewise, after which no more are drawn.
+        measured: Whether the tasks have target labels, and so bars.
     """
     pictures: list[Picture] = []
-    if summary.averages:
+    if summary.averages and measured:
         pictures.append(_bars(summary, AVERAGE, summary.averages, folder))
     for task in tasks:
         estimates = {m: summary.cells[m, task] for m in summary.methods if (m, task) in summary.cells}
         own = [result for result in results if result.task == task and result.status == "ok"]
-        pictures.append(_bars(summary, task, estimates, folder))
+        pictures += [_bars(summary, task, estimates, folder)] if measured else []
         pictures += _curves(summary, task, own, folder)
         for kind, draw in (("embedding", _embeddings), ("confusion", _confusions)):
             left = most - sum(picture.kind == kind for picture in pictures)
@@ -126,7 +132,8 @@ def _curves(summary: Summary, task: str, results: Sequence[CellResult], folder: 
         return []
     panels[0].set_ylabel(f"validation {measured(headline)}", fontsize=8)
     panels[0].set_title("source", fontsize=9)
-    panels[1].set_title("target (oracle: for viewing, never for choosing)", fontsize=9)
+    shown = "oracle: for viewing, never for choosing" if panels[1].has_data() else "no labels"
+    panels[1].set_title(f"target ({shown})", fontsize=9)
     handles, labels = max((axes.get_legend_handles_labels() for axes in panels), key=lambda pair: len(pair[1]))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=8, frameon=False)
     figure.suptitle(label(task, 60), fontsize=10)
@@ -165,6 +172,7 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
         rows = [(f"before ({source_only})", arrays[str(source_only), seed])] if paired else []
         rows.append((f"after ({method})", arrays[method, seed]))
         class_names = _class_names(results, method, seed, max(int(a["y"].max()) for _, a in rows if a) + 1)
+        grey = any(bool((found["y"].astype(int) < 0).any()) for _, found in rows if found is not None)
         figure = new_figure(7.2, 3.5 * len(rows) + 0.6)
         panels = figure.subplots(len(rows), 2, squeeze=False)
         for (row, found), (left, right) in zip(rows, panels, strict=True):
@@ -176,7 +184,7 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
         panels[0, 0].set_title("by class", fontsize=9)
         panels[0, 1].set_title("by domain", fontsize=9)
         style = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "fontsize": 7, "frameon": False}
-        panels[-1, 0].legend(handles=[*class_handles(class_names), *marker_handles()], ncols=6, **style)
+        panels[-1, 0].legend(handles=[*class_handles(class_names), *marker_handles(grey)], ncols=6, **style)
         panels[-1, 1].legend(handles=domain_handles(), ncols=2, **style)
         figure.suptitle(f"{label(task, 40)}, {label(method)}, seed {seed}", fontsize=10)
         alt = (
@@ -213,7 +221,8 @@ def _confusions(summary: Summary, task: str, results: Sequence[CellResult], fold
 
 def _class_names(results: Sequence[CellResult], method: str, seed: int, count: int) -> list[str]:
     directory = next(r.directory for r in results if r.method == method and r.seed == seed)
-    arrays = read_arrays(directory / "confusion.npz", ("class_names",))
+    files = (directory / f"{kind}.npz" for kind in ("confusion", "embedding"))
+    arrays = next((found for path in files if (found := read_arrays(path, ("class_names",))) is not None), None)
     names = [] if arrays is None else [str(name) for name in arrays["class_names"]]
     return names if len(names) >= count else [str(k) for k in range(count)]
 

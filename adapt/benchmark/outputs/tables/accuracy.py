@@ -38,6 +38,8 @@ def headline_table(analysis: Analysis, summary: Summary | None = None, *, averag
             enough for all.
     """
     summary = summary or analysis.leading
+    if analysis.nothing_measured:
+        return source_table(analysis, summary.rule)
     table = accuracy_table(summary, cautions(analysis))
     table = replace(table, notes=(*table.notes, *negative_transfers([summary])))
     if analysis.oracle is not None and summary.rule != ORACLE:
@@ -75,6 +77,46 @@ def accuracy_table(summary: Summary, cautions: Sequence[str] = ()) -> Table:
         for method in summary.methods
     )
     return Table(caption(summary), tuple(columns), rows, (*_notes(summary, rows), *cautions))
+
+
+def source_table(analysis: Analysis, rule: str) -> Table:
+    """What is known without target labels: the metric on the source's test set, of the tasks that have none.
+
+    Args:
+        analysis: What it is taken from.
+        rule: The selection rule.
+    """
+    summary = analysis.on_source[rule]
+    rows = tuple(
+        (
+            method,
+            labels_used(summary.settings[method]),
+            tuple(
+                # Below source-only on the source is no negative transfer.
+                accuracy(
+                    (e := estimates.get(method)) and replace(e, negative=None),
+                    len(summary.seeds),
+                    average=name == AVERAGE,
+                    unit=unit_of(summary.measure),
+                )
+                for name, estimates in summary.columns.items()
+            ),
+        )
+        for method in summary.methods
+    )
+    text = (
+        f"No target labels: source test {measured(summary.measure)}, {over(summary.seeds)}. "
+        f"Model selection: {rule_name(summary.rule, summary.headline)}."
+    )
+    return Table(text, tuple(summary.columns), rows, tuple(cautions(analysis)))
+
+
+def other_tasks(analysis: Analysis) -> list[Table]:
+    """The table of the tasks without target labels, where it stands beside one of the others."""
+    if analysis.nothing_measured or not analysis.unlabelled:
+        return []
+    rules = list(analysis.on_source)
+    return [source_table(analysis, analysis.leading.rule if analysis.leading.rule in rules else rules[0])]
 
 
 def gain_table(analysis: Analysis) -> Table:
