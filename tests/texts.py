@@ -14,7 +14,9 @@ def make_encoder(folder: Path, layers: int = 2, width: int = 16) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    # By both names: transformers 5 reads no file here, and would know no word.
+    numbers = {word: k for k, word in enumerate(vocabulary)}
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab=numbers).save_pretrained(folder)
     state = torch.get_rng_state()
     torch.manual_seed(0)
     sizes = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 2, "intermediate_size": 32}

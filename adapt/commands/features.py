@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from adapt.backbones import Backbone, TransformerBackbone
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
-from adapt.data.texts import Texts, Trimmed, text_domains
+from adapt.data.texts import Texts, Trimmed, read_texts, table_of, text_domains
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.training.explain import explain
@@ -173,6 +173,8 @@ def _of_texts(
     names = text_domains(base / dataset)
     if len(names) < 2:
         raise AdaptError(f"Expected two or more domains in {base / dataset}, found {', '.join(names) or 'none'}.")
+    # A domain without labels is the target of this pair, which is made to check that the classes agree.
+    names.sort(key=lambda name: any(read_texts(table_of(base / dataset, name)).labels))
     data = Texts(names[1:], names[0], tokenizer=backbone.path, folder=dataset, root=root, length=length)
     settings = {"backbone": type(backbone).__name__, "pooling": backbone.pooling, "length": length}
     settings["weights"] = _digest_of_network(backbone)

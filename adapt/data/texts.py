@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from adapt.extras import optional
 from adapt.files import write_atomically
 from adapt.trees import Tree, take, tree_map
 
+_UNKNOWN = 0.3
 _TABLES = (".csv", ".tsv", ".parquet")
 _INSTRUCTIONS = (
     "A domain is a table <domain>.csv (or .tsv, .parquet) with a column `text`, if there are `title` and `label`, or a "
@@ -184,15 +186,15 @@ class Texts(DomainDataModule):
     def table(self, name: str) -> TextTable:
         """The texts of a domain as they lie on disk, read once."""
         path = table_of(self.root / self.folder, name)
-        if path is None:
+        if not path.exists():  # the base names it, with what it was probably meant to be
             self.check_domain(name)
-        assert path is not None  # the check has refused it
         return _read(path, newest(path), True)
 
     def encoded(self, name: str) -> TensorDomain:
         """All texts of a domain, tokenised, whatever the splits make of them."""
         table, tokenizer = self.table(name), self._tokenizer_folder()
         found = _tokenised(tuple(table.texts), tokenizer, self.length)
+        _warn_of_unknown(found["ids"], found["mask"], tokenizer, name)
         # One width for all domains, so that they can be pooled; batches are cut to what they need.
         x = tree_map(lambda leaf: pad(leaf, (0, self.length - leaf.shape[1])), found)
         number = {label: k for k, label in enumerate(self.class_names)}
@@ -270,10 +272,10 @@ def text_domains(folder: Path) -> list[str]:
     return sorted(tables | folders)
 
 
-def table_of(folder: Path, name: str) -> Path | None:
-    """The table or the folder of a domain, None where there is neither."""
-    places = [folder / f"{name}{ending}" for ending in _TABLES] + [folder / name]
-    return next((path for path in places if path.exists()), None)
+def table_of(folder: Path, name: str) -> Path:
+    """The table of a domain, or its folder, whether it is there or not."""
+    places = [folder / f"{name}{ending}" for ending in _TABLES]
+    return next((path for path in places if path.is_file()), folder / name)
 
 
 def class_names(tables: Sequence[TextTable]) -> list[str]:
@@ -410,6 +412,25 @@ def _tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str,
     np.savez(buffer, **{name: part.numpy() for name, part in found.items()})
     with contextlib.suppress(OSError):  # a home that nobody may write to costs a second a run
         write_atomically(path, buffer.getvalue())
+    return found
+
+
+def _warn_of_unknown(ids: Tensor, mask: Tensor, tokenizer: str, name: str) -> None:
+    unknown = _unknown(tokenizer)
+    if unknown is None:
+        return
+    share = float((ids == unknown).sum()) / max(1.0, float(mask.sum()))
+    if share > _UNKNOWN:
+        warnings.warn(
+            f"{100 * share:.0f} % of the tokens of {name!r} are unknown to the tokenizer in {tokenizer}: is it this "
+            "language's, and does its folder hold the vocabulary?",
+            stacklevel=2,
+        )
+
+
+@lru_cache(maxsize=4)
+def _unknown(tokenizer: str) -> int | None:
+    found: int | None = read_tokenizer(tokenizer).unk_token_id
     return found
 
 

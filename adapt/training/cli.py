@@ -83,6 +83,12 @@ class AdaptCLI(LightningCLI):
         parser.add_argument(
             "--saved_in", type=str | None, default=None, help="Written by `fit`: where the run lay when it was trained."
         )
+        parser.add_argument(
+            "--if_taken",
+            type=dict[str, Any] | None,
+            default=None,
+            help="Arguments of the method that a recipe sets for those methods that have them.",
+        )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
@@ -122,6 +128,7 @@ class AdaptCLI(LightningCLI):
         if start is not None and config.ckpt_path is None and not Path(start).is_file():
             raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
         self._given = parser.parse_args(args, defaults=False)[command].get("model")
+        take_recipe(config, self._given)
 
     def before_instantiate_classes(self) -> None:
         """Look once more at what is about to be called, whoever wrote it into the configuration by now."""
@@ -285,6 +292,20 @@ class AdaptCLI(LightningCLI):
             base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
             return announce(free_folder(base))
         return announce(enter_folder(Path(given), checkpoint))
+
+
+def take_recipe(config: Any, given: Any) -> None:
+    """Set what a recipe says for the methods that have such an argument, where nobody set it otherwise.
+
+    Args:
+        config: A command's settings, parsed; the recipe's part is taken out of it.
+        given: The method as files and command line gave it, without defaults.
+    """
+    wanted, config.if_taken = config.if_taken or {}, None
+    said = (given.get("init_args") if given else None) or {}
+    for name, value in wanted.items():
+        if name in config.model.init_args and name not in said:
+            config.model.init_args[name] = value
 
 
 def take_tokenizer(config: Any) -> None:
