@@ -207,7 +207,7 @@ def _of_texts(
     return paths
 
 
-def _stacked(samples: Sequence[tuple[Tensor, int | None]]) -> Tensor:
+def _stacked(samples: Sequence[tuple[Tensor, Any]]) -> Tensor:
     return torch.stack([x for x, _ in samples])
 
 

@@ -1,19 +1,23 @@
 """Datamodules that pair a source with a target domain."""
 
 from adapt.data.amazon import AmazonReviews
-from adapt.data.base import DomainDataModule
+from adapt.data.arrays import Arrays
+from adapt.data.base import DomainDataModule, standing_alone
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
+from adapt.data.labels import NO_LABEL
 from adapt.data.moons import Moons
 from adapt.data.texts import Texts
 from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
 
 __all__ = [
+    "NO_LABEL",
     "AmazonReviews",
+    "Arrays",
     "DigitPairs",
     "Digits",
     "DomainDataModule",
@@ -29,4 +33,5 @@ __all__ = [
     "TimeSeries",
     "TurnedDigits",
     "Unlabelled",
+    "standing_alone",
 ]

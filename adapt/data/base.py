@@ -1,7 +1,9 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +19,31 @@ from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSam
 from adapt.data.views import LabelledView, UnlabelledView, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
-from adapt.problems import Classification, Problem
+from adapt.problems import Classification, Problem, described_problem
 from adapt.trees import Tree, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
+
+
+_ALONE: ContextVar[Mapping[str, Any] | None] = ContextVar("alone", default=None)
+
+
+@contextmanager
+def standing_alone(state: Mapping[str, Any]) -> Iterator[None]:
+    """Within it, datamodules are built for new data alone: nothing of their own data is read, or has to be there.
+
+    Classes, shapes and statistics come from the checkpoint, and `read_inputs` works as it did in training.
+
+    Args:
+        state: What a checkpoint keeps of the datamodule, under the name of its class.
+    """
+    token = _ALONE.set(state)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 class DomainDataModule(LightningDataModule):
@@ -31,7 +52,7 @@ class DomainDataModule(LightningDataModule):
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
     `domain(name, split)`. An epoch is one pass over the larger domain, the smaller one reshuffled and cycled.
     Target training batches carry no label unless `shots` asks for some. The target may have no labels at all, or only
-    some: a dataset then gives `(x, None)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
+    some: a dataset then gives `(x, NO_LABEL)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
     them. What is measured on the target is measured on the samples that have one.
 
     Args:
@@ -53,6 +74,8 @@ class DomainDataModule(LightningDataModule):
     known_domains: Sequence[str] = ()
     class_names: Sequence[str] = ()
     input_shape: tuple[int, ...] = ()
+    rows_are_numbered_by_split = True
+    """Whether `sample_names` that are numbers count anew in each split."""
 
     def __init__(
         self,
@@ -79,7 +102,13 @@ class DomainDataModule(LightningDataModule):
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
         self._counts: dict[Split, LabelCount] = {}
-        self._check_arguments()
+        self.restored_problem: Problem | None = None
+        if (state := _ALONE.get()) is None:
+            self._check_arguments()
+        else:
+            self.class_names, self.input_shape = state["fixed"]["class_names"], tuple(state["input_shape"])
+            self.restored_problem = described_problem(state["problem"])
+            self.load_state_dict(dict(state))
 
     @property
     def problem(self) -> Problem:
@@ -88,6 +117,8 @@ class DomainDataModule(LightningDataModule):
         Raises:
             AdaptError: The datamodule names no class, or one alone.
         """
+        if self.restored_problem is not None:
+            return self.restored_problem
         if len(self.class_names) < 2:
             raise AdaptError(
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
@@ -106,13 +137,30 @@ class DomainDataModule(LightningDataModule):
         return "+".join(self.sources) + _TASK_SEPARATOR + self.target
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
-        """The samples `(x, y)` of one domain, `(x, None)` where one has no label; every dataset writes this.
+        """The samples `(x, y)` of one domain, `(x, NO_LABEL)` where one has no label; every dataset writes this.
 
         Args:
             name: One of `known_domains`.
             split: `train`, `val` or `test`; `holdout` cuts the first two from one training set.
         """
         raise AdaptError(f"{type(self).__name__} has to define domain(name, split), which returns a dataset of (x, y).")
+
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """New inputs from a user's path, without labels and ready for `transform`, as the target's are in evaluation.
+
+        Each family of datasets overrides this. It needs none of the training data: what it needs of them is in
+        `state_dict`.
+
+        Args:
+            path: A file or a folder.
+
+        Returns:
+            The inputs, as samples `(x, NO_LABEL)`, and what each is called.
+        """
+        raise AdaptError(
+            f"Expected new inputs at {path} for a datamodule that reads such files, found {type(self).__name__}.\n"
+            "ImageFolders reads images, Arrays and Features read arrays; of another one write read_inputs(path)."
+        )
 
     def target_labels(self, split: Split) -> LabelCount:
         """How many samples of a split of the target have a label, without which nothing is measured there."""
@@ -135,6 +183,8 @@ class DomainDataModule(LightningDataModule):
         """Build what the stage needs, and refuse pairs that would train without a word of complaint."""
         if stage != "fit" or self._train:
             return
+        if self.restored_problem is not None:
+            raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
             name: self._checked(self.domain(name, "train"), name, "train", labelled=True)
@@ -240,7 +290,8 @@ class DomainDataModule(LightningDataModule):
         splits = self.predicted_splits()
         rows = {split: self.sample_names(self.target, split) for split in splits}
         # Rows of several splits share their numbers.
-        numbered = len(splits) > 1 and any(row.isdecimal() for split in splits for row in rows[split])
+        numbered = self.rows_are_numbered_by_split and len(splits) > 1
+        numbered = numbered and any(row.isdecimal() for split in splits for row in rows[split])
         names = [f"{split} {row}" if numbered else row for split in splits for row in rows[split]]
         return names, sum(_size(self._evaluated(split)) for split in self.every_split())
 
@@ -258,12 +309,13 @@ class DomainDataModule(LightningDataModule):
         return type(batch)(*(self.on_after_batch_transfer(part, dataloader_idx) for part in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed of the order, so that a resumed run draws the same batches, and what it was trained on."""
+        """What a resumed run goes on from, what it was trained on, and what new inputs need: classes and shapes."""
         fixed: dict[str, Any] = {
             name: getattr(self, name) for name in ("target", "shots", "val_fraction", "split_seed")
         }
         fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
-        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed}
+        inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
+        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""

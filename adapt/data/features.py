@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from adapt.data.array_files import described, load_arrays, read_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import labels_of
+from adapt.data.statistics import Statistics
 from adapt.data.views import TensorDomain, in_memory, pool
 from adapt.errors import AdaptError
 
@@ -72,6 +74,7 @@ class Features(DomainDataModule):
     ) -> None:
         self.folder, self.transductive = folder, transductive
         self.standardise, self.test_fraction = standardise, test_fraction
+        self._statistics: dict[str, Statistics] = {}
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -88,7 +91,8 @@ class Features(DomainDataModule):
         if not self.known_domains:
             raise AdaptError(f"Expected features as <domain>.npz in {folder}, found none. {_INSTRUCTIONS}")
         self.check_domain(self.target)
-        self.class_names = self.domain_classes(self.target)
+        named = (self.domain_classes(name) for name in (self.target, *self.sources))
+        self.class_names = next(classes for classes in named if classes)
         self.input_shape = self._width(self.target)
         super()._check_arguments()
         for name in self.sources:
@@ -108,13 +112,8 @@ class Features(DomainDataModule):
         if self.standardise == "none":
             return part
         x, _ = _tensors(part)
-        names = self.sources if self.standardise == "source" else [name]
-        reference, _ = _tensors(pool([self._split(each, "train") for each in names]))
-        std = reference.std(0)
-        # A feature that never fires has no scale, and must not be divided by what rounding left of it.
-        std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
         labels = labels_of(part)
-        return TensorDomain((x - reference.mean(0)) / std, labels.y, labels.known)
+        return TensorDomain(self._statistics_of(name).applied(x), labels.y, labels.known)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """The images' paths, as `<domain>/<class>/<image>`."""
@@ -122,6 +121,41 @@ class Features(DomainDataModule):
         numbered = TensorDomain(torch.arange(len(file.features)), None)
         rows, _ = _tensors(self._cut(numbered, name, split))
         return [f"{name}/{file.files[row]}" for row in rows.tolist()]
+
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """The rows of a file that `adapt features` wrote, or of any other arrays, standardised as the target is."""
+        holds = load_arrays(Path(path))
+        x, index = ("features", "files") if "features" in holds else ("x", "index")
+        found = read_arrays(path, x=x, index=index)
+        if found.x.shape[1:] != tuple(self.input_shape):
+            raise AdaptError(
+                f"Expected features {tuple(self.input_shape)} in {path}, as in training, found {found.x.shape[1:]}. "
+                "Extract them with the same backbone."
+            )
+        values = torch.from_numpy(found.x)
+        if self.standardise != "none":
+            values = self._statistics_of(self.target).applied(values)
+        return TensorDomain(values, None), found.names
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also what the features are standardised with, so that new data need no training data."""
+        found = {}
+        if self.standardise != "none":
+            names = {self.target} if self.source_free else {self.target, *self.sources}
+            found = {name: self._statistics_of(name).plain() for name in sorted(names)}
+        return super().state_dict() | {"statistics": found}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the statistics, too."""
+        super().load_state_dict(state_dict)
+        self._statistics = {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
+
+    def _statistics_of(self, name: str) -> Statistics:
+        if name not in self._statistics:
+            names = self.sources if self.standardise == "source" else [name]
+            reference, _ = _tensors(pool([self._split(each, "train") for each in names]))
+            self._statistics[name] = Statistics.of(reference)
+        return self._statistics[name]
 
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
@@ -158,15 +192,14 @@ def read_features(path: Path) -> FeatureFile:
         AdaptError: It cannot be read, or does not hold what `adapt features` writes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = FeatureFile(
-                **{name: file[name] for name in FeatureFile._fields if name != "labels"},
-                labels=file.get("labels"),
-            )
-    except Exception as error:  # zipfile, NumPy and the operating system each have their own
+        arrays = load_arrays(path)
+        if missing := [name for name in FeatureFile._fields if name != "labels" and name not in arrays]:
+            raise AdaptError(f"Expected {', '.join(missing)} in it, found {described(arrays)}.")
+        found = FeatureFile(**{name: arrays.get(name) for name in FeatureFile._fields})  # type: ignore[arg-type]  # those that may not be None were looked for
+    except AdaptError as error:
         raise AdaptError(
-            f"Expected features at {path}, could not read them ({type(error).__name__}: {error}). "
-            "Remove the file and run `adapt features` again."
+            f"Expected features at {path}, could not read them ({error}). Remove the file and run `adapt features` "
+            "again; arrays of your own are read by --data Arrays."
         ) from error
     x, y = found.features, np.zeros(len(found.features)) if found.labels is None else found.labels
     numbers = x.dtype.kind in "fiub" and y.dtype.kind in "fiub"

@@ -16,13 +16,13 @@ from torchvision.transforms import v2
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
 from adapt.data.images import image_files, is_hidden, open_image, readable_endings, warn_of_skipped
-from adapt.data.labels import Labels, join_labels, marked_labels
+from adapt.data.labels import NO_LABEL, Labels, join_labels, marked_labels, no_labels
 from adapt.errors import AdaptError
 
 _EVALUATED_SHARE = 0.875
 
 
-class ImageDomain(Dataset[tuple[Tensor, int | None]]):
+class ImageDomain(Dataset[tuple[Tensor, Any]]):
     """Images that are decoded when they are asked for.
 
     Args:
@@ -40,8 +40,8 @@ class ImageDomain(Dataset[tuple[Tensor, int | None]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int | None]:
-        label = int(self.targets.y[index]) if self.targets.known[index] else None
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        label = int(self.targets.y[index]) if self.targets.known[index] else NO_LABEL
         return self.transform(open_image(self.files[index])), label
 
 
@@ -194,6 +194,21 @@ class ImageFolders(DomainDataModule):
         folder = self.root / self.dataset
         return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
 
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.
+
+        Of a folder the paths begin with its own name.
+        """
+        path = Path(path)
+        if path.is_dir():
+            files = _images_without_class(path).files
+            names = [file.relative_to(path.parent).as_posix() for file in files]
+        elif path.is_file():
+            files, names = [path], [path.as_posix()]
+        else:
+            raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
+        return ImageDomain(files, no_labels(len(files)), self._pipeline(augmented=False)), names
+
     def every_split(self) -> Sequence[Split]:
         """The whole target is its own test set when `transductive`."""
         return ("test",) if self.transductive else super().every_split()
@@ -239,7 +254,7 @@ def _images_without_class(folder: Path) -> Listing:
         named = f", but {others[0].name}" if others else ""
         raise AdaptError(f"Expected images in {folder}, found none{named}.")
     warn_of_skipped(others, folder)
-    return Listing(files, marked_labels(None, len(files)))
+    return Listing(files, no_labels(len(files)))
 
 
 def _images_by_class(domain: Path) -> Listing:

@@ -1,6 +1,7 @@
 """Labels of several samples as one tensor."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,17 @@ from torch import Tensor
 from adapt.errors import SampleError
 
 _SHOWN = 5
+
+
+class _NoLabel(Enum):
+    NO_LABEL = "no label"
+
+
+NO_LABEL = _NoLabel.NO_LABEL
+"""What a dataset gives in the place of a sample's label where it has none: `(x, NO_LABEL)`.
+
+None is refused, for it is what a slip of the pen gives too.
+"""
 
 
 class Labels(NamedTuple):
@@ -72,11 +84,16 @@ def as_labels(labels: Any) -> Tensor:
         raise SampleError(f"Expected class indices as labels, found {found}. Number the classes from 0.") from error
 
 
+def no_labels(count: int) -> Labels:
+    """Labels of samples that have none."""
+    return Labels(torch.full((count,), -1), torch.zeros(count, dtype=torch.bool))
+
+
 def marked_labels(labels: Any, count: int) -> Labels:
-    """Labels of some samples, None where there is none: of one sample, or in the place of them all.
+    """Labels of some samples, `NO_LABEL` where there is none: of one sample, or in the place of them all.
 
     Args:
-        labels: None, `Labels`, or what `as_labels` takes, in which None may stand for a sample's label.
+        labels: `NO_LABEL`, `Labels`, or what `as_labels` takes, in which `NO_LABEL` may stand for a sample's label.
         count: Number of samples.
 
     Raises:
@@ -84,15 +101,15 @@ def marked_labels(labels: Any, count: int) -> Labels:
     """
     if isinstance(labels, Labels):
         return labels
-    if labels is None:
-        return Labels(torch.full((count,), -1), torch.zeros(count, dtype=torch.bool))
-    if not isinstance(labels, list | tuple) or not any(label is None for label in labels):
+    if labels is NO_LABEL:
+        return no_labels(count)
+    if not isinstance(labels, list | tuple) or not any(label is NO_LABEL for label in labels):
         y = as_labels(labels)
         return Labels(y, torch.ones(len(y) if y.ndim else count, dtype=torch.bool))
-    known = torch.tensor([label is not None for label in labels])
+    known = torch.tensor([label is not NO_LABEL for label in labels])
     if not known.any():
-        return marked_labels(None, count)
-    found = as_labels([label for label in labels if label is not None])
+        return no_labels(count)
+    found = as_labels([label for label in labels if label is not NO_LABEL])
     y = found.new_zeros(count, *found.shape[1:])
     y[known] = found
     return Labels(y, known)

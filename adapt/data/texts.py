@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import encoder_folder, longest_text, read_tokenizer
+from adapt.data.array_files import as_texts, load_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.views import TensorDomain
@@ -141,7 +142,7 @@ class Texts(DomainDataModule):
         cut = [part._replace(x=tree_map(lambda leaf: leaf[:, :longest], part.x)) for part in parts]
         return cut[0] if isinstance(batch, Labelled | Unlabelled) else type(batch)(*cut)
 
-    def read_inputs(self, path: Path) -> tuple[Dataset[Any], Sequence[str]]:
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """New texts, from a table or from text files, and what they are called.
 
         Args:
@@ -150,7 +151,7 @@ class Texts(DomainDataModule):
         Raises:
             AdaptError: There are no texts.
         """
-        table = read_texts(path, labelled=False)
+        table = read_texts(Path(path), labelled=False)
         return Trimmed(self.tokenise(table.texts), None), table.names
 
     def prepare(self, inputs: Any) -> Dataset[Any]:
@@ -370,19 +371,7 @@ def _delimited(path: Path) -> dict[str, list[str]]:
 
 
 def _parquet(path: Path) -> dict[str, list[str]]:
-    pandas = optional("pandas", "pandas", "text", "A parquet table")
-    optional("pyarrow", "pyarrow", "text", "A parquet table")
-    try:
-        frame = pandas.read_parquet(path)
-    except Exception as error:  # pyarrow and the operating system each have their own
-        raise AdaptError(f"Expected a parquet table at {path}, could not read it ({error}).") from error
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        columns[str(name)] = [
-            "" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)
-        ]
-    return columns
+    return {name: [text.strip() for text in as_texts(values).tolist()] for name, values in load_arrays(path).items()}
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from adapt.data.array_files import ENDINGS, described, load_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.recordings import (
     SYNTHETIC,
@@ -21,6 +22,7 @@ from adapt.data.recordings import (
     read_adatime,
     synthetic_series,
 )
+from adapt.data.statistics import Statistics
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
 
@@ -28,6 +30,7 @@ _INSTRUCTIONS = (
     "A domain is a file <domain>.npz with x (windows × channels × length), or x (steps × channels) with --data.length, "
     "and, where known, y, class_names, subject and recording; or AdaTime's train_<domain>.pt and test_<domain>.pt."
 )
+_TABLES = (".csv", ".tsv", ".parquet")
 _GROUPS = ("subject", "subjects", "group", "groups")
 _PIECES = 10
 
@@ -75,9 +78,9 @@ class TimeSeries(DomainDataModule):
 
     Domains lie in `<root>/<folder>`, in one of these ways.
 
-    - `<domain>.npz` with windows `x` `(N, channels, length)`, class indices `y` `(N,)`, and if there are `class_names`
-      and `subject` (or `group`) `(N,)`. Targets may leave `y` out.
-    - `<domain>.npz`, `.csv` or `.parquet` with the steps of recordings `x` `(T, channels)`, `y` `(T,)`, and if there
+    - `<domain>.npz`, or another file that `Arrays` reads, with windows `x` `(N, channels, length)`, class indices `y`
+      `(N,)`, and if there are `class_names` and `subject` (or `group`) `(N,)`. Targets may leave `y` out.
+    - the same, or a `.csv` or `.parquet`, with the steps of recordings `x` `(T, channels)`, `y` `(T,)`, and if there
       are `recording` and `subject` `(T,)`; then `length` says how long windows are. In a table each row is a step, the
       columns `label` (or `y`), `recording` and `subject` are taken by their names, and all others are channels.
     - AdaTime's files, `train_<domain>.pt` and `test_<domain>.pt`, whose splits stay as they are.
@@ -126,7 +129,7 @@ class TimeSeries(DomainDataModule):
         self.folder, self.length, self.stride = folder, length, stride
         self.standardise, self.classes = standardise, classes
         self.transductive, self.test_fraction = transductive, test_fraction
-        self._statistics: dict[str, tuple[Tensor, Tensor]] = {}
+        self._statistics: dict[str, Statistics] = {}
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -179,10 +182,9 @@ class TimeSeries(DomainDataModule):
         if self.standardise == "samples":
             std, mean = torch.std_mean(x, 2, correction=0, keepdim=True)
             return (x - mean) / _scale(std)
-        mean, std = self.statistics("source" if self.standardise == "source" else name)
-        return (x - mean[:, None]) / std[:, None]
+        return self.statistics("source" if self.standardise == "source" else name).applied(x)
 
-    def statistics(self, of: str) -> tuple[Tensor, Tensor]:
+    def statistics(self, of: str) -> Statistics:
         """Means and standard deviations `(channels,)` of training windows.
 
         Args:
@@ -191,8 +193,7 @@ class TimeSeries(DomainDataModule):
         if of not in self._statistics:
             names = self.sources if of == "source" else [of]
             x = torch.cat([self._windows(name).x[torch.as_tensor(self._rows(name, "train"))] for name in names])
-            std, mean = torch.std_mean(x.double(), (0, 2), correction=0)
-            self._statistics[of] = (mean.float(), _scale(std).float())
+            self._statistics[of] = Statistics.of(x)
         return self._statistics[of]
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
@@ -204,7 +205,7 @@ class TimeSeries(DomainDataModule):
         """The whole target is its own test set when `transductive`."""
         return ("test",) if self.transductive else super().every_split()
 
-    def read_inputs(self, path: Path) -> tuple[Dataset[Any], Sequence[str]]:
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """New windows from a file, standardised as in training, and what they are called.
 
         Args:
@@ -213,7 +214,7 @@ class TimeSeries(DomainDataModule):
         Raises:
             AdaptError: It cannot be read, or has other windows than the network was trained on.
         """
-        cut = self._cut(read_recordings(path))
+        cut = self._cut(read_recordings(Path(path)))
         if self.input_shape and tuple(cut.x.shape[1:]) != tuple(self.input_shape):
             raise AdaptError(
                 f"Expected windows (channels, length) of {tuple(self.input_shape)}, those of the training, found "
@@ -238,15 +239,13 @@ class TimeSeries(DomainDataModule):
     def state_dict(self) -> dict[str, Any]:
         """What the base keeps, and the statistics, so that new windows are standardised without the training data."""
         kept = {"source": "source", "domains": self.target}.get(self.standardise)
-        statistics = {} if kept is None else {kept: [part.tolist() for part in self.statistics(kept)]}
-        return super().state_dict() | {"statistics": statistics, "input_shape": list(self.input_shape)}
+        statistics = {} if kept is None else {kept: self.statistics(kept).plain()}
+        return super().state_dict() | {"statistics": statistics}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the statistics."""
         super().load_state_dict(state_dict)
-        for name, (mean, std) in state_dict.get("statistics", {}).items():
-            self._statistics[name] = (torch.tensor(mean), torch.tensor(std))
-        self.input_shape = tuple(state_dict.get("input_shape", self.input_shape))
+        self._statistics |= {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
 
     def _files(self) -> list[str]:
         folder = self.root / self.folder
@@ -337,7 +336,7 @@ def series_domains(folder: Path) -> list[str]:
     """Names of the domains whose files lie in a folder."""
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._"]
     adatime = {path.stem.removeprefix("train_") for path in files if path.match("train_*.pt")}
-    return sorted({path.stem for path in files if path.suffix in (".npz", ".csv", ".parquet")} | adatime)
+    return sorted({path.stem for path in files if path.suffix in ENDINGS} | adatime)
 
 
 def read_recordings(path: Path) -> Recordings:
@@ -350,9 +349,11 @@ def read_recordings(path: Path) -> Recordings:
         raise AdaptError(f"Expected series at {path}, found no file there. {_INSTRUCTIONS}")
     if path.suffix == ".pt":
         return _adatime([("train", path)])
-    columns = _archive(path) if path.suffix == ".npz" else _table(path)
+    columns = load_arrays(path, ("x", "y", "class_names", "recording", *_GROUPS))
+    columns |= {"y": columns.pop("label")} if "label" in columns else {}
+    columns = _steps(columns, path) if path.suffix in _TABLES else columns
     if "x" not in columns:
-        raise AdaptError(f"Expected an array x in {path}, found {', '.join(columns) or 'none'}. {_INSTRUCTIONS}")
+        raise AdaptError(f"Expected an array x in {path}, found {described(columns)}. {_INSTRUCTIONS}")
     x = columns["x"]
     if x.ndim not in (2, 3) or not len(x) or x.dtype.kind not in "fiub":
         raise AdaptError(f"Expected x as numbers of 2 or 3 dimensions in {path}, found {x.dtype} {x.shape}.")
@@ -378,27 +379,14 @@ def read_recordings(path: Path) -> Recordings:
     return Recordings(x, y, names, as_text["subject"], as_text["recording"], None)
 
 
-def _archive(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # zipfile, NumPy and the operating system each have their own
-        raise AdaptError(f"Expected arrays at {path}, could not read them ({error}).") from error
-
-
-def _table(path: Path) -> dict[str, NDArray[Any]]:
-    import pandas
-
-    try:
-        frame = pandas.read_csv(path) if path.suffix == ".csv" else pandas.read_parquet(path)
-    except Exception as error:  # pandas, its parts and the operating system each have their own
-        raise AdaptError(f"Expected a table at {path}, could not read it ({error}).") from error
-    known = {"label": "y", "y": "y", "recording": "recording"} | {name: name for name in _GROUPS}
-    columns = {known[name]: frame[name].to_numpy() for name in frame.columns if name in known}
-    channels = [name for name in frame.columns if name not in known]
-    if odd := [name for name in channels if frame[name].dtype.kind not in "fiub"]:
+def _steps(columns: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
+    """A table's rows as steps: columns that have no other meaning are channels."""
+    known = {"y", "recording", *_GROUPS}
+    channels = {name: values for name, values in columns.items() if name not in known}
+    if odd := [name for name, values in channels.items() if values.dtype.kind not in "fiub"]:
         raise AdaptError(f"Expected numbers as channels in {path}, found the column {odd[0]!r}: drop or number it.")
-    return columns | {"x": frame[channels].to_numpy()}
+    kept = {name: values for name, values in columns.items() if name in known}
+    return kept | {"x": np.stack([values.astype(np.float32) for values in channels.values()], 1)} if channels else kept
 
 
 def _adatime(files: Sequence[tuple[str, Path]]) -> Recordings:
@@ -411,7 +399,7 @@ def _adatime(files: Sequence[tuple[str, Path]]) -> Recordings:
 
 
 def _file_of(folder: Path, stem: str) -> Path | None:
-    places = [folder / f"{stem}{ending}" for ending in (".npz", ".csv", ".parquet")] + [folder / f"train_{stem}.pt"]
+    places = [folder / f"{stem}{ending}" for ending in ENDINGS] + [folder / f"train_{stem}.pt"]
     return next((path for path in places if path.is_file()), None)
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from adapt.data.batches import Labelled, Unlabelled
-from adapt.data.labels import Labels, as_labels, from_array, marked_labels
+from adapt.data.labels import NO_LABEL, Labels, as_labels, from_array, marked_labels, no_labels
 from adapt.errors import AdaptError, SampleError
 from adapt.problems import Problem
 from adapt.trees import Tree, cat, collate, size, take
 
 
-class TensorDomain(Dataset[tuple[Tensor, Tensor | None]]):
+class TensorDomain(Dataset[tuple[Tensor, Any]]):
     """A domain in memory, fetched a whole batch at a time.
 
     Args:
@@ -32,14 +32,15 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor | None]]):
     Examples:
         >>> import torch
         >>> from adapt.data import TensorDomain
-        >>> TensorDomain(torch.zeros(2, 3), torch.tensor([1, 0]), labelled=torch.tensor([True, False]))[1][1] is None
-        True
+        >>> TensorDomain(torch.zeros(2, 3), torch.tensor([1, 0]), labelled=torch.tensor([True, False]))[1][1]
+        <_NoLabel.NO_LABEL: 'no label'>
     """
 
     def __init__(self, x: Tree, y: Tensor | None, labelled: Tensor | None = None) -> None:
         # Labels stay what they are: whoever reads them knows whose they are, and refuses the wrong ones by that name.
         self.x = as_inputs(x)
-        self.y, self.labelled = marked_labels(y, size(self.x))
+        count = size(self.x)
+        self.y, self.labelled = no_labels(count) if y is None else marked_labels(y, count)
         if labelled is not None:
             self.labelled = as_labels(labelled)
             if self.labelled.dtype != torch.bool or self.labelled.shape != self.y.shape[:1]:
@@ -52,8 +53,8 @@ class TensorDomain(Dataset[tuple[Tensor, Tensor | None]]):
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Tree, Tensor | None]:
-        return take(self.x, index), self.y[index] if self.labelled[index] else None
+    def __getitem__(self, index: int) -> tuple[Tree, Any]:
+        return take(self.x, index), self.y[index] if self.labelled[index] else NO_LABEL
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tree, Labels]:
         at = torch.as_tensor(indices)
@@ -86,7 +87,7 @@ def as_inputs(values: Any) -> Tree:
 def fetch(dataset: Any, indices: Sequence[int]) -> tuple[Tree, Labels]:
     """Inputs and labels of the given samples, in one call where the dataset offers `__getitems__`.
 
-    A sample `(x, None)` has no label.
+    A sample `(x, NO_LABEL)` has no label.
 
     Raises:
         SampleError: A sample is no pair of an input and a label, or they cannot be put into one batch.

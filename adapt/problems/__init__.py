@@ -3,9 +3,9 @@
 Imports losses and layers only.
 """
 
-from adapt.problems.base import Problem, as_problem
+from adapt.problems.base import Problem, as_problem, described_problem
 from adapt.problems.classification import Classification
 from adapt.problems.multi_label import MultiLabel
 from adapt.problems.regression import Regression
 
-__all__ = ["Classification", "MultiLabel", "Problem", "Regression", "as_problem"]
+__all__ = ["Classification", "MultiLabel", "Problem", "Regression", "as_problem", "described_problem"]

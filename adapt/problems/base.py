@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -143,6 +143,26 @@ def as_problem(problem: Problem | int) -> Problem:
     if isinstance(problem, bool) or not isinstance(problem, int) or problem < 1:
         raise AdaptError(f"Expected a problem, or a number of classes of at least 1, found {problem!r}.")
     return Classification(problem)
+
+
+def described_problem(description: Mapping[str, Any]) -> Problem:
+    """The problem that `Problem.describe` tells of.
+
+    Raises:
+        AdaptError: It is none of this project's.
+    """
+    from adapt.problems.classification import Classification
+    from adapt.problems.multi_label import MultiLabel
+    from adapt.problems.regression import Regression
+
+    kind, names = description["kind"], list(description["names"])
+    if kind == Classification.kind:
+        return Classification(names)
+    if kind == MultiLabel.kind:
+        return MultiLabel(names)
+    if kind == Regression.kind:
+        return Regression(names, description["mean"], description["std"])
+    raise AdaptError(f"Expected classification, multi-label or regression, found the problem {kind!r}.")
 
 
 def odd_labels_error(

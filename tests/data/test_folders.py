@@ -230,7 +230,7 @@ def test_class_names_may_have_spaces_signs_and_two_ways_to_write_an_accent(tmp_p
     assert list(data.class_names) == ["caf\u00e9", "old mug", "🚲"]
     data.setup("fit")
     for name in ("a", "b"):
-        paths, targets = data._listing(name)
+        paths, (targets, _) = data._listing(name)[""]
         assert [data.class_names[k][0] for k in targets.tolist()] == [path.parent.name[0] for path in paths]
 
 

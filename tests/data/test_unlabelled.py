@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from adapt.cli import main
-from adapt.data import DomainDataModule, ImageFolders, TensorDomain
+from adapt.data import NO_LABEL, DomainDataModule, ImageFolders, TensorDomain
 from adapt.data.checks import count_labels, labels_of
 from adapt.data.views import pool
 from adapt.errors import AdaptError
@@ -24,7 +24,7 @@ QUIET = ["--trainer.val_check_interval", "2", "--trainer.enable_progress_bar", "
 
 
 class Lazy(Dataset[Any]):
-    """Samples that are read one by one, with None where one has no label."""
+    """Samples that are read one by one, with NO_LABEL where one has no label."""
 
     def __init__(self, x: Tensor, y: Any) -> None:
         self.x, self.y = x, y
@@ -53,7 +53,7 @@ class Some(DomainDataModule):
         if name == self.target:
             known = torch.arange(60) % self.every == 0 if self.every else torch.zeros(60, dtype=torch.bool)
         if self.lazy:
-            return Lazy(x, [int(label) if has else None for label, has in zip(y, known, strict=True)])
+            return Lazy(x, [int(label) if has else NO_LABEL for label, has in zip(y, known, strict=True)])
         return TensorDomain(x, y, known) if self.every else TensorDomain(x, y if known.all() else None)
 
 

@@ -1,0 +1,420 @@
+"""Arrays on disk as people have them: npz, npy, mat, csv, parquet and HDF5, without any pickle."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.errors import AdaptError
+from adapt.extras import optional
+
+Array = NDArray[Any]
+
+ENDINGS = (".npz", ".npy", ".mat", ".csv", ".tsv", ".parquet", ".h5", ".hdf5")
+"""Endings of the files that can be read."""
+
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"} | {
+    "test": "test",
+    "testing": "test",
+}
+"""What a split may be called, and what it is called here."""
+
+_TABLES = (".csv", ".tsv", ".parquet")
+_SHOWN = 12
+_NUMBERS = "fiub"
+
+
+class ArrayNames(NamedTuple):
+    """What the arrays, or columns, of a file are called.
+
+    Attributes:
+        x: Inputs. Of a table, all columns that have no other name here, unless there is one of this name.
+        y: Labels.
+        class_names: Names of the classes.
+        index: Names of the rows, for `predictions.csv`.
+        domain: Domain of each row, in a file that holds several.
+        groups: What has to stay in one split, such as a person.
+        split: `train`, `val` or `test` of each row.
+    """
+
+    x: str = "x"
+    y: str = "y"
+    class_names: str = "class_names"
+    index: str = "index"  # type: ignore[assignment]  # shadows tuple.index, for which nobody has a use here
+    domain: str = "domain"
+    groups: str = "groups"
+    split: str = "split"
+
+
+class ReadArrays(NamedTuple):
+    """What a file holds, as far as it holds it; N rows.
+
+    Attributes:
+        x: Inputs `(N, ...)`: float32, or bytes where a picture `(N, C, H, W)` is bytes.
+        y: Labels `(N, ...)` as they are there, texts or numbers; None where there are none.
+        class_names: Names of the classes.
+        groups: What has to stay in one split `(N,)`, as texts.
+        split: `train`, `val`, `test`, or empty for none of them `(N,)`.
+        names: What each row is called: its number, or its `index`.
+        domain: The domain of each row `(N,)`.
+    """
+
+    x: Array
+    y: Array | None
+    class_names: list[str] | None
+    groups: Array | None
+    split: Array | None
+    names: list[str]
+    domain: Array | None
+
+    def rows(self, at: Array) -> "ReadArrays":
+        """The rows at the given positions."""
+        return ReadArrays(
+            self.x[at],
+            _taken(self.y, at),
+            self.class_names,
+            _taken(self.groups, at),
+            _taken(self.split, at),
+            [self.names[i] for i in at.tolist()],
+            _taken(self.domain, at),
+        )
+
+
+def _taken(values: Array | None, at: Array) -> Array | None:
+    return None if values is None else values[at]
+
+
+def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: str) -> ReadArrays:
+    """Read one file of arrays.
+
+    Formats: `.npz`; `.npy` (`a_x.npy` with `a_y.npy`, `a_groups.npy`, ... beside it, or `a.npy` for inputs alone);
+    `.mat` of MATLAB (v5 by SciPy, v7.3 by h5py); `.csv` and `.tsv` with a header; `.parquet`; `.h5` and `.hdf5`.
+    Nothing pickled is read. Index lists, arrays `train_index`, `val_index` and `test_index` of row numbers from 0,
+    say the same as an array `split`.
+
+    Args:
+        path: The file.
+        names: What its arrays are called.
+        **renamed: Single names, such as `y="labels"`.
+
+    Raises:
+        AdaptError: It cannot be read, holds no inputs, or arrays that do not belong together; says what was found.
+
+    Examples:
+        >>> import tempfile, numpy as np
+        >>> path = tempfile.mkdtemp() + "/a.npz"
+        >>> np.savez(path, x=np.zeros((3, 2)), y=["cat", "dog", "cat"])
+        >>> found = read_arrays(path)
+        >>> found.x.shape, found.y.tolist(), found.names
+        ((3, 2), ['cat', 'dog', 'cat'], ['0', '1', '2'])
+    """
+    path, wanted = Path(path), (names or ArrayNames())._replace(**renamed)
+    arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))])
+    if path.suffix.lower() in _TABLES:
+        arrays = _table(arrays, wanted, path)
+    if wanted.x not in arrays:
+        raise AdaptError(
+            f"Expected inputs as the array {wanted.x!r} in {path}, found {described(arrays)}.\n"
+            "Say what it is called: --data.x NAME (and --data.y NAME for the labels)."
+        )
+    x = _inputs(arrays[wanted.x], path, wanted.x)
+    count = len(x)
+
+    def column(name: str) -> Array | None:
+        found = arrays.get(name)
+        if found is None:
+            return None
+        # MATLAB has no vectors, but rows and columns.
+        found = found.reshape(-1) if found.ndim == 2 and 1 in found.shape and found.size == count else found
+        if found.ndim == 0 or len(found) != count:
+            raise AdaptError(
+                f"Expected one entry of {name!r} for each of the {count} rows of {wanted.x!r} in {path}, found "
+                f"{found.shape}. All that was found: {described(arrays)}."
+            )
+        return found
+
+    texts = {name: as_texts(found) for name in wanted[3:] if (found := column(name)) is not None}
+    split = _index_lists(arrays, count, path)
+    if (given := texts.get(wanted.split)) is not None:
+        split = _splits(given, path, wanted.split)
+    class_names = arrays.get(wanted.class_names)
+    return ReadArrays(
+        x,
+        column(wanted.y),
+        None if class_names is None else [str(name).strip() for name in as_texts(class_names.reshape(-1))],
+        texts.get(wanted.groups),
+        split,
+        [str(row) for row in texts.get(wanted.index, range(count))],
+        texts.get(wanted.domain),
+    )
+
+
+def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
+    """All arrays of a file by name.
+
+    Args:
+        path: The file.
+        names: Arrays that may lie in `.npy` files of their own beside the first one.
+
+    Raises:
+        AdaptError: It is not there, has another ending, or cannot be read.
+    """
+    readers: dict[str, Callable[[Path], Mapping[str, Any]]] = {
+        ".npz": _read_npz,
+        ".npy": lambda file: _read_npy(file, names),
+        ".mat": _read_mat,
+        ".csv": lambda file: _read_text(file, ","),
+        ".tsv": lambda file: _read_text(file, "\t"),
+        ".parquet": _read_parquet,
+        ".h5": _read_hdf5,
+        ".hdf5": _read_hdf5,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise AdaptError(f"Expected a file of arrays ({', '.join(ENDINGS)}), found {path}.")
+    if not path.is_file():
+        raise AdaptError(f"Expected arrays at {path}, found no file there.")
+    try:
+        return {name: np.asarray(values) for name, values in reader(path).items()}
+    except AdaptError:
+        raise
+    except Exception as error:  # every format has errors of its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        if "allow_pickle" in reason or "pickled" in reason:
+            reason = (
+                "it holds pickled objects, which could run code and are never read; save arrays of numbers or texts"
+            )
+        raise AdaptError(f"Expected arrays at {path}, could not read them ({reason}).") from error
+
+
+def described(arrays: Mapping[str, Array]) -> str:
+    """What a file holds, for a message: `x float64 (300, 12), y int64 (300,)`."""
+    parts = [f"{name} {_kind(values)} {values.shape}" for name, values in arrays.items()]
+    more = f", ... ({len(parts)} in all)" if len(parts) > _SHOWN else ""
+    return ", ".join(parts[:_SHOWN]) + more or "nothing"
+
+
+def as_texts(values: Array) -> Array:
+    """Entries as texts: whole numbers without a point, nothing for NaN."""
+    if values.dtype.kind == "f":
+        return np.array([_number_text(value) for value in values.tolist()], dtype=str)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    if values.dtype.kind == "O":
+        return np.array([_text(value) for value in values.tolist()], dtype=str)
+    return values.astype(str)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return _number_text(value) if isinstance(value, float) else str(value)
+
+
+def _number_text(value: float) -> str:
+    if value != value:
+        return ""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _kind(values: Array) -> str:
+    return "text" if values.dtype.kind in "USO" else str(values.dtype)
+
+
+def _inputs(values: Array, path: Path, name: str) -> Array:
+    if values.dtype.kind not in _NUMBERS or values.ndim == 0:
+        raise AdaptError(f"Expected numbers as {name!r} in {path}, found {_kind(values)} {values.shape}.")
+    if len(values) == 0:
+        raise AdaptError(f"Expected rows of {name!r} in {path}, found none ({values.shape}).")
+    values = values[:, None] if values.ndim == 1 else values
+    # Pictures as bytes stay a quarter as large; they are scaled to [0, 1] a batch at a time.
+    if values.dtype == np.uint8 and values.ndim == 4:
+        return values
+    return values.astype(np.float32)
+
+
+def _splits(values: Array, path: Path, name: str) -> Array:
+    found = np.array([SPLITS.get(text.strip().lower(), text) for text in values.tolist()], dtype=str)
+    if odd := sorted(set(found.tolist()) - {"train", "val", "test", ""}):
+        raise AdaptError(f"Expected train, val or test as {name!r} in {path}, found {', '.join(map(repr, odd[:5]))}.")
+    return found
+
+
+def _index_lists(arrays: Mapping[str, Array], count: int, path: Path) -> Array | None:
+    lists = {part: arrays[f"{part}_index"] for part in ("train", "val", "test") if f"{part}_index" in arrays}
+    if not lists:
+        return None
+    split = np.full(count, "", dtype="<U5")
+    for part, values in lists.items():
+        at = values.reshape(-1)
+        whole = at.dtype.kind in _NUMBERS and bool((at == np.floor(at.astype(float))).all())
+        if not whole or (at.size and not 0 <= at.min() <= at.max() < count):
+            raise AdaptError(f"Expected {part}_index in {path} as row numbers from 0 to {count - 1}, found others.")
+        at = at.astype(np.int64)
+        if taken := sorted(set(split[at].tolist()) - {""}):
+            raise AdaptError(
+                f"Expected each row of {path} in one list, found some in {taken[0]}_index and {part}_index."
+            )
+        split[at] = part
+    return split
+
+
+def _table(columns: Mapping[str, Array], names: ArrayNames, path: Path) -> dict[str, Array]:
+    """A table's columns as arrays: those without another meaning are the inputs."""
+    others = {name: values for name, values in columns.items() if name in names[1:]}
+    if names.x in columns:
+        return others | {names.x: columns[names.x]}
+    features = {name: values for name, values in columns.items() if name not in others}
+    if not features:
+        raise AdaptError(f"Expected columns of inputs in {path}, found {described(columns)}.")
+    if texts := [name for name, values in features.items() if values.dtype.kind not in _NUMBERS]:
+        value = next((v for v in as_texts(features[texts[0]]).tolist() if not _is_number(v)), "")
+        more = f" and texts in {len(texts) - 1} more" if len(texts) > 1 else ""
+        raise AdaptError(
+            f"Expected numbers in the columns of inputs in {path}, found {value[:40]!r} in {texts[0]!r}{more}.\n"
+            f"If that column holds labels, say so: --data.y {texts[0]}; else remove it, or make it numbers."
+        )
+    if all(_is_number(name) for name in features):
+        raise AdaptError(
+            f"Expected names of the columns in the first line of {path}, found the numbers {list(features)[:3]}."
+        )
+    return others | {names.x: np.stack([values.astype(np.float64) for values in features.values()], 1)}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as file:
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise zipfile.BadZipFile("it is no npz file")
+        return {name: file[name] for name in file.files}
+
+
+def _read_npy(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    inputs = next(iter(names), "x")
+    stem = path.stem.removesuffix(f"_{inputs}")
+    found = {inputs: np.load(path, allow_pickle=False)}
+    for name in names:
+        beside = path.with_name(f"{stem}_{name}.npy")
+        if name != inputs and beside.is_file():
+            found[name] = np.load(beside, allow_pickle=False)
+    return found
+
+
+def _read_text(path: Path, separator: str) -> dict[str, Any]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [line for line in csv.reader(file, delimiter=separator) if line]
+    if len(lines) < 2:
+        raise AdaptError(f"Expected a header and rows in {path}, found {len(lines)} lines.")
+    header, rows = [name.strip() for name in lines[0]], lines[1:]
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            raise AdaptError(
+                f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}."
+            )
+    return {name: _parsed([row[k].strip() for row in rows]) for k, name in enumerate(header)}
+
+
+def _parsed(texts: Sequence[str]) -> Array:
+    try:
+        return np.array([int(text) for text in texts], dtype=np.int64)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return np.array([float(text) if text else np.nan for text in texts])
+    except ValueError:
+        return np.array(texts, dtype=str)
+
+
+def _read_parquet(path: Path) -> dict[str, Any]:
+    parquet = optional("pyarrow.parquet", "pyarrow", "files", "A .parquet file")
+    table = parquet.read_table(path)
+    return {name: _column(table.column(name)) for name in table.column_names if not name.startswith("__index")}
+
+
+def _column(column: Any) -> Array:
+    values = column.to_numpy()
+    if values.dtype.kind != "O":
+        return np.asarray(values)
+    listed = values.tolist()
+    # A column of lists is an array with one more dimension.
+    if listed and all(isinstance(value, np.ndarray | list) for value in listed):
+        return np.stack([np.asarray(value) for value in listed])
+    return as_texts(values)
+
+
+def _read_hdf5(path: Path) -> dict[str, Any]:
+    h5py = optional("h5py", "h5py", "files", "An HDF5 file")
+    found: dict[str, Any] = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(keep)
+    return {
+        name: np.asarray(values, dtype=str) if np.asarray(values).dtype.kind == "O" else values
+        for name, values in found.items()
+    }
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        found = loadmat(path)
+    except NotImplementedError:  # version 7.3 is HDF5
+        return _read_mat73(path)
+    plain = {name: values for name, values in found.items() if not name.startswith("__")}
+    return {name: _cells(np.asarray(values)) for name, values in plain.items()}
+
+
+def _cells(values: Array) -> Array:
+    """A cell array of texts, or a matrix of characters, as texts `(N,)`."""
+    if values.dtype.kind == "O":
+        return np.array(
+            [_text(np.asarray(cell).reshape(-1)[0]) if np.size(cell) else "" for cell in values.reshape(-1)]
+        )
+    return np.char.strip(values) if values.dtype.kind == "U" else values
+
+
+def _read_mat73(path: Path) -> dict[str, Any]:
+    h5py = optional("h5py", "h5py", "files", "A .mat file of version 7.3")
+    found: dict[str, Any] = {}
+    with h5py.File(path, "r") as file:
+        for name, item in file.items():
+            if not isinstance(item, h5py.Dataset):
+                continue
+            kind = item.attrs.get("MATLAB_class", b"")
+            kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+            if kind == "cell":
+                cells = [file[reference][()] for reference in np.asarray(item[()]).reshape(-1)]
+                found[name] = np.array([_characters(cell) for cell in cells])
+            elif kind == "char":
+                rows = np.asarray(item[()]).T
+                found[name] = np.array([_characters(row) for row in np.atleast_2d(rows)])
+            else:
+                # MATLAB counts along columns first.
+                found[name] = np.asarray(item[()]).transpose()
+    return found
+
+
+def _characters(codes: Array) -> str:
+    return re.sub(r"\0", "", "".join(chr(int(code)) for code in np.asarray(codes).reshape(-1))).strip()

@@ -1,0 +1,501 @@
+"""A user's own arrays: vectors, sequences or pictures in one file per domain, or in one file for all."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
+from adapt.data.base import DomainDataModule, Split
+from adapt.data.statistics import Statistics
+from adapt.data.views import TensorDomain
+from adapt.errors import AdaptError
+from adapt.problems import Problem, Regression
+
+__all__ = ["ArrayNames", "Arrays", "ReadArrays", "read_arrays"]
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_INSTRUCTIONS = f"Arrays lie there as <domain> with one of the endings {', '.join(ENDINGS)}."
+
+
+class Arrays(DomainDataModule):
+    """Domains as arrays on disk: `<root>/<folder>/<domain>.npz`, or `.npy`, `.mat`, `.csv`, `.parquet`, `.h5`.
+
+    A file holds inputs `x` of any rank, `(N, d)`, `(N, C, L)` or `(N, C, H, W)`, and labels `y (N,)`, which are texts
+    or whole numbers of any kind and may be missing, all or some (an empty cell, NaN, or what `no_label` says). Class
+    names come from `class_names` in a file, or are the labels themselves, sorted. Of a table every column is an input
+    that has no other meaning. Inputs become float32, but pictures in bytes `(N, C, H, W)`, which are divided by 255
+    on the device. What may stand in a file is in the documentation's page on arrays.
+
+    Fixed splits: a column `split`, a second file `<domain>_test`, or index lists `train_index` and `test_index`. Else
+    each domain is cut at random, the same for every seed of an experiment. Samples of one of the `groups`, such as a
+    person's, are never in two splits.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        folder: Folder below the root that holds the files; the root itself when empty.
+        file: One file below that folder that holds all domains, which its array or column `domain` tells apart.
+        x: Name of the inputs.
+        y: Name of the labels.
+        index: Name of what a row is called in `predictions.csv`; its number where there is none.
+        domain_column: Name of what says each row's domain, with `file`.
+        groups: Name of what has to stay in one split.
+        split: Name of what says each row's split.
+        no_label: A label that means that there is none, such as −1.
+        labels: Whether labels are `classes`, or `numbers` to predict.
+        transductive: Train and test on the whole target.
+        standardise: Subtract means and divide by standard deviations, per feature of vectors and per channel of other
+            inputs: of the `source`'s training samples, for both domains; of each domain's own (`domains`), which is an
+            adaptation in itself; or `none`. A checkpoint keeps them for new data.
+        test_fraction: Share of each domain that is its test set, where it has none of its own.
+        **kwargs: See `DomainDataModule`.
+
+    Raises:
+        AdaptError: A file is not there, cannot be read, or does not fit its partner; an argument is out of range.
+    """
+
+    rows_are_numbered_by_split = False
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        folder: str = "",
+        file: str = "",
+        x: str = "x",
+        y: str = "y",
+        index: str = "index",
+        domain_column: str = "domain",
+        groups: str = "groups",
+        split: str = "split",
+        no_label: str | int | None = None,
+        labels: Literal["classes", "numbers"] = "classes",
+        transductive: bool = False,
+        standardise: Literal["none", "source", "domains"] = "none",
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        self.folder, self.file, self.no_label, self.labels = folder, file, no_label, labels
+        self.names = ArrayNames(x, y, index=index, domain=domain_column, groups=groups, split=split)
+        self.transductive, self.standardise, self.test_fraction = transductive, standardise, test_fraction
+        self._wholes: dict[str, _Whole] = {}
+        self._statistics: dict[str, Statistics] = {}
+        self._problem: Problem | None = None
+        super().__init__(source, target, **kwargs)
+
+    @property
+    def problem(self) -> Problem:
+        """Classification into the classes that were found, or the numbers with the source's mean and spread."""
+        if self.labels == "classes" or self.restored_problem is not None:
+            return super().problem
+        if self._problem is None:
+            found = [self.domain(name, "train") for name in self.sources]
+            y = torch.cat([part.y for part in found if isinstance(part, TensorDomain)])
+            names = [self.names.y] if y.ndim == 1 else [f"{self.names.y}{k}" for k in range(y.shape[1])]
+            self._problem = Regression.of(names, y)
+        return self._problem
+
+    def _check_arguments(self) -> None:
+        if not 0 < self.test_fraction < 1:
+            raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
+        for name, value, known in (
+            ("standardise", self.standardise, ("none", "source", "domains")),
+            ("labels", self.labels, ("classes", "numbers")),
+        ):
+            if value not in known:
+                raise AdaptError(f"Expected {name} out of {', '.join(known)}, found {value!r}.")
+        if self.standardise == "source" and self.source_free:
+            raise AdaptError(
+                "Expected standardise none or domains beside source_free, found source, which reads its samples."
+            )
+        folder = self.data_path(self.folder, instructions=_INSTRUCTIONS)
+        self.known_domains = self._domains_in(folder)
+        used = list(dict.fromkeys([*self.sources, self.target]))
+        for name in used:
+            self.check_domain(name)
+        wholes = {name: self._whole(name) for name in used}
+        for name in self.sources:
+            if wholes[name].arrays.y is None:
+                raise AdaptError(
+                    f"Expected labels {self.names.y!r} of the source {name!r}, found {wholes[name].arrays.x.shape} "
+                    f"inputs alone: a source needs labels.\nSay what they are called: --data.y NAME."
+                )
+        self.input_shape = wholes[self.target].arrays.x.shape[1:]
+        for name in used:
+            if (shape := wholes[name].arrays.x.shape[1:]) != self.input_shape:
+                raise AdaptError(
+                    f"Expected inputs of one shape, found {shape} in {name!r} and {self.input_shape} in "
+                    f"{self.target!r}. Bring both domains to the same columns or sizes."
+                )
+        if self.labels == "classes":
+            self.class_names = self._find_classes(wholes)
+        super()._check_arguments()
+
+    def domain_classes(self, name: str) -> Sequence[str]:
+        """The classes that a domain has samples of, in the order of all; all where only some samples have labels."""
+        texts = self._label_texts(name)
+        if self.labels == "numbers" or texts is None or not (known := texts != "").any():
+            return []
+        indices = self._class_indices(name)
+        if known.all():
+            return [self.class_names[k] for k in np.unique(indices).tolist()]
+        return self.class_names
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """One split of a domain, the same for every seed of an experiment."""
+        part = self._plain(name, split)
+        if self.standardise == "none":
+            return part
+        return TensorDomain(self._statistics_of(name).applied(_tensor(part.x)), part.y, part.labelled)
+
+    def sample_names(self, name: str, split: Split) -> Sequence[str]:
+        """Rows by number, or by their `index`."""
+        names = self._whole(name).arrays.names
+        return [names[i] for i in self._positions(name)[split].tolist()]
+
+    def every_split(self) -> Sequence[Split]:
+        """The whole target is its own test set when `transductive`."""
+        return ("test",) if self.transductive else super().every_split()
+
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """The rows of a file of arrays, standardised as the target is; their names are their numbers or `index`."""
+        found = read_arrays(path, self.names)
+        if found.x.shape[1:] != tuple(self.input_shape):
+            raise AdaptError(
+                f"Expected inputs of shape {tuple(self.input_shape)} in {path}, as in training, found "
+                f"{found.x.shape[1:]}. Give the same columns or sizes."
+            )
+        x = torch.from_numpy(found.x)
+        if self.standardise != "none":
+            x = self._statistics_of(self.target).applied(x)
+        return TensorDomain(x, None), found.names
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also what the inputs are standardised with, so that new data need no training data."""
+        found = {}
+        if self.standardise != "none":
+            names = {self.target} if self.source_free else {self.target, *self.sources}
+            found = {name: self._statistics_of(name).plain() for name in sorted(names)}
+        return super().state_dict() | {"statistics": found}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the statistics, too."""
+        super().load_state_dict(state_dict)
+        self._statistics = {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
+
+    def _statistics_of(self, name: str) -> Statistics:
+        if name not in self._statistics:
+            names = self.sources if self.standardise == "source" else [name]
+            parts = [_tensor(self._plain(each, "train").x) for each in names]
+            self._statistics[name] = Statistics.of(torch.cat(parts))
+        return self._statistics[name]
+
+    def _plain(self, name: str, split: Split) -> TensorDomain:
+        whole, at = self._whole(name).arrays, self._positions(name)[split]
+        y, known = self._labels(name)
+        x = torch.from_numpy(whole.x[at.numpy()])
+        return TensorDomain(x, y[at], known[at])
+
+    def _labels(self, name: str) -> tuple[Tensor, Tensor]:
+        whole = self._whole(name)
+        count = len(whole.arrays.x)
+        if whole.arrays.y is None:
+            return torch.full((count,), -1), torch.zeros(count, dtype=torch.bool)
+        if self.labels == "classes":
+            indices = torch.from_numpy(self._class_indices(name))
+            return indices, indices >= 0
+        y = torch.from_numpy(_numbers(whole.arrays.y, name))
+        known = ~torch.isnan(y).reshape(count, -1).any(1)
+        if self.no_label is not None:
+            known &= (y != float(self.no_label)).reshape(count, -1).all(1)
+        return y, known
+
+    def _label_texts(self, name: str) -> NDArray[np.str_] | None:
+        """Labels as texts, empty where there is none."""
+        y = self._whole(name).arrays.y
+        if y is None or self.labels == "numbers":
+            return None
+        if y.ndim != 1:
+            raise AdaptError(
+                f"Expected one label for each row of {name!r}, found {y.dtype} {y.shape}. One-hot labels become "
+                "classes by y.argmax(1); numbers to predict need --data.labels numbers."
+            )
+        texts = np.char.strip(as_texts(y))
+        return texts if self.no_label is None else np.where(texts == str(self.no_label), "", texts)
+
+    def _class_indices(self, name: str) -> NDArray[np.int64]:
+        """Class indices `(N,)`, −1 where there is no label; in files a −1 is a label like any other."""
+        whole = self._whole(name)
+        if whole.indices is None:
+            texts = self._label_texts(name)
+            assert texts is not None  # asked only of domains with labels
+            whole = whole._replace(indices=np.array([self._numbering[t] if t else -1 for t in texts.tolist()]))
+            self._wholes[name] = whole
+        assert whole.indices is not None
+        return whole.indices
+
+    def _find_classes(self, wholes: "Mapping[str, _Whole]") -> Sequence[str]:
+        """The classes of both domains; `_numbering` then says which label is which."""
+        found = {name: set(texts.tolist()) - {""} for name in wholes if (texts := self._label_texts(name)) is not None}
+        for name, own in found.items():
+            _refuse_odd(name, own, self.no_label, wholes[name].arrays)
+        values = _sorted({value for own in found.values() for value in own})
+        named = {name: whole.arrays.class_names for name, whole in wholes.items() if whole.arrays.class_names}
+        if not named:
+            self._numbering = {value: k for k, value in enumerate(values)}
+            return values
+        names = next(iter(named.values()))
+        for name, others in named.items():
+            if others != names:
+                raise AdaptError(
+                    f"Expected one list of class names, found {', '.join(names)} in {next(iter(named))!r} and "
+                    f"{', '.join(others)} in {name!r}. Write the same list into both files."
+                )
+        if set(values) <= set(names):
+            self._numbering = {value: k for k, value in enumerate(names)}
+        elif set(values) <= {str(k) for k in range(len(names))}:
+            self._numbering = {str(k): k for k in range(len(names))}
+        elif len(values) == len(names):
+            # Such as MATLAB's, which start at 1.
+            self._numbering = {value: k for k, value in enumerate(values)}
+        else:
+            raise AdaptError(
+                f"Expected labels for the {len(names)} class names {', '.join(names)}, found {', '.join(values[:10])}"
+                f"{', ...' if len(values) > 10 else ''}. Name every class, or use the names as labels."
+            )
+        return names
+
+    def _positions(self, name: str) -> dict[Split, Tensor]:
+        """Row positions by split."""
+        whole = self._whole(name)
+        if whole.positions is None:
+            whole = whole._replace(positions=self._cut(name, whole.arrays))
+            self._wholes[name] = whole
+        assert whole.positions is not None
+        return whole.positions
+
+    def _cut(self, name: str, arrays: ReadArrays) -> dict[Split, Tensor]:
+        rows = torch.arange(len(arrays.x))
+        if self.transductive:
+            if name == self.target:
+                return dict.fromkeys(_SPLITS, rows)
+            held, rest = self._held_out(rows, arrays.groups, self.val_fraction, name)
+            return {"train": rest, "val": held, "test": held}
+        parts: dict[Split, Tensor] = {}
+        if arrays.split is not None:
+            parts = {part: rows[torch.from_numpy(arrays.split == part)] for part in _SPLITS}
+            parts = {part: at for part, at in parts.items() if len(at)}
+            _refuse_shared_groups(parts, arrays.groups, name)
+        if "test" not in parts:
+            rest = parts.get("train", rows)
+            parts["test"], parts["train"] = self._held_out(rest, arrays.groups, self.test_fraction, name)
+        if "train" not in parts:
+            raise AdaptError(f"Expected rows of {name!r} in the split train, found none.")
+        if "val" not in parts:
+            parts["val"], parts["train"] = self._held_out(parts["train"], arrays.groups, self.val_fraction, name)
+        return parts
+
+    def _held_out(
+        self, rows: Tensor, groups: NDArray[np.str_] | None, fraction: float, name: str
+    ) -> tuple[Tensor, Tensor]:
+        """A random share of some rows, and the others; groups stay whole."""
+        generator = torch.Generator().manual_seed(self.split_seed)
+        if groups is None:
+            order = torch.randperm(len(rows), generator=generator)
+            held = max(1, round(fraction * len(rows)))
+            return rows[order[:held]], rows[order[held:]]
+        _, of_row = np.unique(groups[rows.numpy()], return_inverse=True)
+        member = torch.from_numpy(of_row.reshape(-1))
+        count = int(member.max()) + 1
+        if count < 2:
+            raise AdaptError(
+                f"Expected groups to share out between the splits of {name!r}, found {count} group. Give more groups, "
+                "a column of fixed splits, or no groups."
+            )
+        order = torch.randperm(count, generator=generator)
+        sizes = torch.bincount(member, minlength=count)[order].cumsum(0)
+        # As many groups as come nearest to the share, at least one, and never all.
+        nearest = int((sizes - fraction * len(rows)).abs().argmin()) + 1
+        chosen = torch.zeros(count, dtype=torch.bool)
+        chosen[order[: min(nearest, count - 1)]] = True
+        return rows[chosen[member]], rows[~chosen[member]]
+
+    def _whole(self, name: str) -> "_Whole":
+        if name not in self._wholes:
+            self._wholes[name] = _Whole(self._read(name))
+        return self._wholes[name]
+
+    def _read(self, name: str) -> ReadArrays:
+        folder = self.root / self.folder
+        if self.file:
+            found = _cached(folder / self.file, self.names)
+            assert found.domain is not None  # as `known_domains` found
+            return found.rows(np.flatnonzero(found.domain == name))
+        files = _files_of(folder, self.names).get(name)
+        if files is None:  # the base names it, with what it was probably meant to be
+            self.check_domain(name)
+            raise AssertionError
+        parts = {part: _cached(path, self.names) for part, path in files.items()}
+        if list(parts) == [""]:
+            return parts[""]
+        return _one_after_the_other(name, parts)
+
+    def _domains_in(self, folder: Path) -> list[str]:
+        if self.file:
+            found = _cached(self.data_path(self.folder, self.file, instructions=_INSTRUCTIONS), self.names)
+            if found.domain is None:
+                raise AdaptError(
+                    f"Expected the domain of each row as {self.names.domain!r} in {folder / self.file}, found no such "
+                    "array or column.\nSay what it is called (--data.domain_column NAME), or give a file per domain."
+                )
+            return sorted(set(found.domain.tolist()))
+        known = sorted(_files_of(folder, self.names))
+        if not known:
+            there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+            raise AdaptError(
+                f"Expected arrays as <domain>.npz (or {', '.join(ENDINGS[1:])}) in {folder}, found {there}."
+            )
+        return known
+
+
+class _Whole(NamedTuple):
+    """A domain as it was read, and what was made of it."""
+
+    arrays: ReadArrays
+    indices: NDArray[np.int64] | None = None
+    positions: dict[Split, Tensor] | None = None
+
+
+def _cached(path: Path, names: ArrayNames) -> ReadArrays:
+    return _read_once(path.resolve(), path.stat().st_mtime_ns if path.exists() else 0, names)
+
+
+@lru_cache(maxsize=8)
+def _read_once(path: Path, changed: int, names: ArrayNames) -> ReadArrays:
+    return read_arrays(path, names)
+
+
+def _files_of(folder: Path, names: ArrayNames) -> dict[str, dict[str, Path]]:
+    """Files by domain and split; the split is empty where one file holds the domain.
+
+    Raises:
+        AdaptError: A domain has two files.
+    """
+    found: dict[str, Path] = {}
+    beside = {f"_{name}" for name in (*names[1:], "train_index", "val_index", "test_index")}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in ENDINGS or not path.is_file():
+            continue
+        stem = path.stem
+        if path.suffix.lower() == ".npy":
+            if any(stem.endswith(ending) for ending in beside):
+                continue
+            stem = stem.removesuffix(f"_{names.x}")
+        if stem in found:
+            raise AdaptError(f"Expected one file of {stem!r}, found {found[stem].name} and {path.name}. Remove one.")
+        found[stem] = path
+    domains: dict[str, dict[str, Path]] = {}
+    for stem, path in found.items():
+        base, _, part = stem.rpartition("_")
+        own = part in _SPLITS and (base in found or (f"{base}_train" in found and f"{base}_test" in found))
+        name, split = (base, part) if own else (stem, "")
+        domains.setdefault(name, {})[split] = path
+    return domains
+
+
+def _one_after_the_other(name: str, parts: Mapping[str, ReadArrays]) -> ReadArrays:
+    """Files of one domain's splits as one, whose column says which rows came from which."""
+    first = next(iter(parts.values()))
+    split = []
+    for part, arrays in parts.items():
+        if arrays.x.shape[1:] != first.x.shape[1:]:
+            raise AdaptError(
+                f"Expected the files of {name!r} with inputs of one shape, found {arrays.x.shape[1:]} and "
+                f"{first.x.shape[1:]}. Bring them to the same columns or sizes."
+            )
+        if arrays.split is not None:
+            raise AdaptError(f"Expected fixed splits of {name!r} by a file or by a column, found both. Remove one.")
+        split += [part or "train"] * len(arrays.x)
+
+    def joined(attribute: str) -> NDArray[Any] | None:
+        values = [getattr(arrays, attribute) for arrays in parts.values()]
+        if all(value is None for value in values):
+            return None
+        texts = [
+            np.full(len(arrays.x), "") if value is None else as_texts(value)
+            for value, arrays in zip(values, parts.values(), strict=True)
+        ]
+        same = all(value is not None and value.dtype.kind in "fiub" for value in values)
+        return np.concatenate(values if same else texts)
+
+    names = [row if not part else f"{part} {row}" for part, arrays in parts.items() for row in arrays.names]
+    class_names = next((arrays.class_names for arrays in parts.values() if arrays.class_names), None)
+    x = np.concatenate([arrays.x for arrays in parts.values()])
+    return ReadArrays(x, joined("y"), class_names, joined("groups"), np.array(split), names, None)
+
+
+def _refuse_shared_groups(parts: Mapping[Split, Tensor], groups: NDArray[np.str_] | None, name: str) -> None:
+    seen: dict[str, Split] = {}
+    for part, at in parts.items():
+        for group in sorted(set(groups[at.numpy()].tolist())) if groups is not None else []:
+            if seen.setdefault(group, part) != part:
+                raise AdaptError(
+                    f"Expected each group of {name!r} in one split, found {group!r} in {seen[group]} and {part}. "
+                    "Mend the split, or leave out --data.groups."
+                )
+
+
+def _refuse_odd(name: str, values: set[str], no_label: object, arrays: ReadArrays) -> None:
+    """Refuse labels that are no classes, and a −1 that may mean either."""
+    y = arrays.y
+    if y is not None and y.dtype.kind == "f" and (odd := sorted(v for v in values if not _whole_number(v))):
+        raise AdaptError(
+            f"Expected classes as labels of {name!r}, found numbers such as {odd[0]}. Numbers to predict need "
+            "--data.labels numbers."
+        )
+    others = [v for v in values if v != "-1"]
+    if (
+        "-1" in values
+        and no_label is None
+        and not arrays.class_names
+        and others != ["1"]
+        and all(map(_whole_number, others))
+    ):
+        raise AdaptError(
+            f"Expected labels of {name!r} of which each names a class, found -1 beside "
+            f"{', '.join(_sorted(set(others))[:5]) or 'no other'}.\n"
+            "If it means that there is no label, say --data.no_label=-1; else give class_names in the file."
+        )
+
+
+def _whole_number(text: str) -> bool:
+    return text.removeprefix("-").isdigit()
+
+
+def _sorted(values: set[str]) -> list[str]:
+    try:
+        return sorted(values, key=float)
+    except ValueError:
+        return sorted(values)
+
+
+def _numbers(y: NDArray[Any], name: str) -> NDArray[np.float32]:
+    if y.dtype.kind not in "fiub":
+        texts = as_texts(y)
+        try:
+            return np.array([float(text) if text else np.nan for text in texts.tolist()], dtype=np.float32)
+        except ValueError as error:
+            raise AdaptError(f"Expected numbers as labels of {name!r}, found texts ({error}).") from error
+    return y.astype(np.float32)
+
+
+def _tensor(x: Any) -> Tensor:
+    assert isinstance(x, Tensor)  # inputs of this datamodule have one part
+    return x.float()

@@ -1,0 +1,41 @@
+"""Means and standard deviations of inputs, which a checkpoint keeps for new data."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Statistics(NamedTuple):
+    """What inputs are standardised with: per feature of vectors, per channel of other inputs.
+
+    Attributes:
+        mean: Means `(d,)`.
+        std: Standard deviations `(d,)`, 1 where there is no spread.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Statistics":
+        """Those of inputs `(N, d, ...)`."""
+        rows = x.transpose(1, -1).reshape(-1, x.shape[1]) if x.ndim > 2 else x
+        std = rows.std(0)
+        # A feature that never changes has no scale, and must not be divided by what rounding left of it.
+        return cls(rows.mean(0), torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std)))
+
+    def applied(self, x: Tensor) -> Tensor:
+        """Standardised inputs `(N, d, ...)`."""
+        shape = (-1, *[1] * (x.ndim - 2))
+        return (x - self.mean.view(shape)) / self.std.view(shape)
+
+    def plain(self) -> dict[str, list[float]]:
+        """As a checkpoint keeps them."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> "Statistics":
+        """Out of a checkpoint."""
+        return cls(torch.tensor(values["mean"]), torch.tensor(values["std"]))

@@ -1,0 +1,396 @@
+"""Files as people have them, each read to the same numbers; what does not fit is refused with what was found."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.cli import main
+from adapt.data import NO_LABEL, Arrays, Features, ImageFolders, Moons, standing_alone
+from adapt.data.arrays import read_arrays
+from adapt.data.views import in_memory
+from adapt.errors import AdaptError
+from tests.data.files import write_images
+
+COLOURS = ("red", "green", "blue")
+
+
+def vectors(n: int = 60, seed: int = 0, shift: float = 0.0, width: int = 4) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    return (3 * np.eye(3, width)[y] + 0.3 * rng.normal(size=(n, width)) + shift).astype("float32"), y
+
+
+def write_npz(path: Path, x: Any, **more: Any) -> Path:
+    np.savez(path, x=x, **more)
+    return path
+
+
+def write_npy(path: Path, x: Any, **more: Any) -> Path:
+    for name, values in {"x": x, **more}.items():
+        np.save(path.with_name(f"{path.stem}_{name}.npy"), values)
+    return path.with_name(f"{path.stem}_x.npy")
+
+
+def write_mat(path: Path, x: Any, **more: Any) -> Path:
+    from scipy.io import savemat
+
+    made = {
+        name: np.array(values, dtype=object) if np.asarray(values).dtype.kind == "U" else np.asarray(values)[:, None]
+        for name, values in more.items()
+    }
+    savemat(path, {"x": x, **made})
+    return path
+
+
+def write_mat73(path: Path, x: Any, **more: Any) -> Path:
+    import h5py
+
+    # As MATLAB does: axes from the last to the first, texts as cells of 16-bit characters.
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in {"x": x, **more}.items():
+            values = np.asarray(values)
+            if values.dtype.kind == "U":
+                cells = [np.array([[ord(c)] for c in text], dtype=np.uint16) for text in values.tolist()]
+                made = [file.create_dataset(f"#refs#/{name}{k}", data=cell) for k, cell in enumerate(cells)]
+                item = file.create_dataset(name, (1, len(made)), dtype=h5py.ref_dtype)
+                item[0] = [cell.ref for cell in made]
+                item.attrs["MATLAB_class"] = np.bytes_("cell")
+            else:
+                columns = values if values.ndim > 1 else values[:, None]
+                item = file.create_dataset(name, data=columns.transpose())
+                item.attrs["MATLAB_class"] = np.bytes_("double")
+    head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM"
+    with path.open("r+b") as file:
+        file.write(head)
+    return path
+
+
+def write_hdf5(path: Path, x: Any, **more: Any) -> Path:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, values in {"x": x, **more}.items():
+            values = np.asarray(values)
+            file[name] = values.astype(object) if values.dtype.kind == "U" else values
+    return path
+
+
+def write_csv(path: Path, x: Any, **more: Any) -> Path:
+    lines = [",".join([f"f{k}" for k in range(x.shape[1])] + list(more))]
+    lines += [",".join(map(str, [*row, *(more[name][i] for name in more)])) for i, row in enumerate(x.tolist())]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_parquet(path: Path, x: Any, **more: Any) -> Path:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {f"f{k}": x[:, k] for k in range(x.shape[1])} | {name: list(values) for name, values in more.items()}
+    parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+FORMATS: dict[str, Callable[..., Path]] = {
+    "npz": write_npz,
+    "npy": write_npy,
+    "mat": write_mat,
+    "h5": write_hdf5,
+    "csv": write_csv,
+    "parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "mat73"])
+@pytest.mark.parametrize("labels", ["numbers", "texts", "none"])
+def test_every_format_is_read_to_the_same_numbers(kind: str, labels: str, tmp_path: Path) -> None:
+    x, y = vectors(9)
+    write = write_mat73 if kind == "mat73" else FORMATS[kind]
+    given = {"numbers": y + 1, "texts": np.array(COLOURS)[y]}.get(labels)
+    groups = np.array([f"person {i // 3}" for i in range(9)])
+    more = {} if given is None else {"y": given}
+    found = read_arrays(write(tmp_path / f"a.{kind.removesuffix('73')}", x, **more, groups=groups))
+    assert found.x.dtype == np.float32 and np.array_equal(found.x, x)
+    assert found.names == [str(i) for i in range(9)]
+    assert found.groups is not None and found.groups.tolist() == groups.tolist()
+    assert (found.y is None) if given is None else (found.y is not None and found.y.tolist() == given.tolist())
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_both_domains_of_every_format_train_and_predict(kind: str, tmp_path: Path) -> None:
+    (xs, ys), (xt, _) = vectors(), vectors(seed=1, shift=0.5)
+    ending = kind
+    FORMATS[kind](tmp_path / f"a.{ending}", xs, y=np.array(COLOURS)[ys])
+    b = FORMATS[kind](tmp_path / f"b.{ending}", xt)
+    data = Arrays("a", "b", root=str(tmp_path), batch_size=8)
+    assert (data.known_domains, list(data.class_names), data.input_shape) == (["a", "b"], sorted(COLOURS), (4,))
+    assert data.target_labels("test") == (0, 12)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader().source))
+    assert batch.x.dtype == torch.float32 and batch.y.dtype == torch.int64
+    new, names = data.read_inputs(b)
+    assert len(new) == 60 and names[-1] == "59" and new[0][1] is NO_LABEL  # type: ignore[arg-type]  # it has a length
+
+
+def test_inputs_of_other_types_become_float32_and_pictures_stay_bytes(tmp_path: Path) -> None:
+    for dtype in ("float64", "int32", "bool", "uint8", "float16"):
+        write_npz(tmp_path / "a.npz", np.ones((6, 3, 5), dtype=dtype))
+        assert read_arrays(tmp_path / "a.npz").x.dtype == np.float32
+    write_npz(tmp_path / "a.npz", np.ones((6, 3, 5, 5), dtype="uint8"))
+    assert read_arrays(tmp_path / "a.npz").x.dtype == np.uint8
+    write_npz(tmp_path / "a.npz", np.ones(6))
+    assert read_arrays(tmp_path / "a.npz").x.shape == (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "names"),
+    [
+        ([5, 7, 9], [9, 5, 7], ["5", "7", "9"]),
+        ([-1, 1, 1], [1, 1, -1], ["-1", "1"]),
+        ([2.0, 10.0, 2.0], [10.0, 2.0, 2.0], ["2", "10"]),
+        ([True, False, True], [False, True, True], ["False", "True"]),
+        (["b", "a", "c"], ["a", "b", "c"], ["a", "b", "c"]),
+    ],
+)
+def test_labels_of_any_kind_become_the_same_classes_in_both_domains(
+    source: Any, target: Any, names: Any, tmp_path: Path
+) -> None:
+    for name, values in (("a", source), ("b", target)):
+        write_npz(tmp_path / f"{name}.npz", np.zeros((30, 2)), y=np.array(values * 10))
+    data = Arrays("a", "b", root=str(tmp_path))
+    assert list(data.class_names) == names
+    for name, values in (("a", source), ("b", target)):
+        whole = torch.cat([in_memory(data.domain(name, split))[1] for split in ("train", "val", "test")])  # type: ignore[arg-type,index]
+        expected = [names.index(str(int(v)) if isinstance(v, float) else str(v)) for v in values * 10]
+        assert sorted(whole.tolist()) == sorted(expected)
+
+
+def test_class_names_of_a_file_name_labels_from_0_or_from_1_or_texts(tmp_path: Path) -> None:
+    for values in ([0, 1, 2], [1, 2, 3], list(COLOURS)):
+        write_npz(tmp_path / "a.npz", np.zeros((30, 2)), y=np.array(values * 10), class_names=np.array(COLOURS))
+        write_npz(tmp_path / "b.npz", np.zeros((30, 2)))
+        data = Arrays("a", "b", root=str(tmp_path))
+        assert list(data.class_names) == list(COLOURS)
+        x, y = in_memory(data.domain("a", "train"))  # type: ignore[misc]
+        assert set(y.tolist()) == {0, 1, 2}
+
+
+def test_some_labels_may_be_missing(tmp_path: Path) -> None:
+    x, y = vectors(30)
+    write_csv(tmp_path / "a.csv", x, y=np.array(COLOURS)[y])
+    write_csv(tmp_path / "b.csv", x, y=[COLOURS[k] if i % 2 else "" for i, k in enumerate(y)])
+    data = Arrays("a", "b", root=str(tmp_path), batch_size=4)
+    assert sum(data.target_labels(split).labelled for split in ("train", "val", "test")) == 15
+    with pytest.raises(AdaptError, match="Expected a label for every sample of 'b'"):
+        Arrays("b", "a", root=str(tmp_path), batch_size=4).setup("fit")
+    write_npz(tmp_path / "c.npz", x, y=np.where(np.arange(30) % 2, y, -1))
+    write_npz(tmp_path / "d.npz", x, y=y)
+    with pytest.raises(AdaptError, match="-1 beside 0, 1, 2"):
+        Arrays("d", "c", root=str(tmp_path))
+    data = Arrays("d", "c", root=str(tmp_path), no_label=-1)
+    assert list(data.class_names) == ["0", "1", "2"]
+
+
+def test_one_file_with_a_column_of_domains(tmp_path: Path) -> None:
+    x, y = vectors(60)
+    write_csv(
+        tmp_path / "all.csv",
+        x,
+        y=y,
+        site=["a" if i < 40 else "b" for i in range(60)],
+        id=[f"row-{i}" for i in range(60)],
+    )
+    data = Arrays("a", "b", root=str(tmp_path), file="all.csv", domain_column="site", index="id", batch_size=4)
+    assert data.known_domains == ["a", "b"] and data.input_shape == (4,)
+    assert set(data.sample_names("b", "test")) <= {f"row-{i}" for i in range(40, 60)}
+    write_npz(tmp_path / "one.npz", x, y=y)
+    with pytest.raises(AdaptError, match="domain of each row as 'domain'"):
+        Arrays("a", "b", root=str(tmp_path), file="one.npz")
+
+
+def test_fixed_splits_by_a_column_a_second_file_or_index_lists(tmp_path: Path) -> None:
+    x, y = vectors(60)
+    x[:, 0] = np.arange(60)
+    split = np.array(["test" if i >= 45 else "train" for i in range(60)])
+    write_npz(tmp_path / "column.npz", x, y=y, split=split)
+    write_npz(tmp_path / "other.npz", x, y=y)
+    write_npz(tmp_path / "two.npz", x[:45], y=y[:45])
+    write_npz(tmp_path / "two_test.npz", x[45:], y=y[45:])
+    write_npz(tmp_path / "lists.npz", x, y=y, train_index=np.arange(45), test_index=np.arange(45, 60))
+    for name in ("column", "two", "lists"):
+        data = Arrays(name, "other", root=str(tmp_path), batch_size=4)
+        assert data.known_domains == ["column", "lists", "other", "two"]
+        parts = {part: in_memory(data.domain(name, part))[0][:, 0] for part in ("train", "val", "test")}  # type: ignore[arg-type,index]
+        assert sorted(parts["test"].tolist()) == list(range(45, 60))
+        assert sorted([*parts["train"].tolist(), *parts["val"].tolist()]) == list(range(45))
+
+
+def test_a_group_is_never_in_two_splits(tmp_path: Path) -> None:
+    x, y = vectors(90)
+    groups = np.arange(90) // 9
+    write_npz(tmp_path / "a.npz", x, y=y, person=groups)
+    write_npz(tmp_path / "b.npz", x, y=y, person=groups)
+    for transductive in (False, True):
+        data = Arrays("a", "b", root=str(tmp_path), groups="person", transductive=transductive)
+        parts = [{groups[int(row)] for row in data.sample_names("a", split)} for split in ("train", "val", "test")]
+        assert not parts[0] & parts[1] and not parts[0] & parts[2] and set.union(*parts) == set(range(10))
+    split = np.array(["test" if i % 2 else "train" for i in range(90)])
+    write_npz(tmp_path / "b.npz", x, y=y, person=groups, split=split)
+    with pytest.raises(AdaptError, match="each group of 'b' in one split, found '0'"):
+        Arrays("a", "b", root=str(tmp_path), groups="person").setup("fit")
+
+
+@pytest.mark.parametrize("shape", [(60, 4), (60, 3, 8), (60, 2, 5, 5)])
+@pytest.mark.parametrize("standardise", ["source", "domains"])
+def test_inputs_of_any_rank_are_standardised_per_feature_or_channel_and_new_ones_alike(
+    shape: tuple[int, ...], standardise: Any, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    write_npz(tmp_path / "a.npz", 5 + 2 * rng.normal(size=shape), y=y)
+    b = write_npz(tmp_path / "b.npz", -1 + 3 * rng.normal(size=shape))
+    data = Arrays("a", "b", root=str(tmp_path), standardise=standardise, batch_size=8)
+    name = "a" if standardise == "source" else "b"
+    x, _ = in_memory(data.domain(name, "train"))  # type: ignore[misc]
+    axes = tuple(k for k in range(x.ndim) if k != 1)
+    assert torch.allclose(x.mean(axes), torch.zeros(shape[1]), atol=1e-5)
+    assert torch.allclose(x.transpose(1, -1).reshape(-1, shape[1]).std(0), torch.ones(shape[1]), atol=1e-5)
+    state, (new, _) = data.state_dict(), data.read_inputs(b)
+    wanted = in_memory(new)[0]  # type: ignore[index]
+    rows = [int(row) for row in data.sample_names("b", "test")]
+    assert torch.allclose(wanted[rows], in_memory(data.domain("b", "test"))[0])  # type: ignore[index]
+    moved = b.rename(tmp_path / "new.npz")
+    (tmp_path / "a.npz").unlink()
+    with standing_alone(state):
+        alone = Arrays("a", "b", root=str(tmp_path / "gone"), standardise=standardise)
+    assert torch.equal(in_memory(alone.read_inputs(moved)[0])[0], wanted)  # type: ignore[index]
+    assert alone.problem == data.problem and alone.input_shape == shape[1:]
+    with pytest.raises(AdaptError, match="built for new inputs alone"):
+        alone.setup("fit")
+
+
+def test_numbers_to_predict(tmp_path: Path) -> None:
+    x, _ = vectors(40)
+    for name in "ab":
+        write_csv(tmp_path / f"{name}.csv", x, y=x[:, 0] * 10)
+    with pytest.raises(AdaptError, match="--data.labels numbers"):
+        Arrays("a", "b", root=str(tmp_path))
+    data = Arrays("a", "b", root=str(tmp_path), labels="numbers", batch_size=4)
+    assert data.problem.kind == "regression" and data.target_labels("test") == (8, 8)
+    data.setup("fit")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "pickled objects": ({"x": np.array([{}, {}], dtype=object)}, "pickled objects"),
+    "no inputs": ({"data": np.zeros((3, 2))}, r"the array 'x' in .*found data float64 \(3, 2\)"),
+    "texts": ({"x": np.array(["a", "b"])}, "Expected numbers as 'x'"),
+    "no rows": ({"x": np.zeros((0, 2))}, "found none"),
+    "too few labels": ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, r"4 rows of 'x' in .*found \(3,\)"),
+    "odd split": ({"x": np.zeros((2, 2)), "split": ["train", "tset"]}, "found 'tset'"),
+    "lists that overlap": ({"x": np.zeros((4, 2)), "train_index": [0, 1], "test_index": [1]}, "in one list"),
+    "list out of range": ({"x": np.zeros((4, 2)), "test_index": [4]}, "row numbers from 0 to 3"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_does_not_fit_is_refused_with_what_was_found(kind: str, tmp_path: Path) -> None:
+    arrays, words = REFUSED[kind]
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(AdaptError, match=words):
+        read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("f0,f1,colour\n1,2,red\n3,4,blue\n", "found 'red' in 'colour'.\n.*--data.y colour"),
+        ("1,2\n3,4\n", "names of the columns in the first line"),
+        ("f0,f0\n1,2\n", "found 'f0' twice"),
+        ("f0,f1\n1,2\n1\n", "found 1 in row 3"),
+        ("f0,f1\n", "found 1 lines"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(AdaptError, match=words):
+        read_arrays(tmp_path / "a.csv")
+
+
+def test_domains_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    x, y = vectors(30)
+    write_npz(tmp_path / "a.npz", x, y=y)
+    write_npz(tmp_path / "narrow.npz", x[:, :3], y=y)
+    write_npz(tmp_path / "fewer.npz", x[y < 2], y=y[y < 2])
+    write_npz(tmp_path / "onehot.npz", x, y=np.eye(3)[y])
+    for target, words in (
+        ("narrow", r"\(4,\) in 'a' and \(3,\)"),
+        ("fewer", "only 'a' has 2"),
+        ("onehot", "argmax"),
+        ("fower", "Did you mean 'fewer'"),
+    ):
+        with pytest.raises(AdaptError, match=words):
+            Arrays("a", target, root=str(tmp_path))
+    write_npz(tmp_path / "blank.npz", x)
+    with pytest.raises(AdaptError, match="a source needs labels"):
+        Arrays("blank", "a", root=str(tmp_path))
+    write_csv(tmp_path / "a.csv", x, y=y)
+    with pytest.raises(AdaptError, match="found a.csv and a.npz"):
+        Arrays("a", "blank", root=str(tmp_path))
+
+
+def test_new_images_are_read_as_in_evaluation(tmp_path: Path) -> None:
+    write_images(tmp_path / "data" / "studio", ["cat", "dog"], 10, "png")
+    write_images(tmp_path / "data", ["phone"], 20, "png")
+    write_images(tmp_path, ["today"], 3, "png")
+    data = ImageFolders("studio", "phone", root=str(tmp_path / "data"), image_size=8)
+    state = data.state_dict()
+    with standing_alone(state):
+        alone = ImageFolders("studio", "phone", root=str(tmp_path / "gone"), image_size=8)
+    new, names = alone.read_inputs(tmp_path / "today")
+    assert names == [f"today/{i}.png" for i in range(3)] and list(alone.class_names) == ["cat", "dog"]
+    assert new[0][0].shape == (3, 8, 8) and new[0][1] is NO_LABEL
+    one, (name,) = alone.read_inputs(tmp_path / "today" / "0.png")
+    assert name.endswith("0.png") and torch.equal(one[0][0], new[0][0])
+    with pytest.raises(AdaptError, match="found nothing there"):
+        alone.read_inputs(tmp_path / "tomorrow")
+
+
+def test_features_read_files_of_their_own_and_of_others(tmp_path: Path) -> None:
+    x, y = vectors(40)
+    about = {
+        "class_names": np.array(COLOURS),
+        "settings": np.array("{}"),
+        "files": np.array([f"{i}.png" for i in range(40)]),
+    }
+    np.savez(tmp_path / "a.npz", features=x, labels=y, **about)
+    np.savez(tmp_path / "b.npz", features=x + 1, **about)
+    data = Features("a", "b", root=str(tmp_path), standardise="domains")
+    assert data.target_labels("test") == (0, 8)
+    new, names = data.read_inputs(tmp_path / "b.npz")
+    assert names[3] == "3.png" and abs(float(in_memory(new)[0].mean())) < 0.2  # type: ignore[index]
+    other, _ = data.read_inputs(write_csv(tmp_path / "c.csv", x))
+    assert len(other) == 40  # type: ignore[arg-type]  # it has a length
+
+
+def test_a_datamodule_that_reads_no_files_says_so_in_two_lines() -> None:
+    with pytest.raises(AdaptError, match="found Moons.\n") as caught:
+        Moons().read_inputs("new.csv")
+    assert str(caught.value).count("\n") == 1
+
+
+def test_the_command_line_trains_on_arrays(tmp_path: Path) -> None:
+    (xs, ys), (xt, _) = vectors(), vectors(seed=1, shift=0.5)
+    write_npz(tmp_path / "a.npz", xs, y=ys)
+    write_npz(tmp_path / "b.npz", xt)
+    fit = ["fit", "--data", "Arrays", "--data.root", str(tmp_path), "--data.source", "a", "--data.target", "b"]
+    fit += ["--data.batch_size", "8", "--data.standardise", "source", "--model", "CORAL", "--model.backbone", "MLP"]
+    fit += ["--trainer.max_steps", "4", "--trainer.max_epochs", "-1", "--trainer.val_check_interval", "2"]
+    folder = tmp_path / "run"
+    assert (
+        main([*fit, "--run_dir", str(folder), "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"])
+        == 0
+    )
+    kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["Arrays"]
+    assert kept["fixed"]["class_names"] == ["0", "1", "2"] and kept["input_shape"] == [4] and "a" in kept["statistics"]
