@@ -12,7 +12,7 @@ import adapt.penalties
 import adapt.regularisers
 from adapt.errors import AdaptError
 from adapt.methods import AlternatingMethod, MappingMethod, Method
-from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty
+from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.regularisers import FromStart, Regulariser
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def methods() -> list[type[Method]]:
 def penalties() -> list[type[Penalty]]:
     """All penalties by name."""
     return sorted(
-        _classes(adapt.penalties, Penalty, (Penalty, TargetLabelPenalty, ClassifierPenalty)),
+        _classes(adapt.penalties, Penalty, (Penalty, TargetLabelPenalty, ClassifierPenalty, WeightPenalty)),
         key=lambda c: c.__name__.lower(),
     )
 

@@ -156,4 +156,4 @@ def test_bad_magnitudes_and_inputs_are_named() -> None:
     with pytest.raises(AdaptError, match="rate between 0 and 1"):
         Augmentation(inversion=1.5)
     with pytest.raises(AdaptError, match="images"):
-        WeakAugmentation()(torch.zeros(3, 4, 5))
+        WeakAugmentation()(torch.zeros(3, 4, 5, 6, 7))

@@ -6,5 +6,20 @@ from adapt.backbones.identity import Identity
 from adapt.backbones.lenet import LeNet
 from adapt.backbones.mlp import MLP
 from adapt.backbones.pretrained import TimmBackbone, TorchvisionBackbone
+from adapt.backbones.series import CNN1D, TCN, InceptionTime, ResNet1D
+from adapt.backbones.transformer import TransformerBackbone
 
-__all__ = ["MLP", "Backbone", "Identity", "LeNet", "SmallCNN", "TimmBackbone", "TorchvisionBackbone"]
+__all__ = [
+    "CNN1D",
+    "MLP",
+    "TCN",
+    "Backbone",
+    "Identity",
+    "InceptionTime",
+    "LeNet",
+    "ResNet1D",
+    "SmallCNN",
+    "TimmBackbone",
+    "TorchvisionBackbone",
+    "TransformerBackbone",
+]

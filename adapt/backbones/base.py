@@ -51,6 +51,10 @@ class Backbone(Recorded, nn.Module, ABC):
         blocks = self.blocks
         return blocks[len(blocks) - count :]
 
+    def layer_groups(self) -> list[tuple[float, list[nn.Parameter]]]:
+        """Parameters with a factor on their learning rate, beside `backbone_lr_scale`: here all with 1."""
+        return [(1.0, list(self.parameters()))]
+
     def train_last(self, count: int) -> None:
         """Train only the last `count` blocks; the others keep their weights and their batch-norm statistics.
 

@@ -1,4 +1,4 @@
-"""`adapt features`: run a frozen backbone once over all images of all domains, for training on features."""
+"""`adapt features`: run a frozen backbone once over all images or texts of all domains, to train on features."""
 
 import contextlib
 import hashlib
@@ -19,9 +19,10 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from adapt.backbones import Backbone
+from adapt.backbones import Backbone, TransformerBackbone
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
+from adapt.data.texts import Texts, Trimmed, read_texts, table_of, text_domains
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.training.explain import explain
@@ -80,17 +81,19 @@ def extract_features(
     batch_size: int = 64,
     num_workers: int = 0,
     device: str = "auto",
+    length: int = 128,
 ) -> list[Path]:
-    """Write `<out>/<domain>.npz` for every domain of an image folder.
+    """Write `<out>/<domain>.npz` for every domain of an image folder; of texts, where the backbone reads texts.
 
     Each file is written completely or not at all. An existing file with the same images, sizes, backbone and weights is
     kept, so an interrupted extraction continues. Images are cropped as in evaluation. All images are included; training
     splits them (`adapt.data.Features`).
 
     Args:
-        backbone: The network, in evaluation mode.
+        backbone: The network, in evaluation mode; with a `TransformerBackbone` the domains are texts, see
+            `adapt.data.Texts`.
         out: Folder of the files; `Features` finds it as `--data.root`.
-        dataset: Folder below the root that holds the domains as `<domain>/<class>/<image>`.
+        dataset: Folder below the root that holds the domains as `<domain>/<class>/<image>`, or as `<domain>.csv`.
         root: Folder of the data; the environment variable `ADAPT_DATA` when None.
         image_size: Side of the square images, in pixels.
         resize: Length of the shorter side before the centre crop; `image_size` / 0.875 by default.
@@ -99,12 +102,13 @@ def extract_features(
         batch_size: Images per batch; the features do not depend on it.
         num_workers: Processes that decode images.
         device: PyTorch's name of a device; `auto` is CUDA if available.
+        length: Largest number of tokens of a text.
 
     Returns:
         The files.
 
     Raises:
-        AdaptError: There are no images, or an existing file has other settings.
+        AdaptError: There are no images or texts, or an existing file has other settings.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
@@ -112,6 +116,8 @@ def extract_features(
     except (RuntimeError, AssertionError) as error:  # AssertionError if torch was built without CUDA
         reason = str(error).partition("\n")[0]
         raise AdaptError(f"Expected an available device, found {device!r} ({reason}).") from error
+    if isinstance(backbone, TransformerBackbone):
+        return _of_texts(backbone, Path(out), dataset, root, length, batch_size, chosen)
     dtype = next(backbone.parameters(), torch.empty(0)).dtype
     cut: dict[str, Any] = {"image_size": image_size, "resize": resize, "mean": tuple(mean), "std": tuple(std)}
     cut |= {"batch_size": batch_size, "num_workers": num_workers}
@@ -152,6 +158,52 @@ def extract_features(
             names, described = np.array(data.class_names), np.array(json.dumps(wanted, sort_keys=True))
             write_features(path, FeatureFile(features, labels, names, np.array(files), described))
             print(f"{path}: {features.shape[0]} images, {features.shape[1]} features")
+    return paths
+
+
+def _of_texts(
+    backbone: TransformerBackbone, out: Path, dataset: str, root: str | None, length: int, batch_size: int, device: str
+) -> list[Path]:
+    base = data_root(root)
+    if not (base / dataset).is_dir():
+        raise AdaptError(
+            f"Expected texts at {base / dataset} as <domain>.csv, found no folder there. "
+            "The root is --root, or the environment variable ADAPT_DATA; --dataset is below it."
+        )
+    names = text_domains(base / dataset)
+    if len(names) < 2:
+        raise AdaptError(f"Expected two or more domains in {base / dataset}, found {', '.join(names) or 'none'}.")
+    # A domain without labels is the target of this pair, which is made to check that the classes agree.
+    names.sort(key=lambda name: any(read_texts(table_of(base / dataset, name)).labels))
+    data = Texts(names[1:], names[0], tokenizer=backbone.path, folder=dataset, root=root, length=length)
+    settings = {"backbone": type(backbone).__name__, "pooling": backbone.pooling, "length": length}
+    settings["weights"] = _digest_of_network(backbone)
+    paths = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for name in names:
+            texts, path = data.encoded(name), out / f"{name}.npz"
+            if texts.labelled.any() and not texts.labelled.all():
+                raise AdaptError(f"Expected a label for every text of {name!r} or for none, found some: label or drop.")
+            labels = texts.y.numpy() if texts.labelled.any() else None
+            wanted = settings | {"texts": _digest("\0".join(data.table(name).texts).encode("utf-8", "surrogatepass"))}
+            paths.append(path)
+            if _is_there(path, wanted):
+                print(f"{path}: kept")
+                continue
+            task = progress.add_task(name, total=len(texts))
+            # Sorted by length, so that a batch has little padding.
+            order = texts.x["mask"].sum(1).argsort(descending=True, stable=True)
+            features = torch.empty(len(texts), backbone.num_features)
+            for at in order.split(batch_size):
+                x = Trimmed(texts.x, None).__getitems__(at.tolist())[0]
+                with torch.inference_mode():
+                    features[at] = backbone({key: part.to(device) for key, part in x.items()}).float().cpu()
+                progress.advance(task, len(at))
+            files = np.array(data.table(name).names)
+            described = np.array(json.dumps(wanted, sort_keys=True))
+            classes = np.array(data.class_names)
+            write_features(path, FeatureFile(features.numpy(), labels, classes, files, described))
+            print(f"{path}: {features.shape[0]} texts, {features.shape[1]} features")
     return paths
 
 

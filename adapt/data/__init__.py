@@ -12,6 +12,8 @@ from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
 from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
+from adapt.data.texts import Texts
+from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "Pair",
     "TargetBatch",
     "TensorDomain",
+    "Texts",
+    "TimeSeries",
     "TurnedDigits",
     "Unlabelled",
     "standing_alone",

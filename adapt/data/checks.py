@@ -94,7 +94,9 @@ def check_inputs(
         positions, inputs = (range(size), whole[0]) if whole is not None else (sample, x)
         for part in leaves(inputs):
             _check_finite(part, name, positions)
-        ranges[name] = [(float(part.min()), float(part.max())) for part in leaves(x)]
+        # Of inputs with several parts whole numbers are no quantities: a text's tokens, and where it ends.
+        measured = [part for part in leaves(x) if isinstance(x, Tensor) or part.is_floating_point()]
+        ranges[name] = [(float(part.min()), float(part.max())) for part in measured]
     for (one, these), (other, those) in combinations(ranges.items(), 2):
         if len(these) != len(those):
             raise AdaptError(

@@ -8,9 +8,11 @@ from adapt.layers.evaluation import evaluating
 from adapt.layers.fourier import swap_amplitude
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 from adapt.layers.head import ClassifierHead, CosineHead
+from adapt.layers.masking import hide_words
 from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
 from adapt.layers.pixels import Pixels, to_bytes
 from adapt.layers.restyling import restyle
+from adapt.layers.series import SeriesAugmentation
 
 __all__ = [
     "Augmentation",
@@ -21,11 +23,13 @@ __all__ = [
     "GradientReversal",
     "PerceptualFeatures",
     "Pixels",
+    "SeriesAugmentation",
     "StrongAugmentation",
     "WeakAugmentation",
     "batch_norms",
     "batch_statistics",
     "evaluating",
+    "hide_words",
     "only_batch_norm_trains",
     "perceptual_features",
     "restyle",

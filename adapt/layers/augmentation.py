@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
 from adapt.errors import AdaptError
+from adapt.layers.series import SeriesAugmentation, strong_series, weak_series
 
 
 class RandomAffine(nn.Module):
@@ -167,6 +168,9 @@ class FeatureDropout(nn.Module):
 class Augmentation(nn.Module):
     """A chain of the changes above: dropout and noise for vectors, all but dropout for images.
 
+    Time series `(N, C, L)` have their own changes, see `SeriesAugmentation`: here `noise` is its jitter and `gain` its
+    scaling. The weak and the strong augmentation use TS-TCC's settings.
+
     Every sample gets its own random numbers from torch's generator, so a continued run repeats them. The chain also
     acts in evaluation mode. Images are not flipped, because a mirrored digit is not that digit.
 
@@ -207,16 +211,19 @@ class Augmentation(nn.Module):
         intensity = [RandomInversion(inversion), RandomIntensity(gain, offset)]
         self.image = nn.Sequential(affine, *intensity, Cutout(cutout), noisy)
         self.vector = nn.Sequential(FeatureDropout(dropout), noisy)
+        self.series = SeriesAugmentation(jitter=noise, scaling=gain)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Changed images `(N, C, H, W)` or vectors `(N, d)`, of the same shape and without gradient."""
-        if x.ndim not in (2, 4) or not x.is_floating_point():
+        """Changed images `(N, C, H, W)`, series `(N, C, L)` or vectors `(N, d)`, without gradient."""
+        chains: dict[int, nn.Module] = {4: self.image, 3: self.series, 2: self.vector}
+        if not isinstance(x, Tensor) or x.ndim not in chains or not x.is_floating_point():
+            found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
             raise AdaptError(
-                f"{type(self).__name__} expects images (N, C, H, W) or vectors (N, d) of floats, found {x.dtype} of "
-                f"shape {tuple(x.shape)}: give the method your own augmentation, a module from inputs to inputs."
+                f"{type(self).__name__} expects images (N, C, H, W), series (N, C, L) or vectors (N, d) of floats, "
+                f"found {found}: give the method an augmentation of your own, a module from inputs to inputs."
             )
-        changed: Tensor = self.image(x) if x.ndim == 4 else self.vector(x)
+        changed: Tensor = chains[x.ndim](x)
         return changed
 
 
@@ -238,6 +245,7 @@ class WeakAugmentation(Augmentation):
         padding: Literal["border", "reflection", "zeros"] = "border",
     ) -> None:
         super().__init__(translation=translation, noise=noise, padding=padding)
+        self.series = weak_series()
 
 
 class StrongAugmentation(Augmentation):
@@ -273,6 +281,7 @@ class StrongAugmentation(Augmentation):
         padding: Literal["border", "reflection", "zeros"] = "border",
     ) -> None:
         super().__init__(rotation, scale, shear, translation, gain, offset, cutout, noise, dropout, padding)
+        self.series = strong_series()
 
 
 def check_magnitudes(module: nn.Module, **magnitudes: float) -> None:

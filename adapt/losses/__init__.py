@@ -14,13 +14,16 @@ from adapt.losses.coral import coral
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
+from adapt.losses.elastic import elastic
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
+from adapt.losses.label_proportions import label_proportions
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
+from adapt.losses.masked_language import masked_language
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdd import mdd
@@ -35,6 +38,7 @@ from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
+from adapt.losses.vat import virtual_adversarial, virtual_adversarial_direction
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
@@ -66,6 +70,7 @@ __all__ = [
     "delta",
     "domain_accuracy",
     "domain_adversarial",
+    "elastic",
     "entropy",
     "entropy_weights",
     "fixmatch",
@@ -76,7 +81,9 @@ __all__ = [
     "information_maximisation",
     "jmmd",
     "l2_sp",
+    "label_proportions",
     "lmmd",
+    "masked_language",
     "mcc",
     "mdd",
     "mmd",
@@ -92,4 +99,6 @@ __all__ = [
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "virtual_adversarial",
+    "virtual_adversarial_direction",
 ]

@@ -11,10 +11,12 @@ from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
+from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
 from adapt.methods.daln import DALN
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
+from adapt.methods.dirt_t import DIRTT
 from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
@@ -24,6 +26,7 @@ from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.mapping import MappingMethod
+from adapt.methods.masked_language import MaskedLanguage
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
 from adapt.methods.mdd import MDD
@@ -42,6 +45,7 @@ from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
 from adapt.methods.tent import TENT
+from adapt.methods.vada import VADA
 from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
@@ -53,6 +57,7 @@ __all__ = [
     "CORAL",
     "DALN",
     "DANN",
+    "DIRTT",
     "DSAN",
     "FDA",
     "JAN",
@@ -67,11 +72,13 @@ __all__ = [
     "SWD",
     "TCA",
     "TENT",
+    "VADA",
     "WDGRL",
     "AaD",
     "AdaBN",
     "AdaMatch",
     "AlternatingMethod",
+    "CoDATS",
     "DeepJDOT",
     "Encoding",
     "Encodings",
@@ -81,6 +88,7 @@ __all__ = [
     "ImportanceWeighting",
     "LinearCORAL",
     "MappingMethod",
+    "MaskedLanguage",
     "Method",
     "MinEnt",
     "OTMapping",

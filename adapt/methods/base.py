@@ -34,7 +34,7 @@ from adapt.methods.refusals import (
 )
 from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
-from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty
+from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.problems import Problem, as_problem
 from adapt.processes import gather, world
 from adapt.recorded import Recorded
@@ -343,6 +343,8 @@ class Method(Recorded, LightningModule):
                 few = few_shot(self, batch)
                 labelled = labelled or self(few.x)
                 value = penalty.weight * penalty.labelled_value(labelled, few.y)
+            elif isinstance(penalty, WeightPenalty):
+                value = penalty.of_network(self)
             else:
                 source, target = encodings = encodings or self.encode(batch)
                 if isinstance(penalty, ClassifierPenalty):
@@ -471,11 +473,15 @@ class Method(Recorded, LightningModule):
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
         """The groups of some modules' trainable parameters: the backbone's apart from the others'."""
-        known = {id(p) for p in self.backbone.parameters()}
         trained = [p for module in modules for p in module.parameters() if p.requires_grad]
-        backbone = [p for p in trained if id(p) in known]
-        others = [p for p in trained if id(p) not in known]
-        groups = [{"params": backbone, "lr_scale": self.backbone_lr_scale}, {"params": others, "lr_scale": 1.0}]
+        groups: list[dict[str, Any]] = []
+        known: set[int] = set()
+        for factor, parameters in self.backbone.layer_groups():
+            own = {id(p) for p in parameters}
+            known |= own
+            layer = [p for p in trained if id(p) in own]
+            groups.append({"params": layer, "lr_scale": self.backbone_lr_scale * factor})
+        groups.append({"params": [p for p in trained if id(p) not in known], "lr_scale": 1.0})
         return [group for group in groups if group["params"]]
 
     def configure_callbacks(self) -> list[Callback]:

@@ -10,6 +10,7 @@ from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.layers import Augmentation
+from adapt.layers.series import weak_series
 from adapt.losses import class_balance, confident, consistency
 from adapt.methods.base import Method
 from adapt.problems import Classification, Problem
@@ -48,8 +49,8 @@ class SelfEnsembling(Method):
         ramp: Share r of the training over which the terms grow, for `confidence: ramp`.
         balance: Weight b of the class balance.
         augmentation: Module from inputs to inputs, with new random numbers for source, student and teacher; None is
-            affine jitter and noise of 0.1. Vectors only get the noise, and 0.3 is a better start for them: the student
-            learns nothing from two nearly equal views.
+            affine jitter and noise of 0.1, for time series jitter and scaling. Vectors only get the noise, and 0.3 is
+            a better start for them: the student learns nothing from two nearly equal views.
         predict_with: Network for validation, test and prediction: `teacher` or `student`.
         joint_forward: See `Method`.
         **kwargs: Arguments of `Method`.
@@ -131,4 +132,6 @@ class SelfEnsembling(Method):
 def affine_jitter() -> Augmentation:
     """The paper's augmentation of digits: affine jitter of standard deviation 0.1, shifts by 2 of 32 pixels, noise."""
     # A uniform draw from ±a has the standard deviation a/√3.
-    return Augmentation(rotation=10.0, scale=0.17, shear=0.17, translation=0.0625, noise=0.1)
+    chain = Augmentation(rotation=10.0, scale=0.17, shear=0.17, translation=0.0625, noise=0.1)
+    chain.series = weak_series()
+    return chain

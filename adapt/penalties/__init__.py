@@ -1,9 +1,10 @@
 """Stateless loss terms that can be added to any method, so that combinations of papers need no new class."""
 
 from adapt.penalties.afn import AFN
-from adapt.penalties.base import ClassifierPenalty, Penalty, TargetLabelPenalty
+from adapt.penalties.base import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.penalties.bnm import BNM
 from adapt.penalties.bsp import BSP
+from adapt.penalties.elastic import L1, Elastic
 from adapt.penalties.mcc import MCC
 from adapt.penalties.min_ent import MinEnt
 from adapt.penalties.nwd import NWD
@@ -13,11 +14,14 @@ __all__ = [
     "AFN",
     "BNM",
     "BSP",
+    "L1",
     "MCC",
     "NWD",
     "ClassifierPenalty",
+    "Elastic",
     "MinEnt",
     "Penalty",
     "TargetCrossEntropy",
     "TargetLabelPenalty",
+    "WeightPenalty",
 ]

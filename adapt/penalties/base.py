@@ -1,8 +1,8 @@
 """The contract of a penalty: one weighted loss term, computed from the encodings that the method trains on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
@@ -80,3 +80,48 @@ class ClassifierPenalty(Penalty):
             batches: Training batches before this one.
         """
         raise AdaptError(f"{type(self).__name__} has to define classifier_value, which returns a scalar.")
+
+
+class WeightPenalty(Penalty):
+    """Base of the penalties of the network's own weights: write `weights_value`.
+
+    Args:
+        weight: Factor on the value.
+        parts: Which parts of the method count: `backbone`, `bottleneck`, `classifier`.
+
+    Raises:
+        AdaptError: The weight is negative, or a part is none.
+    """
+
+    def __init__(self, weight: float, parts: Sequence[str] = ("backbone", "bottleneck", "classifier")) -> None:
+        super().__init__(weight)
+        known = ("backbone", "bottleneck", "classifier")
+        if not parts or set(parts) - set(known):
+            raise AdaptError(f"{type(self).__name__} expects parts out of {', '.join(known)}, found {list(parts)}.")
+        self.parts = tuple(parts)
+
+    def weights_value(self, weights: Sequence[nn.Parameter]) -> Tensor:
+        """The scalar that is to become small.
+
+        Args:
+            weights: The matrices and kernels that train.
+        """
+        raise AdaptError(f"{type(self).__name__} has to define weights_value(weights), which returns a scalar.")
+
+    def of_network(self, network: nn.Module) -> Tensor:
+        """The weighted value of a method's parts.
+
+        Args:
+            network: Has the parts as submodules.
+
+        Raises:
+            AdaptError: Nothing in them trains.
+        """
+        parameters = [p for part in self.parts for p in network.get_submodule(part).parameters()]
+        weights = [p for p in parameters if p.requires_grad and p.ndim > 1]
+        if not weights:
+            raise AdaptError(
+                f"{type(self).__name__} expects weights that train in {', '.join(self.parts)}, found none: drop it, or "
+                "let a part train."
+            )
+        return self.weight * self.weights_value(weights)

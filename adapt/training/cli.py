@@ -85,6 +85,12 @@ class AdaptCLI(LightningCLI):
         parser.add_argument(
             "--saved_in", type=str | None, default=None, help="Written by `fit`: the run's folder when it was trained."
         )
+        parser.add_argument(
+            "--if_taken",
+            type=dict[str, Any] | None,
+            default=None,
+            help="Arguments of the method that a recipe sets for those methods that have them.",
+        )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
@@ -109,6 +115,7 @@ class AdaptCLI(LightningCLI):
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
+        take_tokenizer(config)
         if imported(config.model.class_path).source_free:
             config.data.init_args.source_free = True
         if command != "fit" and config.ckpt_path is None:
@@ -123,6 +130,7 @@ class AdaptCLI(LightningCLI):
         if start is not None and config.ckpt_path is None and not Path(start).is_file():
             raise AdaptError(f"Expected a checkpoint at {start}, found no file. Runs keep theirs in <run>/checkpoints.")
         self._given = parser.parse_args(args, defaults=False)[command].get("model")
+        take_recipe(config, self._given)
 
     def before_instantiate_classes(self) -> None:
         """Check again all classes that will be built, because the configuration may have changed."""
@@ -294,6 +302,33 @@ class AdaptCLI(LightningCLI):
             base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
             return announce(free_folder(base))
         return announce(enter_folder(Path(given), checkpoint))
+
+
+def take_recipe(config: Any, given: Any) -> None:
+    """Set what a recipe says for the methods that have such an argument, where nobody set it otherwise.
+
+    Args:
+        config: A command's settings, parsed; the recipe's part is taken out of it.
+        given: The method as files and command line gave it, without defaults.
+    """
+    wanted, config.if_taken = config.if_taken or {}, None
+    said = (given.get("init_args") if given else None) or {}
+    for name, value in wanted.items():
+        if name in config.model.init_args and name not in said:
+            config.model.init_args[name] = value
+
+
+def take_tokenizer(config: Any) -> None:
+    """Let texts be cut into the tokens of the encoder that reads them, where the command does not say otherwise.
+
+    Args:
+        config: A command's settings, parsed.
+    """
+    backbone = config.model.init_args.get("backbone")
+    data = config.data.init_args
+    path = None if backbone is None or not backbone.get("init_args") else backbone.init_args.get("path")
+    if path is not None and "tokenizer" in data and data.tokenizer is None:
+        data.tokenizer = path
 
 
 class EpochProgressBar(RichProgressBar):

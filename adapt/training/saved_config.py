@@ -7,7 +7,7 @@ from typing import Any
 
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 
-PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir")
+PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir", "path", "tokenizer")
 """Names of arguments, of any class, that are a file or a folder."""
 
 

@@ -50,6 +50,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "deepjdot": (lambda s, t, x: losses.deepjdot(s, t, Y, x), (S, T, LOGITS)),
     "delta": (losses.delta, (IMAGES, IMAGES.flip(0))),
     "domain_adversarial": (losses.domain_adversarial, (S[:, 0], T[:, 0])),
+    "elastic": (lambda a, b: losses.elastic([a, b], l1=0.5, l2=0.5), (S, T)),
     "entropy": (losses.entropy, (LOGITS,)),
     "entropy_weights": (lambda s, t: losses.entropy_weights(s, t)[0], (draw(N, K), LOGITS)),
     "fixmatch": (lambda s, w: losses.fixmatch(s, w, threshold=0.3), (LOGITS, OTHER)),
@@ -61,7 +62,9 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "jmmd": (lambda s, t, p, q: losses.jmmd([s, p], [t, q]), (S, T, draw(N, K), LOGITS)),
     "jmmd, linear": (lambda s, t, p, q: losses.jmmd([s, p], [t, q], estimator="linear"), (S, T, draw(N, K), LOGITS)),
     "l2_sp": (lambda a, b: losses.l2_sp([a], [b]), (S, S.flip(0))),
+    "label_proportions": (lambda x: losses.label_proportions(x, torch.tensor([0.5, 0.5, 0.0])), (LOGITS,)),
     "lmmd": (lambda s, t, x: losses.lmmd(s, t, Y, x), (S, T, LOGITS)),
+    "masked_language": (lambda x: losses.masked_language(x[None], Y[None, :M], Y[None, :M] > 0), (LOGITS,)),
     "mcc": (losses.mcc, (LOGITS,)),
     "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
     "mmd": (losses.mmd, (S, T)),
@@ -70,10 +73,12 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "total_variation": (losses.total_variation, (IMAGES,)),
+    "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
 }
 # Feature maps in the features' own precision, labels, and what is computed once, in double precision, off the step.
 OTHERS = {"barycentric_map", "centroid_labels", "confident", "coral_map", "domain_accuracy", "multilinear"}
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
+OTHERS |= {"virtual_adversarial_direction"}
 
 
 def test_no_loss_is_left_out() -> None:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import ADDA, CDAN, DANN, MCD, MDD, WDGRL
-from adapt.penalties import BSP
+from adapt.methods import ADDA, CDAN, DANN, MCD, MDD, VADA, WDGRL, CoDATS
+from adapt.penalties import BSP, Elastic
 from adapt.schedules import InverseDecay
 from tests.toy import CLASSES, SAMPLES, WIDTH, Shifted
 from tests.zoo.case import Case
@@ -57,5 +57,11 @@ CASES = {
     ),
     "ADDA": Case(ADDA, DECAY | {"discriminator_hidden": 64}, after_source=True),
     "WDGRL": Case(WDGRL),
+    "CoDATS": Case(CoDATS, SMALL | DECAY, module=Turned),
+    "CoDATS, known shares": Case(
+        CoDATS, SMALL | DECAY | {"proportions": [1.0, 1.0, 1.0, 1.0]}, module=Turned, resume=False
+    ),
+    "DANN + elastic": Case(DANN, {"discriminator_hidden": 64, "penalties": [Elastic(1e-4)]}, resume=False),
+    "VADA": Case(VADA, SMALL | {"radius": 0.5}, module=Turned),
     "DANN + BSP": Case(DANN, {"discriminator_hidden": 64, "penalties": [BSP()]}),
 }

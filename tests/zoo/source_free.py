@@ -5,7 +5,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import SHOT, TENT, AdaBN
+from adapt.methods import DIRTT, SHOT, TENT, AdaBN
 from tests.zoo.case import Case
 from tests.zoo.self_training import Turned, corners
 
@@ -32,6 +32,7 @@ CASES = {
     "AdaBN": Case(AdaBN, NORMALISED, after_source=True, module=Faded),
     "SHOT": Case(SHOT, NORMALISED, after_source=True, module=Faded),
     "SHOT, as its code": Case(SHOT, NORMALISED | {"centroids": "code"}, True, module=Faded, resume=False),
+    "DIRTT": Case(DIRTT, {"radius": 0.5, "target_weight": 0.1, "interval": 50}, after_source=True, module=Turned),
     "TENT": Case(TENT, NORMALISED, after_source=True, module=Faded),
     "TENT, running": Case(TENT, NORMALISED | {"evaluate_with": "running"}, True, module=Faded, resume=False),
 }

@@ -1,0 +1,433 @@
+"""Texts of several domains, tokenised once."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch.utils.data import Dataset
+
+from adapt.backbones.transformer import encoder_folder, longest_text, read_tokenizer
+from adapt.data.array_files import as_texts, load_arrays
+from adapt.data.base import DomainDataModule, Split
+from adapt.data.batches import Labelled, Unlabelled
+from adapt.data.views import TensorDomain
+from adapt.errors import AdaptError
+from adapt.extras import optional
+from adapt.files import write_atomically
+from adapt.trees import Tree, take, tree_map
+
+_UNKNOWN = 0.3
+_TABLES = (".csv", ".tsv", ".parquet")
+_INSTRUCTIONS = (
+    "A domain is a table <domain>.csv (or .tsv, .parquet) with a column `text`, if there are `title` and `label`, or a "
+    "folder <domain>/<class>/<name>.txt, without the classes where there are no labels."
+)
+
+
+class TextTable(NamedTuple):
+    """The texts of one file or folder.
+
+    Attributes:
+        texts: Each sample's title and text.
+        labels: Names of the classes, None where a sample has none.
+        names: What the samples are called: rows of a table, files of a folder.
+        splits: `train`, `val` or `test` for each sample; None where the table does not say.
+    """
+
+    texts: list[str]
+    labels: list[str | None]
+    names: list[str]
+    splits: list[str] | None
+
+
+class Texts(DomainDataModule):
+    """Texts from tables or text files, for `TransformerBackbone`.
+
+    A domain is `<root>/<folder>/<domain>.csv` (`.tsv`, `.parquet`) with the column `text` and, where they are known,
+    `title`, which is put before the text, `label`, the class's name, and `split` (`train`, `val`, `test`). Or it is a
+    folder of text files, `<domain>/<class>/<name>.txt`, or `<domain>/<name>.txt` without labels. The target may have no
+    labels. Without `split`, splits are drawn: `test_fraction` for testing, of the rest `val_fraction`.
+
+    Texts are tokenised once and kept, cut after `length` tokens. Inputs are a dict of `ids` and `mask` `(N, L)`, padded
+    to the longest text of the step.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        tokenizer: Hugging Face folder of the tokenizer; the command line takes the backbone's.
+        folder: Folder below the root that holds the domains; the root itself when empty.
+        length: Most tokens of a text.
+        transductive: Train and test on the whole target, and validate and test on the held-out share of the source.
+        test_fraction: Share of each domain that is its test set, where the tables do not say it.
+        **kwargs: See `DomainDataModule`.
+
+    Raises:
+        AdaptError: A domain is not there or cannot be read, has no text, or has other classes than its partner; there
+            is no tokenizer; an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        source: str | list[str],
+        target: str,
+        tokenizer: str | None = None,
+        folder: str = "",
+        length: int = 128,
+        transductive: bool = False,
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        self.tokenizer, self.folder, self.length = tokenizer, folder, length
+        self.transductive, self.test_fraction = transductive, test_fraction
+        self.input_shape = (length,)
+        super().__init__(source, target, **kwargs)
+
+    def _check_arguments(self) -> None:
+        if not 0 < self.test_fraction < 1:
+            raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
+        if self.length < 4:
+            raise AdaptError(f"Expected a length of at least 4 tokens, found {self.length}.")
+        folder = self.data_path(self.folder, instructions=_INSTRUCTIONS)
+        self.known_domains = text_domains(folder)
+        if not self.known_domains:
+            raise AdaptError(f"Expected texts in {folder}, found none. {_INSTRUCTIONS}")
+        self.class_names = class_names([self.table(name) for name in self.known_domains if name in self.sources])
+        super()._check_arguments()
+        if len(self.class_names) < 2:
+            found = ", ".join(self.class_names) or "none"
+            raise AdaptError(
+                f"Expected labels of two classes or more in {', '.join(self.sources)}, found {found}: give the table a "
+                "column `label`."
+            )
+
+    def domain_classes(self, name: str) -> Sequence[str]:
+        """The classes of one domain, none where it has no labels; a domain may lack some of the source's."""
+        own = class_names([self.table(name)])
+        return self.class_names if set(own) <= set(self.class_names) and own else own
+
+    def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """One split of a domain, the same for every seed of an experiment."""
+        whole = self.encoded(name)
+        at = torch.as_tensor(self._rows(name, split))
+        return TensorDomain(take(whole.x, at), whole.y[at], whole.labelled[at])
+
+    def sample_names(self, name: str, split: Split) -> Sequence[str]:
+        """Rows of the table, or the files."""
+        names = self.table(name).names
+        return [names[row] for row in self._rows(name, split)]
+
+    def every_split(self) -> Sequence[Split]:
+        """The whole target is its own test set when `transductive`."""
+        return ("test",) if self.transductive else super().every_split()
+
+    def transform(self, x: Tree) -> Tree:
+        """Tokens stay what they are."""
+        return x
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Cut the padding that no text of the step needs, alike in all its parts, which are encoded together."""
+        parts = [batch] if isinstance(batch, Labelled | Unlabelled) else list(batch)
+        longest = max(_longest(part.x["mask"]) for part in parts)
+        cut = [part._replace(x=tree_map(lambda leaf: leaf[:, :longest], part.x)) for part in parts]
+        return cut[0] if isinstance(batch, Labelled | Unlabelled) else type(batch)(*cut)
+
+    def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
+        """New texts, from a table or from text files, and what they are called.
+
+        Args:
+            path: A table with the column `text` (labels are not looked at), a text file, or a folder of text files.
+
+        Raises:
+            AdaptError: There are no texts.
+        """
+        table = read_texts(Path(path), labelled=False)
+        return Trimmed(self.tokenise(table.texts), None), table.names
+
+    def prepare(self, inputs: Any) -> Dataset[Any]:
+        """Texts that a person has in Python.
+
+        Args:
+            inputs: A list of strings.
+        """
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise AdaptError("Expected a list of texts, found something else: give strings, or the path of a table.")
+        return Trimmed(self.tokenise(texts), None)
+
+    def tokenise(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Tokens of texts as `ids` `(N, L)`, int32, and `mask` `(N, L)`, uint8.
+
+        Args:
+            texts: The texts.
+
+        Raises:
+            AdaptError: There is no tokenizer, or its texts are shorter than `length`.
+        """
+        return tokenise(texts, self._tokenizer_folder(), self.length)
+
+    def _tokenizer_folder(self) -> str:
+        if self.tokenizer is None:
+            raise AdaptError(
+                "Texts expects a tokenizer, the Hugging Face folder of the text encoder: give --data.tokenizer FOLDER, "
+                "or --model.backbone TransformerBackbone --model.backbone.path FOLDER."
+            )
+        return self.tokenizer
+
+    def table(self, name: str) -> TextTable:
+        """The texts of a domain as they lie on disk, read once."""
+        path = table_of(self.root / self.folder, name)
+        if not path.exists():  # the base names it, with what it was probably meant to be
+            self.check_domain(name)
+        return _read(path, newest(path), True)
+
+    def encoded(self, name: str) -> TensorDomain:
+        """All texts of a domain, tokenised, whatever the splits make of them."""
+        table, tokenizer = self.table(name), self._tokenizer_folder()
+        found = _tokenised(tuple(table.texts), tokenizer, self.length)
+        _warn_of_unknown(found["ids"], found["mask"], tokenizer, name)
+        # One width for all domains, so that they can be pooled; batches are cut to what they need.
+        x = tree_map(lambda leaf: pad(leaf, (0, self.length - leaf.shape[1])), found)
+        number = {label: k for k, label in enumerate(self.class_names)}
+        if other := sorted({label for label in table.labels if label is not None} - number.keys()):
+            raise AdaptError(f"Expected the classes {', '.join(number)} in {name!r}, found {', '.join(other[:5])} too.")
+        labelled = torch.tensor([label is not None for label in table.labels])
+        y = torch.tensor([0 if label is None else number[label] for label in table.labels])
+        return TensorDomain(x, y, labelled)
+
+    def _rows(self, name: str, split: Split) -> list[int]:
+        table = self.table(name)
+        size = len(table.texts)
+        if self.transductive:
+            part = list(range(size))
+            if name == self.target:
+                return part
+            return self._held_out(part, "train" if split == "train" else "val")
+        if table.splits is None:
+            order = torch.randperm(size, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
+            held = max(1, round(self.test_fraction * size))
+            return order[:held] if split == "test" else self._held_out(order[held:], split)
+        rows = [row for row, said in enumerate(table.splits) if said == split]
+        if not rows and split == "val":
+            return self._held_out([row for row, said in enumerate(table.splits) if said == "train"], "val")
+        if split == "train" and "val" not in table.splits:
+            return self._held_out(rows, "train")
+        return rows
+
+    def _held_out(self, rows: list[int], split: Split) -> list[int]:
+        part: Any = self.holdout(TensorDomain(torch.arange(len(rows)), torch.zeros(len(rows))), split)
+        return [rows[at] for at in part.indices]
+
+
+class Trimmed(TensorDomain):
+    """Texts of which a batch has only the columns that its longest one needs."""
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        x, y = super().__getitems__(indices)
+        longest = _longest(x["mask"])
+        return tree_map(lambda leaf: leaf[:, :longest], x), y
+
+
+def tokenise(texts: Sequence[str], tokenizer: str, length: int) -> dict[str, Tensor]:
+    """Tokens of texts, padded to the longest of them.
+
+    Args:
+        texts: The texts.
+        tokenizer: A Hugging Face folder.
+        length: Most tokens of a text.
+
+    Returns:
+        `ids` `(N, L)`, int32, and `mask` `(N, L)`, uint8, 0 where a text has ended.
+
+    Raises:
+        AdaptError: The folder has no tokenizer, or its encoder takes fewer tokens.
+    """
+    reader = read_tokenizer(tokenizer)
+    most = _longest_of(tokenizer)
+    if length > most:
+        raise AdaptError(f"Expected a length of at most {most} tokens, those of {tokenizer}, found {length}.")
+    found = reader(list(texts), truncation=True, max_length=length, return_token_type_ids=False)["input_ids"]
+    longest = max(map(len, found), default=1)
+    padding = int(reader.pad_token_id or 0)
+    ids = np.full((len(found), longest), padding, np.int32)
+    mask = np.zeros((len(found), longest), np.uint8)
+    for row, tokens in enumerate(found):
+        ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+    return {"ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+
+
+def text_domains(folder: Path) -> list[str]:
+    """Names of the domains in a folder: tables, and folders that hold text files."""
+    tables = {path.stem for path in folder.iterdir() if path.suffix in _TABLES and path.name[0] not in "._"}
+    folders = {path.name for path in folder.iterdir() if path.is_dir() and any(_text_files(path))}
+    return sorted(tables | folders)
+
+
+def table_of(folder: Path, name: str) -> Path:
+    """The table of a domain, or its folder, whether it is there or not."""
+    places = [folder / f"{name}{ending}" for ending in _TABLES]
+    return next((path for path in places if path.is_file()), folder / name)
+
+
+def class_names(tables: Sequence[TextTable]) -> list[str]:
+    """The labels' names, in the order of numbers where all of them are numbers, otherwise in the alphabet's."""
+    names = {label for table in tables for label in table.labels if label is not None}
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
+
+
+def read_texts(path: Path, labelled: bool = True) -> TextTable:
+    """Texts from a table, a text file, or a folder of them.
+
+    Args:
+        path: The file or folder.
+        labelled: Whether labels and splits are read.
+
+    Raises:
+        AdaptError: It is not there, cannot be read, or has no texts.
+    """
+    if path.is_dir():
+        return _from_files(path, list(_text_files(path)), labelled)
+    if not path.is_file():
+        raise AdaptError(f"Expected texts at {path}, found nothing there. {_INSTRUCTIONS}")
+    if path.suffix == ".txt":
+        return _from_files(path.parent, [path], False)
+    if path.suffix not in _TABLES:
+        raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
+    columns = _parquet(path) if path.suffix == ".parquet" else _delimited(path)
+    if "text" not in columns:
+        found = ", ".join(map(repr, columns)) or "none"
+        raise AdaptError(f"Expected a column `text` in {path}, found {found[:200]}: name the columns in the first row.")
+    titles = columns.get("title", [""] * len(columns["text"]))
+    texts = ["\n".join(filter(None, pair)) for pair in zip(titles, columns["text"], strict=True)]
+    if not texts:
+        raise AdaptError(f"Expected texts in {path}, found no row.")
+    if empty := [row for row, text in enumerate(texts) if not text.strip()]:
+        raise AdaptError(
+            f"Expected a text in every row of {path}, found {len(empty)} rows without one, the first of them row "
+            f"{empty[0]} (from 0): fill or drop them."
+        )
+    given = columns.get("label") if labelled else None
+    labels: list[str | None] = [label or None for label in given] if given else [None] * len(texts)
+    splits = columns.get("split") if labelled else None
+    if splits and (odd := sorted(set(splits) - {"train", "val", "test"})):
+        raise AdaptError(f"Expected splits train, val and test in {path}, found {odd[0]!r}.")
+    return TextTable(texts, labels, [str(row) for row in range(len(texts))], splits)
+
+
+def newest(path: Path) -> int:
+    """When a file, or the newest in a folder, was changed last, in nanoseconds."""
+    files = [path, *(_text_files(path) if path.is_dir() else ())]
+    return max(file.stat().st_mtime_ns for file in files)
+
+
+def _text_files(folder: Path) -> list[Path]:
+    found = [path for path in folder.rglob("*.txt") if path.is_file()]
+    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
+
+
+def _from_files(folder: Path, files: Sequence[Path], labelled: bool) -> TextTable:
+    if not files:
+        raise AdaptError(f"Expected text files (*.txt) in {folder}, found none. {_INSTRUCTIONS}")
+    texts: list[str] = []
+    for path in files:
+        try:
+            texts.append(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise AdaptError(f"Expected text as UTF-8 in {path}, could not read it ({error}).") from error
+        if not texts[-1].strip():
+            raise AdaptError(f"Expected a text in {path}, found an empty file: fill or remove it.")
+    names = [path.relative_to(folder) for path in files]
+    labels = [name.parts[0] if labelled and len(name.parts) > 1 else None for name in names]
+    return TextTable(texts, labels, [name.as_posix() for name in names], None)
+
+
+def _delimited(path: Path) -> dict[str, list[str]]:
+    # A review may be longer than the 131072 characters at which the reader stops.
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+            head = next(rows, [])
+            table = [row for row in rows if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AdaptError(f"Expected a table as UTF-8 in {path}, could not read it ({error}).") from error
+    for number, row in enumerate(table):
+        if len(row) != len(head):
+            raise AdaptError(
+                f"Expected {len(head)} columns in every row of {path}, found {len(row)} in row {number} (from 0): put "
+                "texts with commas into quotes."
+            )
+    return {name.strip(): [row[at].strip() for row in table] for at, name in enumerate(head)}
+
+
+def _parquet(path: Path) -> dict[str, list[str]]:
+    return {name: [text.strip() for text in as_texts(values).tolist()] for name, values in load_arrays(path).items()}
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int, labelled: bool) -> TextTable:
+    return read_texts(path, labelled)
+
+
+@lru_cache(maxsize=16)
+def _tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str, Tensor]:
+    """As `tokenise`, out of the user's cache where these texts were tokenised before."""
+    folder = encoder_folder(tokenizer)
+    parts = [f"{length}\0".encode()]
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model", "config.json"):
+        parts.append((folder / name).read_bytes() if (folder / name).is_file() else b"")
+    digest = hashlib.sha256(b"\0".join([*parts, "\0".join(texts).encode("utf-8", "surrogatepass")])).hexdigest()[:24]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    path = base / "adapt-lightning" / "texts" / f"{digest}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            kept = {name: torch.from_numpy(file[name]) for name in ("ids", "mask")}
+        if len(kept["ids"]) == len(texts):
+            return kept
+    except Exception:  # there is none, or it is damaged: it is written anew
+        pass
+    found = tokenise(texts, tokenizer, length)
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: part.numpy() for name, part in found.items()})
+    with contextlib.suppress(OSError):  # a home that nobody may write to costs a second a run
+        write_atomically(path, buffer.getvalue())
+    return found
+
+
+def _warn_of_unknown(ids: Tensor, mask: Tensor, tokenizer: str, name: str) -> None:
+    unknown = _unknown(tokenizer)
+    if unknown is None:
+        return
+    share = float((ids == unknown).sum()) / max(1.0, float(mask.sum()))
+    if share > _UNKNOWN:
+        warnings.warn(
+            f"{100 * share:.0f} % of the tokens of {name!r} are unknown to the tokenizer in {tokenizer}: is it this "
+            "language's, and does its folder hold the vocabulary?",
+            stacklevel=2,
+        )
+
+
+@lru_cache(maxsize=4)
+def _unknown(tokenizer: str) -> int | None:
+    found: int | None = read_tokenizer(tokenizer).unk_token_id
+    return found
+
+
+def _longest_of(tokenizer: str) -> int:
+    transformers = optional("transformers", "transformers", "text", "A text encoder")
+    folder = str(encoder_folder(tokenizer))
+    return longest_text(transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+
+
+def _longest(mask: Tensor) -> int:
+    return max(1, int(mask.any(0).sum()))

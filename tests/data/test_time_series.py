@@ -1,0 +1,196 @@
+"""Windows, splits by subject, standardisation, AdaTime's files and the synthetic wrist."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.data import TimeSeries
+from adapt.data.recordings import channels_first, cut_windows, read_adatime, synthetic_series
+from adapt.errors import AdaptError
+
+
+def write_watch(root: Path, seed: int = 0) -> None:
+    """Two wrists of eight subjects, twelve windows each, in the layout of the shared data."""
+    for arm in ("left", "right"):
+        draw = np.random.default_rng(seed)
+        subject = np.repeat(np.arange(1, 9), 12)
+        y = np.tile(np.arange(3), 32)
+        x = (y[:, None, None] + draw.normal(size=(96, 2, 16))).astype("float16")
+        x[:, 1] = 5 * x[:, 1] + (3 if arm == "right" else 0)
+        names = np.array(["a", "b", "c"])
+        np.savez(root / f"{arm}.npz", x=x, y=y, subject=subject, class_names=names, channels=np.array(["p", "q"]))
+
+
+def windows(root: Path, **options: Any) -> TimeSeries:
+    return TimeSeries(**{"source": "left", "target": "right", "root": str(root), "batch_size": 8} | options)
+
+
+def test_windows_keep_within_recordings_and_take_the_majority_label() -> None:
+    recording = np.repeat(["a", "b"], [10, 7])
+    x, y = np.arange(34.0).reshape(17, 2), np.r_[np.zeros(6), np.ones(11)].astype(int)
+    found, labels, starts = cut_windows(x, y, recording, length=4, stride=2)
+    assert starts.tolist() == [0, 2, 4, 6, 10, 12]
+    assert found.shape == (6, 2, 4)
+    assert found[1].tolist() == x[2:6].T.tolist()
+    # Of the third window two steps are of class 0, two of class 1: the smaller one wins.
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    for start in starts:
+        assert len(set(recording[start : start + 4])) == 1
+    with pytest.raises(AdaptError, match="longer than 10"):
+        cut_windows(x, y, recording, length=11, stride=1)
+
+
+def test_no_subject_is_in_two_splits_and_each_is_in_the_same_one_of_both_domains(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    data = windows(tmp_path)
+    subject = np.repeat(np.arange(1, 9), 12)
+    held: dict[str, list[set[int]]] = {}
+    for name in ("left", "right"):
+        rows = [[int(row) for row in data.sample_names(name, split)] for split in ("train", "val", "test")]
+        assert sorted(row for part in rows for row in part) == list(range(96))
+        held[name] = [set(subject[part].tolist()) for part in rows]
+        assert sum(len(part) for part in held[name]) == 8
+        assert len(data.domain(name, "test")) == 12 * len(held[name][2])  # type: ignore[arg-type]
+    assert held["left"] == held["right"]
+    assert windows(tmp_path, split_seed=1).sample_names("left", "test") != data.sample_names("left", "test")
+
+
+def test_statistics_are_of_what_their_name_says(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    train = {name: windows(tmp_path, standardise="none").domain(name, "train").x for name in ("left", "right")}  # type: ignore[attr-defined]
+    for kind, reference in (("source", "left"), ("domains", "right")):
+        found = windows(tmp_path, standardise=kind).domain("right", "train").x  # type: ignore[attr-defined]
+        mean, std = train[reference].mean((0, 2)), train[reference].std((0, 2))
+        expected = (train["right"] - mean[:, None]) / std[:, None]
+        assert torch.allclose(found, expected, atol=1e-5)
+    each = windows(tmp_path, standardise="samples").domain("right", "test").x  # type: ignore[attr-defined]
+    assert torch.allclose(each.mean(2), torch.zeros(len(each), 2), atol=1e-5)
+    assert torch.allclose(each.std(2, correction=0), torch.ones(len(each), 2), atol=1e-4)
+
+
+def test_a_silent_channel_is_not_blown_up(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2, 16)) * np.array([[1.0], [0.0]]) + np.array([[0.0], [0.1]])
+    for name in ("left", "right"):
+        np.savez(tmp_path / f"{name}.npz", x=x, y=np.arange(40) % 2)
+    for kind in ("source", "domains", "samples"):
+        assert windows(tmp_path, standardise=kind).domain("left", "train").x[:, 1].abs().max() < 1e-3  # type: ignore[attr-defined]
+
+
+def test_new_windows_are_standardised_without_the_training_data(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    data = windows(tmp_path)
+    kept = data.state_dict()
+    np.savez(tmp_path / "new.npz", x=np.ones((5, 2, 16)))
+    found, names = data.read_inputs(tmp_path / "new.npz")
+    assert list(names) == ["0", "1", "2", "3", "4"]
+    again = windows(tmp_path)
+    again._statistics = {}
+    again.load_state_dict(kept)
+    assert torch.equal(again.read_inputs(tmp_path / "new.npz")[0][2][0], found[2][0])
+    mean, std = data.statistics("source")
+    assert torch.allclose(found[0][0][:, 0], (1 - mean) / std)
+    np.savez(tmp_path / "other.npz", x=np.ones((5, 3, 16)))
+    with pytest.raises(AdaptError, match="those of the training"):
+        data.read_inputs(tmp_path / "other.npz")
+
+
+def test_recordings_without_subjects_are_split_in_pieces_that_share_no_step(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("left", "right"):
+        np.savez(tmp_path / f"{name}.npz", x=draw.normal(size=(400, 3)), y=np.arange(400) // 5 % 2)
+    data = windows(tmp_path, length=10, stride=5)
+    steps = []
+    for split in ("train", "val", "test"):
+        starts = [int(name.rpartition(":")[2]) for name in data.sample_names("left", split)]
+        steps.append({step for start in starts for step in range(start, start + 10)})
+    assert all(steps)
+    assert not (steps[0] & steps[1] | steps[0] & steps[2] | steps[1] & steps[2])
+    with pytest.raises(AdaptError, match="length"):
+        windows(tmp_path)
+
+
+def test_a_table_of_steps_has_its_channels_labels_and_subjects_by_name(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    for name in ("left", "right"):
+        frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 2)), columns=["ax", "ay"])
+        frame["label"], frame["subject"] = np.where(np.arange(240) // 30 % 2, "run", "walk"), np.arange(240) // 60
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    data = windows(tmp_path, length=12)
+    assert data.class_names == ["run", "walk"]
+    assert data.input_shape == (2, 12)
+    assert {name.partition(":")[0] for name in data.sample_names("left", "test")} < {"0", "1", "2", "3"}
+
+
+def test_some_subjects_are_a_domain_and_the_whole_target_can_be_trained_on(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    data = windows(tmp_path, source="left/1+2+3+4", target="left/5+6", transductive=True)
+    assert len(data.domain("left/5+6", "train")) == len(data.domain("left/5+6", "test")) == 24  # type: ignore[arg-type]
+    assert data.task == "left/1+2+3+4-left/5+6"
+    with pytest.raises(AdaptError, match="found 9"):
+        windows(tmp_path, source="left/9")
+    with pytest.raises(AdaptError, match="Did you mean 'left'"):
+        windows(tmp_path, source="lefft")
+
+
+@pytest.mark.parametrize("layout", ["channels first", "channels last", "arrays"])
+def test_adatimes_files_keep_their_splits(tmp_path: Path, layout: str) -> None:
+    draw = torch.Generator().manual_seed(0)
+    for split, n in (("train", 40), ("test", 20)):
+        for person in (2, 11):
+            x, y = torch.randn(n, 9, 32, generator=draw, dtype=torch.float64), torch.arange(n) % 6
+            samples: Any = x.mT.contiguous() if layout == "channels last" else x
+            content = {"samples": samples.numpy(), "labels": y.numpy()} if layout == "arrays" else None
+            torch.save(content or {"samples": samples, "labels": y.double()}, tmp_path / f"{split}_{person}.pt")
+    data = windows(tmp_path, source="2", target="11", classes=list("abcdef"))
+    assert data.known_domains[:2] == ["11", "2"]
+    assert data.input_shape == (9, 32)
+    assert [len(data.domain("2", split)) for split in ("train", "val", "test")] == [36, 4, 20]  # type: ignore[arg-type]
+    first = read_adatime(tmp_path / "train_2.pt")[0]
+    assert np.array_equal(channels_first(first, 9).mean(2).round(4), channels_first(first).mean(2).round(4))
+    (tmp_path / "test_2.pt").unlink()
+    with pytest.raises(AdaptError, match=r"test_2\.pt"):
+        windows(tmp_path, source="2", target="11")
+
+
+class Hostile:
+    def __reduce__(self) -> Any:
+        return (print, ("ran",))
+
+
+def test_an_adatime_file_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"samples": Hostile(), "labels": torch.zeros(3)}, tmp_path / "train_1.pt")
+    with pytest.raises(AdaptError, match="could not read it"):
+        read_adatime(tmp_path / "train_1.pt")
+    assert "ran" not in capsys.readouterr().out
+
+
+def test_the_synthetic_wrist_needs_no_file_and_is_the_same_every_time() -> None:
+    data = TimeSeries(batch_size=16)
+    assert data.input_shape == (3, 128)
+    assert "synthetic" in str(synthetic_series.__doc__)
+    synthetic_series.cache_clear()
+    x = synthetic_series("synthetic").x
+    synthetic_series.cache_clear()
+    assert np.array_equal(x, synthetic_series("synthetic").x)
+    data.setup("fit")
+    assert next(iter(data.train_dataloader().source)).x.shape == (16, 3, 128)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"y": np.zeros(3)}, "array x"),
+        ({"x": np.zeros((3, 2)), "class_names": np.array(["a", "b", "c"])}, "length"),
+        ({"x": np.zeros((9, 2, 8)), "y": np.zeros(4)}, "9 values"),
+        ({"x": np.zeros((9, 2, 8)), "y": np.full(9, 0.5)}, "fractions"),
+        ({"x": np.full((9, 2, 8), "a")}, "numbers"),
+    ],
+)
+def test_odd_files_are_named(tmp_path: Path, content: dict[str, Any], words: str) -> None:
+    write_watch(tmp_path)
+    np.savez(tmp_path / "odd.npz", **content)
+    with pytest.raises(AdaptError, match=words):
+        windows(tmp_path, source="odd")
