@@ -80,7 +80,7 @@ class ImageStore:
         opened = self._opened()
         if opened is not None and (found := opened.read(index, self.kind)) is not None:
             return found
-        image = _shrunk(self._decode(self.files[index]), self.side)
+        image = shrunk(self._decode(self.files[index]), self.side)
         if opened is None or not self._writes:
             return image
         content, image = _encoded(image, self.kind)
@@ -213,7 +213,8 @@ def _name(files: Sequence[Path], base: Path, side: int, kind: Kind) -> str:
     return f"{base.name:.40}-{side}-{digest.hexdigest()[:16]}"
 
 
-def _shrunk(image: Image.Image, side: int) -> Image.Image:
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """An image whose shorter side is at most `side` pixels long."""
     shorter = min(image.size)
     if shorter <= side:
         return image

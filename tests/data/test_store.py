@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from adapt.data import ImageFolders, folders
 from adapt.data.images import open_image
 from adapt.data.store import ImageStore, Kind
 
@@ -140,3 +144,45 @@ def test_a_full_disk_costs_only_speed(tmp_path: Path, monkeypatch: pytest.Monkey
         found[1]
     assert [found[k].size for k in range(6)]
     assert decode.calls == 2 + 4 + 1  # image 1 once more, and nothing is tried again
+
+
+def test_image_folders_see_the_same_pixels_with_and_without_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    for domain in ("a", "b"):
+        for label in ("x", "y"):
+            photographs(tmp_path / "data" / domain / label)
+
+    def first_batches(**options: object) -> list[Tensor]:
+        torch.manual_seed(0)
+        made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4, **options)  # type: ignore[arg-type]
+        made.setup("fit")
+        training = next(iter(zip(*made.train_dataloader(), strict=True)))
+        evaluation = next(iter(made.val_dataloader()[1]))
+        return [training[0].x, training[1].x, evaluation.x]
+
+    small: dict[str, object] = {"store_size": 20}
+    without = first_batches(**small)
+    assert not (tmp_path / "home").exists()
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
+    for _ in range(2):  # written, then read
+        assert all(torch.equal(a, b) for a, b in zip(first_batches(**small), without, strict=True))
+    assert len(list((tmp_path / "home" / "adapt" / "images").iterdir())) == 2
+    whole = first_batches(store="none")
+    assert whole[2].shape == without[2].shape
+
+
+def test_a_store_is_announced_or_left_out_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    for domain in ("a", "b"):
+        for label in ("x", "y"):
+            photographs(tmp_path / "data" / domain / label)
+    made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4)
+    with pytest.warns(UserWarning, match=r"no room to keep them .* --data.store jpeg"):
+        made.setup("fit")
+    assert not list((tmp_path / "home").rglob("*.bytes"))
