@@ -55,7 +55,7 @@ def draw_chance(ranking: RuleRanks, folder: Path) -> Picture | None:
         apart = q.chance.p_holm is not None and q.chance.p_holm < ALPHA
         axes.plot(q.weighted, position, "o", ms=6, mec=INK, mfc=INK if apart else "white", zorder=3)
         spoken.append(f"{q.rule} {q.weighted:.2f} (chance {band.low:.2f} to {band.high:.2f})")
-    reached = "" if ranking.ceiling is None else "; dashed: what a perfect rule would reach"
+    reached = "" if ranking.ceiling is None else "\ndashed: what a perfect rule would reach"
     if ranking.ceiling is not None:
         axes.axvline(ranking.ceiling.overall.mean, color=INK, linewidth=1, linestyle="--", zorder=1)
     axes.set_yticks(range(len(qualities)), [q.rule for q in qualities], fontsize=8.5)
