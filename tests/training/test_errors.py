@@ -101,7 +101,7 @@ FILES = {
         "model: {init_args: {penalties: [{class_path: BSP, init_args: {weight: x}}]}}\n",
         "penalties.weight",
     ),
-    "number as text": ("data: {init_args: {source: 1}}\n", "--data.source expects str.*stands in quotes: '1'"),
+    "number as text": ("data: {init_args: {source: 1}}\n", "--data.source expects str.*in quotes: '1'"),
     "truth value as text": ("data: {init_args: {source: no}}\n", "--data.source expects str.*found 'False'"),
     "no class": ("model: {class_path: }\n", "--model expects class_path"),
     "number as class": ("model: 3\n", "--model expects the name of a Method class"),
