@@ -10,6 +10,7 @@ from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
 from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
+from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
 from adapt.data.views import TensorDomain
 
@@ -23,6 +24,7 @@ __all__ = [
     "Features",
     "FewShotPair",
     "ImageFolders",
+    "ImageLists",
     "InMemory",
     "Labelled",
     "Moons",

@@ -53,8 +53,8 @@ class DomainDataModule(Recorded, LightningDataModule):
     A dataset sets `class_names`, `input_shape` and `known_domains` no later than in `__init__`, and writes
     `domain(name, split)`. An epoch is one pass over the larger domain, the smaller one reshuffled and cycled.
     Target training batches carry no label unless `shots` asks for some. The target may have no labels at all, or only
-    some: a dataset then gives `(x, NO_LABEL)` for a sample without one, and `TensorDomain(x, None)` is a whole domain of
-    them. What is measured on the target is measured on the samples that have one.
+    some: a dataset then gives `(x, NO_LABEL)` for a sample without one, and `TensorDomain(x, None)` is a whole domain
+    of them. What is measured on the target is measured on the samples that have one.
 
     Args:
         source: One domain, or several to pool.

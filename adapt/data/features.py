@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.data.array_files import described, load_arrays, read_arrays
 from adapt.data.base import DomainDataModule, Split
-from adapt.data.checks import labels_of
+from adapt.data.checks import check_class_names, labels_of
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain, in_memory, pool
 from adapt.errors import AdaptError
@@ -91,8 +91,9 @@ class Features(DomainDataModule):
         if not self.known_domains:
             raise AdaptError(f"Expected features as <domain>.npz in {folder}, found none. {_INSTRUCTIONS}")
         self.check_domain(self.target)
-        named = (self.domain_classes(name) for name in (self.target, *self.sources))
-        self.class_names = next(classes for classes in named if classes)
+        names = {name: [str(k) for k in self._read(name).class_names] for name in (self.target, *self.sources)}
+        check_class_names(names)
+        self.class_names = names[self.target]
         self.input_shape = self._width(self.target)
         super()._check_arguments()
         for name in self.sources:
@@ -103,8 +104,14 @@ class Features(DomainDataModule):
                 )
 
     def domain_classes(self, name: str) -> list[str]:
-        """The class names that a domain's file holds."""
-        return [str(k) for k in self._read(name).class_names]
+        """The classes of a domain's file that it has samples of; all where it has no labels, or odd ones."""
+        file = self._read(name)
+        names = [str(k) for k in file.class_names]
+        if file.labels is None:
+            return names
+        there = set(file.labels.tolist())
+        # Labels that are none are refused when the domain is read.
+        return [name for k, name in enumerate(names) if k in there] if there <= set(range(len(names))) else names
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""

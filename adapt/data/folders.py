@@ -34,8 +34,10 @@ class ImageDomain(Dataset[tuple[Tensor, Any]]):
         UnreadableImageError: When asked for a file that is not an image.
     """
 
-    def __init__(self, files: Sequence[Path], targets: Labels, transform: Callable[[Image.Image], Tensor]) -> None:
-        self.files, self.targets, self.transform = files, targets, transform
+    def __init__(
+        self, files: Sequence[Path], targets: Labels | Tensor, transform: Callable[[Image.Image], Tensor]
+    ) -> None:
+        self.files, self.targets, self.transform = files, marked_labels(targets, len(files)), transform
 
     def __len__(self) -> int:
         return len(self.files)
@@ -121,7 +123,7 @@ class ImageFolders(DomainDataModule):
         if not all(map(math.isfinite, self.mean)):
             raise AdaptError(f"Expected finite means, found {list(self.mean)}.")
         folder = self.data_path(self.dataset, instructions="Domains lie there as <domain>/<class>/<image>.")
-        self.known_domains = image_domains(folder)
+        self.known_domains = self._find_domains(folder)
         for name in (self.target, *self.sources, *self.unlabelled):
             self.check_domain(name)
         self._check_sources()
@@ -129,6 +131,9 @@ class ImageFolders(DomainDataModule):
         named = (self.domain_classes(name) for name in (self.target, *self.sources))
         self.class_names = next((classes for classes in named if classes), ())
         super()._check_arguments()
+
+    def _find_domains(self, folder: Path) -> list[str]:
+        return image_domains(folder)
 
     def _check_sources(self) -> None:
         for name in self.sources:

@@ -173,7 +173,7 @@ def test_class_names_of_a_file_name_labels_from_0_or_from_1_or_texts(tmp_path: P
         write_npz(tmp_path / "b.npz", np.zeros((30, 2)))
         data = Arrays("a", "b", root=str(tmp_path))
         assert list(data.class_names) == list(COLOURS)
-        x, y = in_memory(data.domain("a", "train"))  # type: ignore[misc]
+        _, y = in_memory(data.domain("a", "train"))  # type: ignore[misc]
         assert set(y.tolist()) == {0, 1, 2}
 
 
@@ -187,7 +187,7 @@ def test_some_labels_may_be_missing(tmp_path: Path) -> None:
         Arrays("b", "a", root=str(tmp_path), batch_size=4).setup("fit")
     write_npz(tmp_path / "c.npz", x, y=np.where(np.arange(30) % 2, y, -1))
     write_npz(tmp_path / "d.npz", x, y=y)
-    with pytest.raises(AdaptError, match="-1 beside 0, 1, 2"):
+    with pytest.raises(AdaptError, match=r"-1 beside 0, 1, 2"):
         Arrays("d", "c", root=str(tmp_path))
     data = Arrays("d", "c", root=str(tmp_path), no_label=-1)
     assert list(data.class_names) == ["0", "1", "2"]
@@ -275,7 +275,7 @@ def test_numbers_to_predict(tmp_path: Path) -> None:
     x, _ = vectors(40)
     for name in "ab":
         write_csv(tmp_path / f"{name}.csv", x, y=x[:, 0] * 10)
-    with pytest.raises(AdaptError, match="--data.labels numbers"):
+    with pytest.raises(AdaptError, match=r"--data.labels numbers"):
         Arrays("a", "b", root=str(tmp_path))
     data = Arrays("a", "b", root=str(tmp_path), labels="numbers", batch_size=4)
     assert data.problem.kind == "regression" and data.target_labels("test") == (8, 8)
@@ -336,7 +336,7 @@ def test_domains_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="a source needs labels"):
         Arrays("blank", "a", root=str(tmp_path))
     write_csv(tmp_path / "a.csv", x, y=y)
-    with pytest.raises(AdaptError, match="found a.csv and a.npz"):
+    with pytest.raises(AdaptError, match=r"found a\.csv and a.npz"):
         Arrays("a", "blank", root=str(tmp_path))
 
 
@@ -375,7 +375,7 @@ def test_features_read_files_of_their_own_and_of_others(tmp_path: Path) -> None:
 
 
 def test_a_datamodule_that_reads_no_files_says_so_in_two_lines() -> None:
-    with pytest.raises(AdaptError, match="found Moons.\n") as caught:
+    with pytest.raises(AdaptError, match=r"found Moons\.\n") as caught:
         Moons().read_inputs("new.csv")
     assert str(caught.value).count("\n") == 1
 

@@ -1,6 +1,7 @@
 """A benchmark's YAML becomes cells: one task, one method, one seed, one configuration."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ Checkpoints = Literal["all", "last"]
 
 _PLAN_KEYS = ("name", "seeds", "metric", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
 _METHOD_KEYS = ("config", "init_from", "setting", "search")
+_PAIR_KEYS = ("pairs", "domains")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
 
@@ -125,10 +127,12 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     if metric is not None and not isinstance(metric, str):
         raise AdaptError(f"{path}, metric: expected the name of a metric such as macro_f1, found {metric!r}.")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
-    tasks = {
-        str(task): _configuration(entry, f"{path}, task {task!r}", path.parent)
-        for task, entry in _entries(content, "tasks", path).items()
-    }
+    tasks: dict[str, Config] = {}
+    for task, entry in _entries(content, "tasks", path).items():
+        for each, config in _tasks(str(task), entry, f"{path}, task {str(task)!r}", path.parent).items():
+            if each in tasks:
+                raise AdaptError(f"{path}: task {each!r} is there twice, by its name and from `pairs`. Rename one.")
+            tasks[each] = config
     methods = {
         str(method): _method(entry, f"{path}, method {method!r}", path.parent)
         for method, entry in _entries(content, "methods", path).items()
@@ -266,6 +270,33 @@ def _configuration(entry: Any, where: str, folder: Path) -> Config:
                 raise AdaptError(f"{place}: unknown key {key!r}; did you mean {close[0]!r}?")
         merged = merge(merged, mapping)
     return merged
+
+
+def _tasks(name: str, entry: Any, where: str, folder: Path) -> dict[str, Config]:
+    """One task, or every ordered pair of domains where the entry says `pairs: all`."""
+    if not isinstance(entry, Mapping) or not set(entry) & set(_PAIR_KEYS):
+        return {name: _configuration(entry, where, folder)}
+    check_keys(entry, (*_PAIR_KEYS, "config"), where)
+    if entry.get("pairs") != "all" or "config" not in entry:
+        raise AdaptError(
+            f"{where}: expected `pairs: all` with `config` (a file, a mapping or a list of those), found "
+            f"{dict(entry)!r:.80}."
+        )
+    config = _configuration(entry["config"], where, folder)
+    data, _ = _chosen(config, "data")
+    domains = entry.get("domains") or list(getattr(data, "known_domains", ()))
+    # A mapping gives domains the short names that tables have.
+    listed = domains if isinstance(domains, list) else []
+    short = dict(domains) if isinstance(domains, Mapping) else {str(domain): domain for domain in listed}
+    if len(short) < 2 or not all(isinstance(domain, str) for domain in short.values()):
+        raise AdaptError(
+            f"{where}: expected `domains` for `pairs: all`, a list of two or more or a mapping from short name to "
+            f"domain, found {domains!r:.80}."
+        )
+    return {
+        f"{one} → {other}": merge(config, {"data": {"init_args": {"source": short[one], "target": short[other]}}})
+        for one, other in itertools.permutations(map(str, short), 2)
+    }
 
 
 def _method(entry: Any, where: str, folder: Path) -> _Method:

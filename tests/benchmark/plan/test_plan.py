@@ -154,3 +154,21 @@ def test_a_name_that_is_long_or_has_pictures_has_a_folder_of_its_own() -> None:
 def test_a_benchmark_whose_name_has_no_letter_does_not_take_all_of_runs(tmp_path: Path) -> None:
     plan(tmp_path, GOOD.replace("name: quick", "name: '..'"))
     assert read_plan(tmp_path / "b.yaml").cells[0].directory.parts[:2] == ("runs", "benchmark")
+
+
+def test_pairs_all_is_every_ordered_pair_of_domains(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "  inline: {data: {class_path: Moons}}", "  all: {pairs: all, config: tasks/photo.yaml, domains: DOMAINS}"
+    )
+    found = plan(tmp_path, text.replace("DOMAINS", "{A: amazon, D: dslr, W: webcam}"))
+    assert found.tasks == ("optdigits → photo", "A → D", "A → W", "D → A", "D → W", "W → A", "W → D")
+    cell = next(cell for cell in found.cells if cell.task == "D → A")
+    assert cell.config["data"]["init_args"] == {"source": "dslr", "target": "amazon"} | (
+        {"shots": 3} if cell.method == "FineTuning" else {}
+    )
+    assert len(plan(tmp_path, text.replace("DOMAINS", "[a, b]")).tasks) == 3
+    for wrong in ("[a]", "3", "{A: a}"):
+        with pytest.raises(AdaptError, match="expected `domains`"):
+            plan(tmp_path, text.replace("DOMAINS", wrong))
+    with pytest.raises(AdaptError, match="expected `pairs: all`"):
+        plan(tmp_path, text.replace("pairs: all", "pairs: some").replace("DOMAINS", "[a, b]"))

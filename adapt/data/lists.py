@@ -1,0 +1,116 @@
+"""Image lists: a text file of `path label` per domain, as Office-Home, VisDA-2017 and DomainNet have them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapt.data.folders import ImageFolders, Listing
+from adapt.data.labels import Labels, no_labels
+from adapt.errors import AdaptError
+
+
+class ImageLists(ImageFolders):
+    """Domains as lists: `<root>/<dataset>/<lists>/<domain>.txt`, each line a path below `<root>/<dataset>` and a label.
+
+    Lists `<domain>_train.txt` and `<domain>_test.txt` (and perhaps `_val`) are official splits, as DomainNet's are. A
+    line without a label is a sample without one, and a list without any is a domain without labels. Labels are whole
+    numbers; a class is called after the folder of its images, where all of them lie in one of that name.
+
+    Args:
+        source: One domain, or several to pool.
+        target: The domain to adapt to.
+        lists: Folder of the lists below the data set's.
+        **kwargs: See `ImageFolders`; `unlabelled` names domains whose labels are not read.
+
+    Raises:
+        AdaptError: A list is not there or has a line that cannot be read, or its domains do not fit.
+    """
+
+    def __init__(self, source: str | list[str], target: str, lists: str = "image_list", **kwargs: Any) -> None:
+        self.lists = lists
+        self._read_lists: dict[str, dict[str, tuple[list[Path], list[int | None]]]] = {}
+        super().__init__(source, target, **kwargs)
+
+    def inputs_path(self, name: str) -> Path | None:
+        """None: a list names files, and no folder of them alone."""
+        return None
+
+    def domain_classes(self, name: str) -> Sequence[str]:
+        """The classes of a domain; none of one without labels."""
+        if name in self.unlabelled:
+            return []
+        folders: dict[int, set[str]] = {}
+        for files, labels in self._lists_of(name).values():
+            for path, label in zip(files, labels, strict=True):
+                if label is not None:
+                    folders.setdefault(label, set()).add(path.parent.name)
+        if not folders:
+            return []
+        if missing := sorted(set(range(max(folders) + 1)) - set(folders)):
+            raise AdaptError(
+                f"Expected labels 0 to {max(folders)} in the lists of {name!r}, found none of {missing[:5]}. Number "
+                "the classes without a gap."
+            )
+        single = [next(iter(names)) for names in folders.values()]
+        named = all(len(names) == 1 for names in folders.values()) and len(set(single)) == len(single)
+        return [next(iter(folders[k])) if named else str(k) for k in sorted(folders)]
+
+    def _find_domains(self, folder: Path) -> list[str]:
+        place = self.data_path(self.dataset, self.lists, instructions="Lists lie there as <domain>.txt.")
+        found = {_domain_of(path, place)[0] for path in place.glob("[!.]*.txt")}
+        if not found:
+            raise AdaptError(f"Expected lists as <domain>.txt in {place}, found none. See --data.lists.")
+        return sorted(found)
+
+    def _listing(self, name: str) -> dict[str, Listing]:
+        if name not in self._listings:
+            self._listings[name] = {}
+            for part, (files, labels) in self._lists_of(name).items():
+                known = torch.tensor([label is not None for label in labels])
+                y = torch.tensor([-1 if label is None else label for label in labels])
+                targets = no_labels(len(files)) if name in self.unlabelled else Labels(y, known)
+                self._listings[name][part] = Listing(files, targets)
+        return self._listings[name]
+
+    def _lists_of(self, name: str) -> dict[str, tuple[list[Path], list[int | None]]]:
+        if name not in self._read_lists:
+            place = self.root / self.dataset / self.lists
+            own = {_domain_of(path, place): path for path in sorted(place.glob("[!.]*.txt"))}
+            parts = {part: path for (domain, part), path in own.items() if domain == name}
+            self._read_lists[name] = {part: read_list(path, self.root / self.dataset) for part, path in parts.items()}
+        return self._read_lists[name]
+
+
+def read_list(path: Path, folder: Path) -> tuple[list[Path], list[int | None]]:
+    """The files of a list, below a folder, and their labels; None where a line has none.
+
+    Raises:
+        AdaptError: It is empty, a label is no whole number from 0 on, or its first image is not there.
+    """
+    files: list[Path] = []
+    labels: list[int | None] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not (line := line.strip()):
+            continue
+        # A path may have blanks in it: what follows the last one is the label.
+        head, _, last = line.rpartition(" ")
+        has_label = bool(head) and "." not in last and "/" not in last
+        if has_label and not last.isdecimal():
+            raise AdaptError(f"Expected `path label` in line {number} of {path}, found {line[:80]!r}.")
+        files.append(folder / (head.strip() if has_label else line))
+        labels.append(int(last) if has_label else None)
+    if not files:
+        raise AdaptError(f"Expected `path label` lines in {path}, found none.")
+    if not files[0].is_file():
+        raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.")
+    return files, labels
+
+
+def _domain_of(path: Path, place: Path) -> tuple[str, str]:
+    """The domain and the split of a list; the split is empty where one list holds the domain."""
+    base, _, part = path.stem.rpartition("_")
+    if part in ("train", "val", "test") and all((place / f"{base}_{each}.txt").is_file() for each in ("train", "test")):
+        return base, part
+    return path.stem, ""

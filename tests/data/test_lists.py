@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from adapt.data import ImageLists
+from adapt.errors import AdaptError
+from tests.data.files import write_images
+
+
+def root(folder: Path) -> Path:
+    for domain in ("real", "clipart"):
+        write_images(folder / domain, ["old mug", "bike"], 10, "png")
+    (folder / "image_list").mkdir()
+    lines = [f"real/{name}/{i}.png {k}" for k, name in enumerate(["old mug", "bike"]) for i in range(10)]
+    (folder / "image_list" / "real.txt").write_text("\n".join(lines) + "\n")
+    lines = [line.replace("real/", "clipart/") for line in lines]
+    (folder / "image_list" / "clipart_train.txt").write_text("\n".join(lines[:8] + lines[12:]))
+    (folder / "image_list" / "clipart_test.txt").write_text("\n".join(lines[8:12]))
+    return folder
+
+
+def test_lists_name_files_labels_classes_and_official_splits(tmp_path: Path) -> None:
+    data = ImageLists("real", "clipart", root=str(root(tmp_path)), image_size=8, batch_size=4)
+    assert (data.known_domains, list(data.class_names)) == (["clipart", "real"], ["old mug", "bike"])
+    assert list(data.sample_names("clipart", "test")) == [
+        f"clipart/{name}.png" for name in ("old mug/8", "old mug/9", "bike/0", "bike/1")
+    ]
+    assert [len(data.domain("clipart", split)) for split in ("train", "val", "test")] == [14, 2, 4]
+    data.setup("fit")
+    assert next(iter(data.test_dataloader()[1])).y.tolist() == [0, 0, 1, 1]
+
+
+def test_lines_without_a_label_are_samples_without_one(tmp_path: Path) -> None:
+    path = root(tmp_path) / "image_list" / "clipart_train.txt"
+    path.write_text("\n".join(line.rpartition(" ")[0] for line in path.read_text().splitlines()))
+    data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+    assert [data.target_labels(split) for split in ("train", "test")] == [(0, 14), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("real/bike/0.png one", "`path label` in line 1"),
+        ("real/bike/99.png 0", "found no file at"),
+        ("real/bike/0.png 1", r"found none of \[0\]"),
+        ("", "found none"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused(line: str, words: str, tmp_path: Path) -> None:
+    (root(tmp_path) / "image_list" / "real.txt").write_text(line)
+    with pytest.raises(AdaptError, match=words):
+        ImageLists("real", "clipart", root=str(tmp_path), image_size=8)
