@@ -33,6 +33,10 @@ class ImageLists(ImageFolders):
         self._read_lists: dict[str, dict[str, tuple[list[Path], list[int | None]]]] = {}
         super().__init__(source, target, **kwargs)
 
+    def inputs_path(self, name: str) -> Path | None:
+        """None: a list names files, and no folder of them alone."""
+        return None
+
     def domain_classes(self, name: str) -> Sequence[str]:
         """The classes of a domain; none of one without labels."""
         if name in self.unlabelled:

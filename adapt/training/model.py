@@ -107,8 +107,8 @@ class TrainedModel:
         if isinstance(inputs, str | os.PathLike):
             dataset, names = self.data.read_inputs(Path(inputs))
             return WithoutLabels(dataset), list(names)
-        dataset: Any = self.data.prepare(inputs)  # torch's Dataset does not declare __len__
-        return dataset, [str(row) for row in range(len(dataset))]
+        given: Any = self.data.prepare(inputs)  # torch's Dataset does not declare __len__
+        return given, [str(row) for row in range(len(given))]
 
     @torch.no_grad()
     def columns_of(self, dataset: Any) -> dict[str, Tensor]:
