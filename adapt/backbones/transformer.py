@@ -60,7 +60,7 @@ class TransformerBackbone(PretrainedBackbone):
         self.model: nn.Module = read_encoder(path)
         config: Any = self.model.config
         if getattr(self.model, "pooler", None) is not None:
-            self.model.pooler = None  # a layer on the first token that no pooling here uses
+            setattr(self.model, "pooler", None)  # noqa: B010  # a layer on the first token that no pooling here uses
         self.num_features = int(config.hidden_size)
         self.longest = longest_text(config)
         if dropout is not None:

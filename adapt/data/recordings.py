@@ -187,4 +187,5 @@ def synthetic_series(name: str) -> Series:
 def _turn(axis: Sequence[float], degrees: float) -> NDArray[np.float64]:
     a, b, c = np.asarray(axis) / np.linalg.norm(axis)
     cross, angle = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]]), math.radians(degrees)
-    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    turn: NDArray[np.float64] = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    return turn

@@ -77,6 +77,8 @@ class Texts(DomainDataModule):
             is no tokenizer; an argument is out of range.
     """
 
+    rows_are_numbered_by_split = False
+
     def __init__(
         self,
         source: str | list[str],

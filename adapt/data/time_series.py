@@ -113,6 +113,8 @@ class TimeSeries(DomainDataModule):
             an argument is out of range.
     """
 
+    rows_are_numbered_by_split = False
+
     def __init__(
         self,
         source: str | list[str] = "synthetic",

@@ -43,4 +43,5 @@ def label_proportions(logits: Tensor, proportions: Tensor) -> Tensor:
     # log p̄ in log space: a class that nobody predicts has a large loss, and not an infinite one.
     log_mean = log_softmax(logits, 1).logsumexp(0) - math.log(len(logits))
     shares = proportions.to(logits)
-    return (torch.special.xlogy(shares, shares) - shares * log_mean).sum()
+    divergence: Tensor = torch.special.xlogy(shares, shares) - shares * log_mean
+    return divergence.sum()

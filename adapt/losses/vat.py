@@ -91,4 +91,5 @@ def _unit(x: Tensor) -> Tensor:
     # Divided by the largest value first: the square of a small gradient is 0 in float32.
     flat = x.flatten(1).float()
     flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return (flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)).view_as(x).to(x.dtype)
+    unit: Tensor = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return unit.view_as(x).to(x.dtype)

@@ -31,7 +31,8 @@ def test_a_grid_runs_on_files_of_its_layout(name: str, tmp_path: Path, monkeypat
     text = Path("configs/benchmarks", f"{name}.yaml").read_text().replace("../", f"{Path('configs').resolve()}/")
     text = text.replace("seeds: [0, 1, 2]", "seeds: [0]")
     tiny = "{data: {init_args: {image_size: 16, batch_size: 4, num_workers: 0}}, "
-    tiny += "model: {init_args: {backbone: {class_path: SmallCNN}, bottleneck: 8}}, trainer: {max_steps: 2, val_check_interval: 1}}"
+    tiny += "model: {init_args: {backbone: {class_path: SmallCNN}, bottleneck: 8}}, "
+    tiny += "trainer: {max_steps: 2, val_check_interval: 1}}"
     lines = []
     for line in text.splitlines():
         if line.lstrip().startswith("pairs:"):
