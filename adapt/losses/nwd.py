@@ -1,9 +1,8 @@
 """Nuclear-norm Wasserstein discrepancy."""
 
-import torch
 from torch import Tensor
 
-from adapt.losses.inputs import feature_pair, in_full_precision
+from adapt.losses.inputs import feature_pair, in_full_precision, singular_values
 
 
 @in_full_precision
@@ -32,5 +31,5 @@ def nwd(source_logits: Tensor, target_logits: Tensor) -> Tensor:
         0.5
     """
     source, target = feature_pair("nwd", source_logits, target_logits, minimum=1)
-    norms = [torch.linalg.svdvals(logits.softmax(1)).sum() / len(logits) for logits in (source, target)]
+    norms = [singular_values(logits.softmax(1)).sum() / len(logits) for logits in (source, target)]
     return norms[0] - norms[1]

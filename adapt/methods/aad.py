@@ -70,4 +70,4 @@ class AaD(RemembersTarget):
     @property
     def alpha(self) -> float:
         """The dispersion's weight at this batch."""
-        return self.dispersion * (1 + 10 * self.progress) ** -self.decay
+        return float(self.dispersion * (1 + 10 * self.progress) ** -self.decay)
