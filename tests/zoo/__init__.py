@@ -1,5 +1,10 @@
 """Every method on a toy: what the tests of learning, resuming and leakage go through."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
 from tests.zoo import (
     adversarial,
     basics,
@@ -27,4 +32,23 @@ CASES: dict[str, Case] = {
     **relation.CASES,
 }
 
-__all__ = ["CASES", "Case"]
+REPRESENTATIVE = {
+    *("SourceOnly", "FineTuning", "DANN", "CDAN", "MCD", "MMD", "CORAL", "SHOT", "SelfEnsembling", "TCA", "FDA"),
+    *("ImportanceWeighting", "MME", "NRC", "VADA"),
+}
+"""Methods of each kind: what hardly depends on the method runs on these by default, on all with `pytest -m slow`."""
+
+
+def representative(names: Iterable[str], like: Callable[[str], str] = str) -> list[Any]:
+    """Parameters of a test, of which all but the representative methods are slow.
+
+    Args:
+        names: Names of cases.
+        like: From a name to the method's, in any spelling.
+    """
+    known = {name.casefold() for name in REPRESENTATIVE}
+    spelt = {name: like(name).replace("_", "").casefold() for name in names}
+    return [pytest.param(name, marks=() if how in known else pytest.mark.slow) for name, how in spelt.items()]
+
+
+__all__ = ["CASES", "REPRESENTATIVE", "Case", "representative"]
