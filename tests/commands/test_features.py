@@ -94,7 +94,7 @@ def test_missing_images_are_named(root: Path, capsys: pytest.CaptureFixture[str]
             file.unlink()
         path.rmdir()
     assert main(command(root)) == 2
-    assert "found 'photo' alone" in capsys.readouterr().err
+    assert "found only 'photo'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
