@@ -42,7 +42,7 @@ def answer(analysis: Analysis) -> list[str]:
             sure = sum(interval is not None and interval[0] > 0 for interval in told)
             sentences.append(
                 f"{len(above)} of {count(len(free), 'method')} without target labels {better} {summary.baseline}"
-                + (f", {_counted(sure, len(above))} with a 95% interval above zero." if told else ".")
+                + (f", {_counted(sure, len(above))} with a 95% interval over seeds above zero." if told else ".")
             )
     if some:
         best = _best(some)
@@ -54,7 +54,19 @@ def answer(analysis: Analysis) -> list[str]:
         if (e := summary.columns[column].get(method)) is not None and e.mean is not None:
             reached = accuracy(e, 0, unit=unit_of(summary.measure)).number
             sentences.append(f"Trained on all target labels, {method} reaches {_with_unit(reached, summary.measure)}.")
-    return [*sentences, *_negative(summary), *_cost(analysis)]
+    return [*sentences, *_verdicts(analysis), *_negative(summary), *_cost(analysis)]
+
+
+def _verdicts(analysis: Analysis) -> list[str]:
+    """What the test over tasks says, where one task is not all that there is."""
+    comparisons, baseline = analysis.tested.comparisons, analysis.leading.baseline
+    tasks = max((c.n for c in comparisons), default=0)
+    if tasks < 2:
+        return []
+    if all(c.p is None for c in comparisons):
+        return [f"No verdict is possible over {count(tasks, 'task')}: the intervals say how far runs on these vary."]
+    better, worse = (sum(c.verdict == kind for c in comparisons) for kind in ("better", "worse"))
+    return [f"Tested over {tasks} tasks (Wilcoxon, Holm), {better} are better than {baseline} and {worse} worse."]
 
 
 def _best(found: dict[str, Estimate]) -> str:
