@@ -6,6 +6,7 @@ import wandb
 from rich.console import Console
 
 from adapt.benchmark.outputs.terminal import say
+from adapt.benchmark.vocabulary import DEFAULT_RULE
 from adapt.commands.options import choose_options
 from adapt.deployment.candidates import find_runs, judge, of_one_task, reads_all_labels
 from adapt.deployment.card import estimate_words
@@ -44,8 +45,11 @@ def choose_command(argv: list[str]) -> int:
     with quiet():
         # A method without source trained without it; held-out source samples judge it all the same.
         data = data_of(free[0].config["data"], source_free=False, shots=None)
-        rule = given.rule if data.problem.probabilities else f"source_{data.problem.headline}"
-        choice = choose(list(judge(free, given.checkpoints or rule, data, given.device)), rule)
+        # Without classes there is neither a score of them nor an estimate: the source decides.
+        rule, kept = given.rule, DEFAULT_RULE
+        if not data.problem.probabilities:
+            rule = kept = f"source_{data.problem.headline}"
+        choice = choose(list(judge(free, given.checkpoints or kept, data, given.device)), rule)
         write_folder(choice, data, given.out, given.device)
     for line in _lines(choice, len(free), given.out):
         say(console, line)

@@ -126,11 +126,13 @@ def choose_options() -> argparse.ArgumentParser:
     parser.add_argument("--task", help="which task of a grid that has several")
     parser.add_argument(
         "--rule",
-        default="information_maximisation",
-        help="score or estimate whose highest mean over seeds picks the method (default: information_maximisation)",
+        default="cot",
+        help="score or estimate whose highest mean over seeds picks the method (default: cot)",
     )
     parser.add_argument(
-        "--checkpoints", metavar="RULE", help="rule whose checkpoint of each run is judged (default: that of --rule)"
+        "--checkpoints",
+        metavar="RULE",
+        help="rule whose checkpoint of each run is judged (default: information_maximisation)",
     )
     parser.add_argument("--device", default="auto", help="auto is CUDA where there is any (default: auto)")
     modes = ["auto", "online", "offline", "disabled"]

@@ -58,7 +58,7 @@ class Candidate:
         run: The run.
         rule: The rule whose checkpoint it is.
         step: Training steps that the checkpoint has seen.
-        scores: Values of the label-free scores, higher is better, with `source_accuracy`.
+        scores: Values of the label-free scores, higher is better, with `source_<headline>`.
         estimates: Estimates of target accuracy.
         baseline: Whether it is trained on the source alone.
         counts: How many target samples are predicted as each class `(K,)`; None where there are no classes.
@@ -224,7 +224,8 @@ def _run(folder: Path) -> Run | None:
 def _headline(model: TrainedModel, source: DomainEncoding) -> float:
     metric = model.problem.metrics()[model.problem.headline]
     metric.update(model.problem.predict(source.logits), source.y)
-    return float(metric.compute())
+    # Higher is better, as of every score.
+    return float(metric.compute()) if model.problem.measures()[0].higher else -float(metric.compute())
 
 
 def _step(path: Path) -> int:

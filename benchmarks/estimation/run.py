@@ -181,16 +181,17 @@ def groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return dict(families)
 
 
-def markdown(rows: list[dict[str, Any]], command: str) -> str:
+def markdown(rows: list[dict[str, Any]], command: str, cells: int) -> str:
     """The folder's README."""
     every = summarise(rows)
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
+    done = len({(row["task"], row["method"], row["seed"]) for row in rows})
     text = [
         "# How far the estimates of target accuracy can be trusted",
         "",
         f"{len(tasks)} tasks ({', '.join(tasks)}) × {', '.join(methods)} × seeds × rules `{'` and `'.join(RULES)}`. "
-        "The truth is the accuracy on the target's test set, of which no estimate reads a label.",
+        f"{done} of {cells} trainings are in the tables; runs are trainings × rules. The truth is the accuracy on the target's test set, of which no estimate reads a label.",
         "Errors are in points: the mean of |estimate − accuracy|, what 9 of 10 errors are below, and the mean of "
         "estimate − accuracy (above 0: it flatters).",
         f"`{command}`",
@@ -238,7 +239,7 @@ def main() -> None:
     if not arguments.only_tables and run_grid(cells, train, command=command).interrupted:
         sys.exit(130)
     rows = compare(cells)
-    text = markdown(rows, command)
+    text = markdown(rows, command, len(cells))
     print(text)
     if arguments.write:
         (HERE / "README.md").write_text(text)
