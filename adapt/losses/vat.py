@@ -41,7 +41,12 @@ def virtual_adversarial(perturbed: Tensor, clean: Tensor) -> Tensor:
 
 
 def virtual_adversarial_direction(
-    predict: Callable[[Tensor], Tensor], x: Tensor, *, step: float = 0.01, iterations: int = 1
+    predict: Callable[[Tensor], Tensor],
+    x: Tensor,
+    *,
+    step: float = 0.01,
+    iterations: int = 1,
+    start: Tensor | None = None,
 ) -> Tensor:
     """Unit vectors along which the predictions change most, by power iteration from random ones.
 
@@ -53,6 +58,7 @@ def virtual_adversarial_direction(
         x: Inputs `(N, ...)` of floats.
         step: Length of the trial step ξ, small beside the inputs.
         iterations: Power iterations; one is what is usual.
+        start: Directions to begin with `(N, ...)`, of any length; None draws them.
 
     Returns:
         `(N, ...)` without gradient; each sample has the Euclidean length 1, or 0 where nothing changes the prediction.
@@ -77,7 +83,7 @@ def virtual_adversarial_direction(
         raise AdaptError(f"Expected a step above 0 and at least 1 iteration, found {step} and {iterations}.")
     with torch.no_grad():
         clean = predict(x)
-    d = _unit(torch.randn_like(x))
+    d = _unit(torch.randn_like(x) if start is None else start)
     for _ in range(iterations):
         with torch.enable_grad():
             trial = d.detach().requires_grad_()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -14,6 +15,7 @@ from adapt.losses import entropy, virtual_adversarial, virtual_adversarial_direc
 from adapt.methods.base import Method
 from adapt.methods.dann import DANN
 from adapt.problems import Classification, Problem
+from adapt.processes import world
 from adapt.schedules import Reversal
 
 
@@ -89,11 +91,21 @@ def perturbed(method: Method, x: Tensor, radius: float) -> Tensor:
         radius: Length of the perturbation.
     """
     with _without_noise(method):
-        direction = virtual_adversarial_direction(lambda inputs: method.forward(inputs).logits, x)
+        direction = virtual_adversarial_direction(
+            lambda inputs: method.forward(inputs).logits, x, start=_start(method, x)
+        )
         clean = method.forward(x)
         worst = method.forward(x + radius * direction)
     clean, worst = method.of_all_processes(clean, worst)
     return virtual_adversarial(worst.logits, clean.logits)
+
+
+def _start(method: Method, x: Tensor) -> Tensor | None:
+    # Drawn for the batch of all processes, so that two of them take the steps that one would.
+    processes = world()[1]
+    if processes == 1 or not isinstance(x, Tensor):
+        return None
+    return method.own_share(torch.randn(processes * len(x), *x.shape[1:], device=x.device, dtype=x.dtype))
 
 
 @contextmanager
