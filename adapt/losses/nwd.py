@@ -32,5 +32,6 @@ def nwd(source_logits: Tensor, target_logits: Tensor) -> Tensor:
         0.5
     """
     source, target = feature_pair("nwd", source_logits, target_logits, minimum=1)
-    norms = [torch.linalg.svdvals(logits.softmax(1)).sum() / len(logits) for logits in (source, target)]
-    return norms[0] - norms[1]
+    of_source: Tensor = torch.linalg.svdvals(source.softmax(1)).sum() / len(source)
+    of_target: Tensor = torch.linalg.svdvals(target.softmax(1)).sum() / len(target)
+    return of_source - of_target
