@@ -11,6 +11,7 @@ from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
@@ -28,6 +29,7 @@ from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
+from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
@@ -62,6 +64,7 @@ __all__ = [
     "coral",
     "coral_map",
     "critic_gap",
+    "dare_gram",
     "deepjdot",
     "delta",
     "domain_accuracy",
@@ -84,6 +87,7 @@ __all__ = [
     "nearest_shift",
     "nrc",
     "nwd",
+    "rsd",
     "safn",
     "sliced_wasserstein",
     "style_loss",

@@ -14,6 +14,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.coral import CORAL
 from adapt.methods.daln import DALN
 from adapt.methods.dann import DANN
+from adapt.methods.dare_gram import DAREGRAM
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
@@ -32,6 +33,7 @@ from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
 from adapt.methods.nrc import NRC
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.rsd import RSD
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
@@ -53,6 +55,7 @@ __all__ = [
     "CORAL",
     "DALN",
     "DANN",
+    "DAREGRAM",
     "DSAN",
     "FDA",
     "JAN",
@@ -62,6 +65,7 @@ __all__ = [
     "MMD",
     "MME",
     "NRC",
+    "RSD",
     "SDAT",
     "SHOT",
     "SWD",
