@@ -3,6 +3,7 @@
 from adapt.losses.adamatch import adamatch, aligned
 from adapt.losses.adda import adda
 from adapt.losses.afn import hafn, safn
+from adapt.losses.atdoc import sharpened, weighted_pseudo_labels
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
@@ -89,6 +90,7 @@ __all__ = [
     "nwd",
     "rsd",
     "safn",
+    "sharpened",
     "sliced_wasserstein",
     "style_loss",
     "subspace_alignment",

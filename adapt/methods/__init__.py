@@ -7,6 +7,7 @@ from adapt.methods.adamatch import AdaMatch
 from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
+from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
@@ -49,6 +50,7 @@ from adapt.methods.wdgrl import WDGRL
 __all__ = [
     "ADDA",
     "AFN",
+    "ATDOC",
     "BNM",
     "CDAN",
     "CMD",
