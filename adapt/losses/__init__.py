@@ -18,6 +18,7 @@ from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
+from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
@@ -53,6 +54,7 @@ __all__ = [
     "calibration_temperature",
     "category_relationship",
     "centroid_labels",
+    "certainty_weights",
     "charbonnier_entropy",
     "class_balance",
     "class_shares",

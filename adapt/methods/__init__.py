@@ -21,6 +21,7 @@ from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
+from adapt.methods.gvb import GVB
 from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
@@ -60,6 +61,7 @@ __all__ = [
     "DAREGRAM",
     "DSAN",
     "FDA",
+    "GVB",
     "JAN",
     "MCC",
     "MCD",

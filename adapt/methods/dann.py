@@ -81,7 +81,7 @@ class DANN(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the adversarial domain loss."""
         source, target = self.encode(batch)
-        seen = torch.cat([self.discriminated(source), self.discriminated(target)])
+        seen = torch.cat(self.domains_seen(source, target, batch.source.y))
         logits = self.discriminator(reverse_gradient(seen, self.reversal))
         source_domain, target_domain = logits.split([len(source.features), len(target.features)])
         if self.logs_now:
@@ -93,6 +93,10 @@ class DANN(Method):
             "domain": self.weight
             * domain_adversarial(source_domain, target_domain, weights=weights, smoothing=self.domain_smoothing),
         }
+
+    def domains_seen(self, source: Encoding, target: Encoding, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees of both domains, `(N, d)` and `(M, d)`; y are the source's labels."""
+        return self.discriminated(source), self.discriminated(target)
 
     def discriminated(self, encoding: Encoding) -> Tensor:
         """What the discriminator sees of a domain, `(N, d)`: here the features."""
