@@ -3,6 +3,7 @@
 from adapt.losses.adamatch import adamatch, aligned
 from adapt.losses.adda import adda
 from adapt.losses.afn import hafn, safn
+from adapt.losses.atdoc import sharpened, weighted_pseudo_labels
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
@@ -11,12 +12,14 @@ from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
 from adapt.losses.elastic import elastic
 from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
+from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
@@ -31,6 +34,7 @@ from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
+from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
@@ -54,6 +58,7 @@ __all__ = [
     "calibration_temperature",
     "category_relationship",
     "centroid_labels",
+    "certainty_weights",
     "charbonnier_entropy",
     "class_balance",
     "class_shares",
@@ -66,6 +71,7 @@ __all__ = [
     "coral",
     "coral_map",
     "critic_gap",
+    "dare_gram",
     "deepjdot",
     "delta",
     "domain_accuracy",
@@ -91,7 +97,9 @@ __all__ = [
     "nearest_shift",
     "nrc",
     "nwd",
+    "rsd",
     "safn",
+    "sharpened",
     "sliced_wasserstein",
     "style_loss",
     "subspace_alignment",

@@ -7,6 +7,7 @@ from adapt.methods.adamatch import AdaMatch
 from adapt.methods.adda import ADDA
 from adapt.methods.afn import AFN
 from adapt.methods.alternating import AlternatingMethod, Phase
+from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
 from adapt.methods.cdan import CDAN
@@ -15,12 +16,14 @@ from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
 from adapt.methods.daln import DALN
 from adapt.methods.dann import DANN
+from adapt.methods.dare_gram import DAREGRAM
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.dirt_t import DIRTT
 from adapt.methods.dsan import DSAN
 from adapt.methods.fda import FDA
 from adapt.methods.fine_tuning import FineTuning
 from adapt.methods.fixmatch import FixMatch
+from adapt.methods.gvb import GVB
 from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
@@ -35,6 +38,7 @@ from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
 from adapt.methods.nrc import NRC
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.rsd import RSD
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
@@ -51,15 +55,18 @@ from adapt.methods.wdgrl import WDGRL
 __all__ = [
     "ADDA",
     "AFN",
+    "ATDOC",
     "BNM",
     "CDAN",
     "CMD",
     "CORAL",
     "DALN",
     "DANN",
+    "DAREGRAM",
     "DIRTT",
     "DSAN",
     "FDA",
+    "GVB",
     "JAN",
     "MCC",
     "MCD",
@@ -67,6 +74,7 @@ __all__ = [
     "MMD",
     "MME",
     "NRC",
+    "RSD",
     "SDAT",
     "SHOT",
     "SWD",

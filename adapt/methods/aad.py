@@ -70,4 +70,5 @@ class AaD(RemembersTarget):
     @property
     def alpha(self) -> float:
         """The dispersion's weight at this batch."""
-        return float(self.dispersion * (1 + 10 * self.progress) ** -self.decay)
+        falling: float = (1 + 10 * self.progress) ** -self.decay
+        return self.dispersion * falling

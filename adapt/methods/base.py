@@ -19,7 +19,7 @@ from adapt.backbones import Backbone
 from adapt.backbones.speed import compile_in_place, put_channels_last
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
 from adapt.encoding import DomainEncoding, Encoding, Encodings
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, DivergedError
 from adapt.layers import Bottleneck
 from adapt.methods.checkpoints import check_checkpoint, network_state
 from adapt.methods.late import LateChecks
@@ -318,6 +318,12 @@ class Method(Recorded, LightningModule):
                 terms = terms | self.penalty_terms(whole, self._encodings)
             self._encodings = None
             total = self.checked_sum(terms, batch)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # it is there
+            self._detour.come_back()
+            raise DivergedError(
+                f"{type(self).__name__} cannot decompose the features of step {self._step}, for they are not finite. "
+                "Lower the learning rate, or the term's weight."
+            ) from error
         except BaseException:
             self._detour.come_back()
             raise

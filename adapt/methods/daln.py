@@ -23,7 +23,7 @@ class DALN(Method):
 
     As in the authors' code, but for the schedule of λ: theirs is `tllib`, which takes thousands of steps to grow;
     `ganin`, the default here, follows the training's progress as in every adversarial method of this library.
-    Departure: none other. What it does to the features is what BNM does to the predictions, held back by the source's
+    What it does to the features is what BNM does to the predictions, held back by the source's
     own nuclear norm. It needs batches that hold several samples of each class.
 
     Published, ResNet-50, means: Office-31 90.4, Office-Home 71.8 % (paper).

@@ -31,9 +31,11 @@ class DANN(Method):
 
     `domain_smoothing` is environment label smoothing (ELS; Zhang et al., Free Lunch for Domain Adversarial Training:
     Environment Label Smoothing, ICLR 2023, https://arxiv.org/abs/2302.00194): the domain labels 1 and 0 become 1 − ε
-    and ε, so that the discriminator is not certain where the domains overlap; the paper's γ is 1 − ε. The authors try
-    ε from 0.05 to 0.5 and report the one that is best on the target's test labels. It acts on every method with this
-    discriminator (`CDAN` too). On the toy tasks it neither helps nor hurts by more than the seeds differ.
+    and ε, so that the discriminator is not certain where the domains overlap; the paper's γ is 1 − ε. The authors try ε
+    from 0.05 to 0.5 and report the one that is best on the target's test labels. It acts on every method with this
+    discriminator, such as `CDAN`. On the toy tasks of tests/zoo the paper's gain hardly shows: DANN gains 9.0 points
+    over source-only, 10.0 with ε = 0.1 and 11.0 with 0.2 at a decaying rate, 15.9 and 11.7 (ε = 0.1) at a constant one,
+    and CDAN+E 14.5 and 2.1 (ε = 0.2), means of three seeds.
 
     Published, MNIST→MNIST-M: source only 52.25, DANN 76.66 % (JMLR 2016, Table 2). ELS: Office-31 mean, 90.4 % with
     the paper's best combination (paperswithcode.com).
@@ -79,7 +81,7 @@ class DANN(Method):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy and the adversarial domain loss."""
         source, target = self.encode(batch)
-        seen = torch.cat([self.discriminated(source), self.discriminated(target)])
+        seen = torch.cat(self.domains_seen(source, target, batch.source.y))
         logits = self.discriminator(reverse_gradient(seen, self.reversal))
         source_domain, target_domain = logits.split([len(source.features), len(target.features)])
         if self.logs_now:
@@ -91,6 +93,10 @@ class DANN(Method):
             "domain": self.weight
             * domain_adversarial(source_domain, target_domain, weights=weights, smoothing=self.domain_smoothing),
         }
+
+    def domains_seen(self, source: Encoding, target: Encoding, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees of both domains, `(N, d)` and `(M, d)`; y are the source's labels."""
+        return self.discriminated(source), self.discriminated(target)
 
     def discriminated(self, encoding: Encoding) -> Tensor:
         """What the discriminator sees of a domain, `(N, d)`: here the features."""

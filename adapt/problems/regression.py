@@ -69,7 +69,9 @@ class Regression(Problem):
         self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
     ) -> Tensor:
         """Mean squared error of outputs `(N, K)` against labels `(N, K)`, in units of the source's variance."""
-        gap = (outputs - y.to(outputs.dtype).reshape(outputs.shape)) / outputs.new_tensor(self.std)
+        # Filled on the device: a list would have to be copied there, for which the host waits.
+        spread = torch.stack([outputs.new_full((), std) for std in self.std])
+        gap = (outputs - y.to(outputs.dtype).reshape(outputs.shape)) / spread
         each = gap.square().mean(1)
         return each.mean() if reduction == "mean" else each
 

@@ -11,7 +11,7 @@ from adapt.benchmark.plan.plan import setting_of
 from adapt.cli import AdaptCLI, main
 from adapt.data import Pair
 from adapt.encoding import Encoding, Encodings
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, DivergedError
 from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
 from adapt.penalties import NWD, MinEnt, Penalty, TargetCrossEntropy
 from tests.methods.test_leakage import permuted
@@ -125,6 +125,12 @@ def test_a_penalty_may_ask_the_classifier_again_and_changes_both_sides(method: t
     for part in ("backbone", "classifier"):
         ours, theirs = (getattr(m, part).state_dict().values() for m in (plain, penalised))
         assert any(not torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_features_that_cannot_be_decomposed_are_refused_as_diverged(tmp_path: Path) -> None:
+    options = {"optimizer": lambda p: torch.optim.SGD(p, lr=1e30), "penalties": [NWD()], "steps": 5}
+    with pytest.raises(DivergedError, match="SourceOnly cannot decompose the features of step 1"):
+        train(SourceOnly, tmp_path, trainer={"limit_val_batches": 0, "num_sanity_val_steps": 0}, **options)
 
 
 FEW = {"shots": 3}
