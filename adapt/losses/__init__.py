@@ -11,6 +11,7 @@ from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.dance import entropy_separation, known_entropy, neighbourhood_entropy
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
@@ -30,7 +31,10 @@ from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
+from adapt.losses.osbp import unknown_boundary
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
+from adapt.losses.ovanet import one_versus_all, one_versus_all_entropy
+from adapt.losses.pada import target_class_weights
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
@@ -72,6 +76,7 @@ __all__ = [
     "domain_adversarial",
     "elastic",
     "entropy",
+    "entropy_separation",
     "entropy_weights",
     "fixmatch",
     "gradient_penalty",
@@ -80,6 +85,7 @@ __all__ = [
     "homm",
     "information_maximisation",
     "jmmd",
+    "known_entropy",
     "l2_sp",
     "label_proportions",
     "lmmd",
@@ -89,16 +95,21 @@ __all__ = [
     "mmd",
     "multilinear",
     "nearest_shift",
+    "neighbourhood_entropy",
     "nrc",
     "nwd",
+    "one_versus_all",
+    "one_versus_all_entropy",
     "safn",
     "sliced_wasserstein",
     "style_loss",
     "subspace_alignment",
+    "target_class_weights",
     "tca",
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "unknown_boundary",
     "virtual_adversarial",
     "virtual_adversarial_direction",
 ]

@@ -14,6 +14,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
 from adapt.methods.daln import DALN
+from adapt.methods.dance import DANCE
 from adapt.methods.dann import DANN
 from adapt.methods.deepjdot import DeepJDOT
 from adapt.methods.dirt_t import DIRTT
@@ -34,7 +35,10 @@ from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
 from adapt.methods.nrc import NRC
+from adapt.methods.osbp import OSBP
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.ovanet import OVANet
+from adapt.methods.pada import PADA
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.shot import SHOT
@@ -56,6 +60,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DALN",
+    "DANCE",
     "DANN",
     "DIRTT",
     "DSAN",
@@ -67,6 +72,8 @@ __all__ = [
     "MMD",
     "MME",
     "NRC",
+    "OSBP",
+    "PADA",
     "SDAT",
     "SHOT",
     "SWD",
@@ -92,6 +99,7 @@ __all__ = [
     "Method",
     "MinEnt",
     "OTMapping",
+    "OVANet",
     "Phase",
     "SelfEnsembling",
     "SourceOnly",

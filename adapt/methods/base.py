@@ -1,6 +1,7 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MetricCollection
 
 from adapt.backbones import Backbone
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
@@ -25,6 +27,7 @@ from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
+    refuse_class_sets,
     refuse_infinite_loss,
     refuse_missing_start,
     refuse_problem,
@@ -35,7 +38,7 @@ from adapt.methods.refusals import (
 from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
-from adapt.problems import Problem, as_problem
+from adapt.problems import Classification, ClassSets, Problem, as_problem
 from adapt.processes import gather, world
 from adapt.recorded import Recorded
 from adapt.trees import Tree, cat, size
@@ -79,6 +82,9 @@ class Method(Recorded, LightningModule):
         init_from: Checkpoint of another run whose backbone, bottleneck and classifier are the start.
         sharpness: Radius ρ of a flat minimum of the task loss, see `SDAT`; 0 for ordinary training. A step then takes
             twice as long.
+        unknown_threshold: Probability of the most likely class below which a sample is taken for `unknown`, where the
+            target has classes that the source has not: so a method that knows nothing of them can be a baseline. None
+            refuses such data, but for the methods that are made for them.
     """
 
     family: ClassVar[str] = "other"
@@ -94,6 +100,8 @@ class Method(Recorded, LightningModule):
     what is done, and not only what is said, has to claim this anew."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+    class_sets: ClassVar[tuple[ClassSets, ...]] = ("closed", "partial")
+    """How the classes of source and target may relate: a method for closed sets is a baseline of partial ones, too."""
     problems: ClassVar[tuple[type[Problem], ...]] = (Problem,)
     """The problems that it takes: `(Classification,)` where it needs class probabilities, else any."""
     idle_parameters: ClassVar[bool] = False
@@ -118,12 +126,15 @@ class Method(Recorded, LightningModule):
         penalties: Sequence[Penalty] = (),
         init_from: str | None = None,
         sharpness: float = 0.0,
+        unknown_threshold: float | None = None,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
         self.problem = as_problem(problem)
         for part in (self, *penalties):
             refuse_problem(part, self.problem)
+        refuse_class_sets(type(self).__name__, self.class_sets, self.problem, unknown_threshold)
+        self.unknown_threshold = unknown_threshold
         refuse_sharpness(type(self).__name__, sharpness, self.source_free)
         self.backbone = backbone
         self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
@@ -142,6 +153,8 @@ class Method(Recorded, LightningModule):
         headline = self.problem.headline
         self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
+        watched = {name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched}
+        self.watched_metrics = MetricCollection(watched, prefix="oracle/target_") if watched else None
         self._late = LateChecks()
         self._sees_all = False
         self.sharpness, self._detour = sharpness, Detour()
@@ -263,6 +276,21 @@ class Method(Recorded, LightningModule):
         """Outputs `(N, K)` of features `(N, d)`."""
         outputs: Tensor = self.classifier(features)
         return outputs
+
+    def answered(self, encoding: Encoding) -> Encoding:
+        """An encoding as evaluation and prediction take it: where samples may be unknown, with outputs `(N, K + 1)`."""
+        unknown = isinstance(self.problem, Classification) and self.problem.has_unknown
+        return encoding._replace(logits=self.with_unknown(encoding)) if unknown else encoding
+
+    def with_unknown(self, encoding: Encoding) -> Tensor:
+        """Outputs `(N, K + 1)`, the last of which is the highest where a sample is taken for unknown.
+
+        Here it is `log Σ_k exp z_k + log t`: an unknown class of the constant probability t (`unknown_threshold`),
+        before all are normalised. Methods for open sets override this.
+        """
+        assert self.unknown_threshold is not None  # or `__init__` had refused
+        logits = encoding.logits
+        return torch.cat([logits, logits.logsumexp(1, keepdim=True) + math.log(self.unknown_threshold)], 1)
 
     def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
@@ -422,23 +450,25 @@ class Method(Recorded, LightningModule):
         A target without labels has no oracle; where some samples have one, it is of these.
         """
         domain = dataloader_idx + self.source_free
-        encoding = self.evaluated(batch.x, domain)
+        encoding = self.answered(self.evaluated(batch.x, domain))
         metric: Any = self.validation_metrics[domain]
         name = f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}"
         self._measure(metric, {name: metric}, encoding.logits, batch.y, domain, "val")
+        if self.watched_metrics is not None and domain == DOMAINS.index("target"):
+            self._measure(self.watched_metrics, self.watched_metrics, encoding.logits, batch.y, domain, "val")
         return encoding._asdict()
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Every metric on each domain, as far as its samples have labels; encodings for whoever draws them."""
         domain = dataloader_idx + self.source_free
-        encoding = self.evaluated(batch.x, domain)
+        encoding = self.answered(self.evaluated(batch.x, domain))
         metrics: Any = self.test_metrics[domain]
         self._measure(metrics, metrics, encoding.logits, batch.y, domain, "test")
         return encoding._asdict()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""
-        return {"index": batch.index} | self.problem.columns(self(batch.x).logits)
+        return {"index": batch.index} | self.problem.columns(self.answered(self(batch.x)).logits)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and its schedule."""
@@ -550,7 +580,8 @@ class Method(Recorded, LightningModule):
 
 
 def _with_all_labels(part: Any) -> Any:
-    return part._replace(**{name: gather(getattr(part, name)) for name in part._fields if name != "x"})
+    whole = {name: value for name, value in part._asdict().items() if name != "x" and value is not None}
+    return part._replace(**{name: gather(value) for name, value in whole.items()})
 
 
 def _is_object(value: Any) -> bool:

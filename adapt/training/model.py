@@ -61,8 +61,8 @@ class TrainedModel:
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the outputs: the classes, labels or quantities."""
-        return list(self.problem.names)
+        """Names of the outputs: the classes (also `unknown`, where that may be the answer), labels or quantities."""
+        return list(self.problem.answers)
 
     def predict(self, inputs: Any) -> NDArray[Any]:
         """Class indices `(N,)`; zeros and ones `(N, K)` for several labels; numbers `(N,)` or `(N, K)` for regression.
@@ -73,7 +73,7 @@ class TrainedModel:
         columns = self.columns(inputs)
         if "prediction" in columns:
             return columns["prediction"].numpy()
-        found = np.stack([columns[name].numpy() for name in self.problem.names], 1)
+        found = np.stack([columns[name].numpy() for name in self.problem.answers], 1)
         return found[:, 0] if isinstance(self.problem, Regression) and found.shape[1] == 1 else found
 
     def predict_proba(self, inputs: Any) -> NDArray[Any]:
@@ -88,7 +88,7 @@ class TrainedModel:
         if isinstance(self.problem, Regression):
             raise AdaptError("Expected classes or labels for probabilities, found a regression: use predict.")
         columns = self.columns(inputs)
-        return np.stack([columns[f"p_{name}"].numpy() for name in self.problem.names], 1)
+        return np.stack([columns[f"p_{name}"].numpy() for name in self.problem.answers], 1)
 
     def columns(self, inputs: Any) -> dict[str, Tensor]:
         """The columns of `predictions.csv`, each `(N,)`, on the CPU.
