@@ -1,6 +1,7 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabel
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
 from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected
 from adapt.data.labels import LabelCount
-from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
+from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -122,11 +123,14 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
         self.balance_sources = balance_sources
         self._all_classes: tuple[str, ...] = ()
+        self.missing_classes: tuple[str, ...] = ()
+        self.unknown_classes: tuple[str, ...] = ()
         self._relabelling: dict[str, Relabelling] = {}
         self._selections: dict[tuple[str, Split], Selection] = {}
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
+        self._source_parts: list[Dataset[Any]] = []
         self._counts: dict[Split, LabelCount] = {}
         self.restored_problem: Problem | None = None
         if (state := _ALONE.get()) is None:
@@ -217,6 +221,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             return
         if self.restored_problem is not None:
             raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
+        self._say_class_sets()
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
             name: self._checked(self.samples(name, "train"), name, "train", labelled=True)
@@ -225,6 +230,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         if sources:
             check_poolable(sources)
             self._train["source"] = pool(list(sources.values()))
+            self._source_parts = list(sources.values())
         self._train["target"] = self._checked(self.samples(self.target, "train"), self.target, "train")
         if self.shots is not None and not count_labels(self._train["target"]).labelled:
             raise AdaptError(
@@ -253,7 +259,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.source_free:
             alone: Any = self._cycled(target, len(target) // joint, 1)
             return TargetBatch(alone)
-        source = LabelledView(self._train["source"], **self._described("source", "train"))
+        sizes = [_size(part) for part in self._source_parts] if len(self.sources) > 1 else None
+        source = LabelledView(self._train["source"], **self._described("source", "train"), sizes=sizes)
         batches = max(len(source), len(target)) // joint
         # Typed as batches: a combined loader takes the NamedTuple's shape for what it yields.
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
@@ -438,6 +445,11 @@ class DomainDataModule(Recorded, LightningDataModule):
         for name, (value, least) in whole.items():
             if not isinstance(value, int) or value < least:
                 raise AdaptError(f"Expected {name} of at least {least}, found {value!r}.")
+        if self.balance_sources and self.batch_size < len(self.sources):
+            raise AdaptError(
+                f"Expected a batch size of at least {len(self.sources)}, one sample of each source, beside "
+                f"balance_sources, found {self.batch_size}."
+            )
         if not isinstance(self.split_seed, int) or not 0 <= self.split_seed < 2**63:
             raise AdaptError(f"Expected a split_seed of at least 0 and below 2^63, found {self.split_seed!r}.")
         if self.source_free and self.shots is not None:
@@ -523,6 +535,14 @@ class DomainDataModule(Recorded, LightningDataModule):
             kept = asked[f"{role}_classes"]
             self._relabelling[name] = Relabelling.of(self.label_names(name), found, role, kept)
 
+    def _say_class_sets(self) -> None:
+        """Say which classes only one domain has: a misspelt name would otherwise go unnoticed."""
+        told = (self.source_classes, self.target_classes) != (None, None)
+        if self.class_sets not in (None, "closed") and not told and self._world()[0] == 0:
+            parts = [("source", self.missing_classes), ("target", self.unknown_classes)]
+            only = "; ".join(f"only the {role} has {', '.join(names[:6])}" for role, names in parts if names)
+            print(f"adapt: {self.class_sets} class sets: {only or 'no class is missing'}", file=sys.stderr)
+
     def _has_classes(self) -> bool:
         """Whether the labels are classes, which their names tell without a look at the data."""
         return type(self).problem is DomainDataModule.problem
@@ -596,8 +616,12 @@ class DomainDataModule(Recorded, LightningDataModule):
         # A part of the trainer sets them, so that mypy knows neither. Both may be shares of an epoch.
         limit: int | float = getattr(self.trainer, "limit_train_batches", 1.0)
         per_epoch = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
-        order = FixedOrder if getattr(self.trainer, "overfit_batches", 0) else CycledSampler
-        sampler = order(len(view), size, batches, 3 * self.order_seed + role, rank, world)
+        seed = 3 * self.order_seed + role
+        fixed = bool(getattr(self.trainer, "overfit_batches", 0))
+        if view.sizes is not None and self.balance_sources:
+            sampler: CycledSampler = BalancedSampler(view.sizes, size, batches, seed, rank, world, fixed)
+        else:
+            sampler = (FixedOrder if fixed else CycledSampler)(len(view), size, batches, seed, rank, world)
         return DomainLoader(
             view, sampler, self.num_workers, self._pins(), max(1, per_epoch), prefetch_factor=self.prefetch_factor
         )
@@ -610,7 +634,8 @@ class DomainDataModule(Recorded, LightningDataModule):
             if parts := [self._checked(self.samples(name, split), name, split, labelled) for name in names]:
                 parts = [self._unseen(parts[0], split)] if role == "target" else parts
                 described = self._described(role, split)
-                loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled)))
+                sizes = [_size(part) for part in parts] if len(parts) > 1 else None
+                loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled, sizes=sizes)))
         return loaders
 
     def _shared(self, view: LabelledView) -> DataLoader[Any]:

@@ -24,9 +24,11 @@ from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
+from adapt.losses.m3sda import moment_distance
 from adapt.losses.masked_language import masked_language
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
+from adapt.losses.mdan import soft_maximum
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
@@ -93,6 +95,7 @@ __all__ = [
     "mcc",
     "mdd",
     "mmd",
+    "moment_distance",
     "multilinear",
     "nearest_shift",
     "neighbourhood_entropy",
@@ -102,6 +105,7 @@ __all__ = [
     "one_versus_all_entropy",
     "safn",
     "sliced_wasserstein",
+    "soft_maximum",
     "style_loss",
     "subspace_alignment",
     "target_class_weights",

@@ -60,7 +60,9 @@ def neighbourhood_entropy(
 def entropy_separation(logits: Tensor, *, margin: float = 0.5) -> Tensor:
     """How far the entropies are from ρ = ½ log K, where that is more than the margin, times −1.
 
-    −(1/M) Σ_i |H_i − ρ| over those with |H_i − ρ| > m. DANCE, Saito et al. 2020, https://arxiv.org/abs/2002.07953. Samples that are rather certain become more so, as known
+    −(1/M) Σ_i |H_i − ρ| over those with |H_i − ρ| > m. DANCE, Saito et al. 2020, https://arxiv.org/abs/2002.07953.
+
+    Samples that are rather certain become more so, as known
     ones; rather uncertain ones become less so, as unknown ones; those between are left alone.
 
     Args:

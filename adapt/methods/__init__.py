@@ -26,11 +26,14 @@ from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
+from adapt.methods.m3sda import M3SDA
 from adapt.methods.mapping import MappingMethod
 from adapt.methods.masked_language import MaskedLanguage
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
+from adapt.methods.mdan import MDAN
 from adapt.methods.mdd import MDD
+from adapt.methods.mfsan import MFSAN
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
@@ -41,6 +44,7 @@ from adapt.methods.ovanet import OVANet
 from adapt.methods.pada import PADA
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
+from adapt.methods.several_sources import SeveralSources
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.style_transfer import StyleTransfer
@@ -66,9 +70,12 @@ __all__ = [
     "DSAN",
     "FDA",
     "JAN",
+    "M3SDA",
     "MCC",
     "MCD",
+    "MDAN",
     "MDD",
+    "MFSAN",
     "MMD",
     "MME",
     "NRC",
@@ -102,6 +109,7 @@ __all__ = [
     "OVANet",
     "Phase",
     "SelfEnsembling",
+    "SeveralSources",
     "SourceOnly",
     "StyleTransfer",
     "SubspaceAlignment",

@@ -155,6 +155,9 @@ class Method(Recorded, LightningModule):
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
         watched = {name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched}
         self.watched_metrics = MetricCollection(watched, prefix="oracle/target_") if watched else None
+        self._each_source: dict[int, Any] = {}
+        self.per_source: dict[str, float] = {}
+        """The headline of each of several sources' test sets, by the domain's name, after a test."""
         self._late = LateChecks()
         self._sees_all = False
         self.sharpness, self._detour = sharpness, Detour()
@@ -464,7 +467,28 @@ class Method(Recorded, LightningModule):
         encoding = self.answered(self.evaluated(batch.x, domain))
         metrics: Any = self.test_metrics[domain]
         self._measure(metrics, metrics, encoding.logits, batch.y, domain, "test")
+        if batch.domain is not None:
+            self._measure_sources(encoding.logits, batch)
         return encoding._asdict()
+
+    def on_test_start(self) -> None:
+        """Prepare to measure each of several sources by itself."""
+        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
+        headline = self.problem.headline
+        several = {} if self.source_free or len(sources) < 2 else dict(enumerate(sources))
+        self._each_source = {k: self.problem.metrics()[headline].to(self.device) for k in several}
+        self.per_source = {}
+
+    def on_test_end(self) -> None:
+        """Compute them, in all processes together."""
+        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
+        self.per_source = {str(sources[k]): float(metric.compute()) for k, metric in self._each_source.items()}
+
+    def _measure_sources(self, logits: Tensor, batch: Labelled) -> None:
+        assert batch.domain is not None
+        for k, metric in self._each_source.items():
+            if (rows := batch.domain == k).any():
+                metric.update(self.problem.predict(logits[rows]), batch.y[rows])
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""

@@ -194,7 +194,8 @@ def _build(
     datamodule: DomainDataModule = _built(DomainDataModule, "data", data, checkpoint=checkpoint)
     problem = checkpoint["adapt"].get("problem")
     problem = datamodule.problem if problem is None else described_problem(problem)
-    method = _built(Method, "model", model, {"problem": problem, "input_shape": tuple(datamodule.input_shape)})
+    known = {"problem": problem, "input_shape": tuple(datamodule.input_shape), "num_sources": datamodule.num_sources}
+    method = _built(Method, "model", model, known)
     check_checkpoint(method.describe(), checkpoint)
     try:
         method.load_state_dict(checkpoint["state_dict"], strict=method.strict_loading)
@@ -207,8 +208,8 @@ def _build(
 class _Known:
     """What the data tell the method, as on the command line."""
 
-    def __init__(self, problem: Any = None, input_shape: Any = None) -> None:
-        self.problem, self.input_shape = problem, input_shape
+    def __init__(self, problem: Any = None, input_shape: Any = None, num_sources: Any = None) -> None:
+        self.problem, self.input_shape, self.num_sources = problem, input_shape, num_sources
 
 
 def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:
@@ -242,6 +243,8 @@ def _built(
         parser.add_class_arguments(_Known, "known")
         parser.link_arguments("known.problem", f"{key}.init_args.problem", apply_on="instantiate")
         shape = f"{key}.init_args.backbone.init_args.input_shape"
+        several = f"{key}.init_args.num_sources"
+        parser.link_arguments("known.num_sources", several, apply_on="instantiate")
         parser.link_arguments("known.input_shape", shape, apply_on="instantiate")
         entry["known"] = dict(known)
     # The older name is deprecated, and all that the oldest version allowed here has.
