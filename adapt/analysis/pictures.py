@@ -133,7 +133,9 @@ class Pictures(Callback):
         if not self._confusion:
             return ["samples"]
         count = len(next(iter(self._confusion.values())))
-        names = [str(name) for name in getattr(getattr(trainer, "datamodule", None), "class_names", ())]
+        problem = getattr(trainer.lightning_module, "problem", None)
+        known = getattr(getattr(trainer, "datamodule", None), "class_names", ())
+        names = [str(name) for name in (known if problem is None else problem.answers)]
         return names if len(names) == count else [str(k) for k in range(count)]
 
 

@@ -136,7 +136,7 @@ class Arrays(DomainDataModule):
                     f"{self.target!r}. Bring both domains to the same columns or sizes."
                 )
         if self.labels == "classes":
-            self.class_names = self._find_classes(wholes)
+            self._names = self.class_names = self._find_classes(wholes)
         super()._check_arguments()
 
     def domain_classes(self, name: str) -> Sequence[str]:
@@ -146,8 +146,11 @@ class Arrays(DomainDataModule):
             return []
         indices = self._class_indices(name)
         if known.all():
-            return [self.class_names[k] for k in np.unique(indices).tolist()]
-        return self.class_names
+            return [self._names[k] for k in np.unique(indices).tolist()]
+        return self._names
+
+    def _has_classes(self) -> bool:
+        return self.labels == "classes"
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
@@ -210,7 +213,8 @@ class Arrays(DomainDataModule):
     def _statistics_of(self, name: str) -> Statistics:
         if name not in self._statistics:
             names = self.sources if self.standardise == "source" else [name]
-            parts = [_tensor(self._plain(each, "train").x) for each in names]
+            taken = [self._taken(self._plain(each, "train"), each, "train") for each in names]
+            parts = [_tensor(part.x) for part in taken if isinstance(part, TensorDomain)]
             self._statistics[name] = Statistics.of(torch.cat(parts))
         return self._statistics[name]
 

@@ -1,6 +1,7 @@
 """The datamodule that pairs a source with a target domain; a dataset adds `domain(name, split)`."""
 
 import difflib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,12 +15,13 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
+from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected
 from adapt.data.labels import LabelCount
-from adapt.data.loaders import CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
+from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
-from adapt.problems import Classification, Problem, described_problem
+from adapt.problems import Classification, ClassSets, Problem, described_problem
 from adapt.recorded import Recorded
 from adapt.trees import Tree, tree_map
 
@@ -73,6 +75,13 @@ class DomainDataModule(Recorded, LightningDataModule):
         source_free: Leave the source out of training, validation and test: not one of its samples is read. Methods
             that adapt without it ask for this themselves on the command line.
         predict_split: What `adapt predict` labels of the target: its test set, or every sample.
+        source_classes: Names of the source's classes: samples of the others are left out. All when None.
+        target_classes: Names of the target's classes, as benchmarks of partial and open sets are built: samples of the
+            others, and those without a label, are left out. All when None.
+        class_sets: How the two domains' classes relate: `closed` (they are the same), `partial` (the target has some
+            of the source's), `open` (the target has more; these are one class `unknown` in evaluation), `universal`
+            (both have classes of their own). None finds out from the labels.
+        balance_sources: Take as many samples of each source into every batch, instead of pooling them.
     """
 
     known_domains: Sequence[str] = ()
@@ -98,6 +107,10 @@ class DomainDataModule(Recorded, LightningDataModule):
         predict_split: Literal["test", "all"] = "test",
         pin_memory: bool | None = None,
         prefetch_factor: int | None = None,
+        source_classes: list[str] | None = None,
+        target_classes: list[str] | None = None,
+        class_sets: ClassSets | None = None,
+        balance_sources: bool = False,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -107,9 +120,17 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.pin_memory, self.prefetch_factor = pin_memory, prefetch_factor
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free, self.predict_split = source_free, predict_split
+        self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
+        self.balance_sources = balance_sources
+        self._all_classes: tuple[str, ...] = ()
+        self.missing_classes: tuple[str, ...] = ()
+        self.unknown_classes: tuple[str, ...] = ()
+        self._relabelling: dict[str, Relabelling] = {}
+        self._selections: dict[tuple[str, Split], Selection] = {}
         # The experiment's seed, so that orders differ between seeds; a checkpoint restores it.
         self.order_seed = torch.initial_seed() % 2**31
         self._train: dict[str, Dataset[Any]] = {}
+        self._source_parts: list[Dataset[Any]] = []
         self._counts: dict[Split, LabelCount] = {}
         self.restored_problem: Problem | None = None
         if (state := _ALONE.get()) is None:
@@ -117,6 +138,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         else:
             self.class_names, self.input_shape = state["fixed"]["class_names"], tuple(state["input_shape"])
             self.restored_problem = described_problem(state["problem"])
+            self.class_sets = getattr(self.restored_problem, "class_sets", None)
             self.load_state_dict(dict(state))
 
     @property
@@ -133,11 +155,16 @@ class DomainDataModule(Recorded, LightningDataModule):
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
                 f"{', '.join(self.class_names) or 'none'}."
             )
-        return Classification(self.class_names)
+        return Classification(self.class_names, self.class_sets or "closed")
+
+    @property
+    def num_sources(self) -> int:
+        """How many source domains there are."""
+        return len(self.sources)
 
     @property
     def num_classes(self) -> int:
-        """Width of the problem's output layer: the number of classes that both domains share."""
+        """Width of the problem's output layer: the number of the source's classes."""
         return self.problem.num_outputs
 
     @property
@@ -194,15 +221,17 @@ class DomainDataModule(Recorded, LightningDataModule):
             return
         if self.restored_problem is not None:
             raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
+        self._say_class_sets()
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
-            name: self._checked(self.domain(name, "train"), name, "train", labelled=True)
+            name: self._checked(self.samples(name, "train"), name, "train", labelled=True)
             for name in ([] if self.source_free else self.sources)
         }
         if sources:
             check_poolable(sources)
             self._train["source"] = pool(list(sources.values()))
-        self._train["target"] = self._checked(self.domain(self.target, "train"), self.target, "train")
+            self._source_parts = list(sources.values())
+        self._train["target"] = self._checked(self.samples(self.target, "train"), self.target, "train")
         if self.shots is not None and not count_labels(self._train["target"]).labelled:
             raise AdaptError(
                 f"Expected labelled training samples of {self.target!r} to draw shots from (found --data.shots "
@@ -230,7 +259,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.source_free:
             alone: Any = self._cycled(target, len(target) // joint, 1)
             return TargetBatch(alone)
-        source = LabelledView(self._train["source"], **self._described("source", "train"))
+        sizes = [_size(part) for part in self._source_parts] if len(self.sources) > 1 else None
+        source = LabelledView(self._train["source"], **self._described("source", "train"), sizes=sizes)
         batches = max(len(source), len(target)) // joint
         # Typed as batches: a combined loader takes the NamedTuple's shape for what it yields.
         pair: list[Any] = [self._cycled(source, batches, 0), self._cycled(target, batches, 1)]
@@ -258,11 +288,14 @@ class DomainDataModule(Recorded, LightningDataModule):
             AdaptError: The source is asked for, and left out.
         """
         if role == "target":
-            whole = self._checked(self.unaugmented(self.target), self.target, "train")
+            whole = self._checked(self._evaluated("train"), self.target, "train")
             return self._ordered(UnlabelledView(whole, **self._described("target", "train")))
         if self.source_free:
             raise AdaptError("Expected no pass over the source, which source_free leaves out, found one.")
-        parts = [self._checked(self.unaugmented(name), name, "train", labelled=True) for name in self.sources]
+        parts = [
+            self._checked(self._taken(self.unaugmented(name), name, "train"), name, "train", labelled=True)
+            for name in self.sources
+        ]
         return self._ordered(LabelledView(pool(parts), **self._described("source", "train")))
 
     def labelled_target_dataloader(self) -> DataLoader[Any]:
@@ -273,7 +306,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         """
         if self.shots is None:
             raise AdaptError("Expected labelled target samples, found none. Say how many per class: --data.shots 5.")
-        return self._ordered(self._labelled_target(self.unaugmented(self.target)))
+        return self._ordered(self._labelled_target(self._evaluated("train")))
 
     def unaugmented(self, name: str) -> Dataset[tuple[Any, Any]]:
         """The training samples of a domain as evaluation sees them; datasets that augment override this."""
@@ -281,7 +314,7 @@ class DomainDataModule(Recorded, LightningDataModule):
 
     def held_out_dataloader(self) -> DataLoader[Any]:
         """One pass over the source's validation samples, in order, all of them in every process."""
-        return self._ordered(LabelledView(pool([self.domain(name, "val") for name in self.sources])))
+        return self._ordered(LabelledView(pool([self.samples(name, "val") for name in self.sources])))
 
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`, or `[target]` without the source."""
@@ -342,7 +375,7 @@ class DomainDataModule(Recorded, LightningDataModule):
     def predicted_names(self) -> tuple[list[str], int]:
         """Names of the samples that are predicted, in order, and how many samples the target has in all."""
         splits = self.predicted_splits()
-        rows = {split: self.sample_names(self.target, split) for split in splits}
+        rows = {split: self.taken_names(self.target, split) for split in splits}
         # Rows of several splits share their numbers.
         numbered = self.rows_are_numbered_by_split and len(splits) > 1
         numbered = numbered and any(row.isdecimal() for split in splits for row in rows[split])
@@ -368,6 +401,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             name: getattr(self, name) for name in ("target", "shots", "val_fraction", "split_seed")
         }
         fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
+        fixed |= {name: getattr(self, name) for name in ("source_classes", "target_classes", "class_sets")}
         inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
         return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs
 
@@ -411,6 +445,11 @@ class DomainDataModule(Recorded, LightningDataModule):
         for name, (value, least) in whole.items():
             if not isinstance(value, int) or value < least:
                 raise AdaptError(f"Expected {name} of at least {least}, found {value!r}.")
+        if self.balance_sources and self.batch_size < len(self.sources):
+            raise AdaptError(
+                f"Expected a batch size of at least {len(self.sources)}, one sample of each source, beside "
+                f"balance_sources, found {self.batch_size}."
+            )
         if not isinstance(self.split_seed, int) or not 0 <= self.split_seed < 2**63:
             raise AdaptError(f"Expected a split_seed of at least 0 and below 2^63, found {self.split_seed!r}.")
         if self.source_free and self.shots is not None:
@@ -419,8 +458,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             raise AdaptError(f"Expected a validation fraction between 0 and 1, found {self.val_fraction}.")
         if self.shots not in (None, "all") and not (isinstance(self.shots, int) and self.shots >= 1):
             raise AdaptError(f"Expected at least 1 shot per class or 'all', found {self.shots!r}.")
-        named = {name: self.domain_classes(name) for name in [*self.sources, self.target]}
-        check_class_names({name: classes for name, classes in named.items() if classes})
+        self._relate_classes()
 
     def check_domain(self, name: str) -> None:
         """Refuse a domain that this datamodule does not have."""
@@ -432,9 +470,82 @@ class DomainDataModule(Recorded, LightningDataModule):
             + (f" Did you mean {close[0]!r}?" if close else "")
         )
 
+    @property
+    def all_classes(self) -> Sequence[str]:
+        """The classes of the data set, of which `class_names` are those that the source has and that were asked for."""
+        return self._all_classes or self.class_names
+
     def domain_classes(self, name: str) -> Sequence[str]:
         """Class names of one domain, none without labels; datasets whose domains could differ override this."""
-        return self.class_names
+        return self.all_classes
+
+    def label_names(self, name: str) -> Sequence[str]:
+        """What a domain's labels 0, 1, ... mean; datasets that number each domain's classes anew override this."""
+        return self.all_classes
+
+    def samples(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+        """`domain(name, split)` with the classes that were asked for alone, numbered as the problem numbers them."""
+        return self._taken(self.domain(name, split), name, split)
+
+    def taken_names(self, name: str, split: Split) -> Sequence[str]:
+        """`sample_names`, of the samples that `samples` has."""
+        names = self.sample_names(name, split)
+        if name not in self._relabelling:
+            return names
+        self.samples(name, split)
+        return [names[row] for row in self._selections[name, split].rows.tolist()]
+
+    def _taken(self, dataset: Dataset[Any], name: str, split: Split) -> Dataset[Any]:
+        if name not in self._relabelling:
+            return dataset
+        if (name, split) not in self._selections:
+            where = f"{name!r} ({split})"
+            chosen = select(labels_of(dataset), self._relabelling[name], where)
+            if not len(chosen.rows):
+                raise AdaptError(f"Expected samples of the asked classes in {where}, found none. Name other classes.")
+            self._selections[name, split] = chosen
+        return selected(dataset, self._selections[name, split])
+
+    def _relate_classes(self) -> None:
+        """Find the problem's classes, which are the source's, and what becomes of each domain's labels."""
+        self._all_classes = tuple(map(str, self.class_names))
+        asked = {"source_classes": self.source_classes, "target_classes": self.target_classes}
+        given = [name for name, value in (asked | {"class_sets": self.class_sets}).items() if value is not None]
+        if given and not self._has_classes():
+            raise AdaptError(f"Expected classes to choose from, found {self.problem.kind}. Leave {given[0]} out.")
+        if not self._has_classes():
+            named = {name: self.domain_classes(name) for name in [*self.sources, self.target]}
+            check_class_names({name: classes for name, classes in named.items() if classes})
+            return
+        found = relate_classes(
+            {name: self.domain_classes(name) for name in self.sources},
+            (self.target, self.domain_classes(self.target)),
+            self.source_classes,
+            self.target_classes,
+            self.class_sets,
+        )
+        self.class_sets = None if self.class_sets is None and found.class_sets == "closed" else found.class_sets
+        self.missing_classes, self.unknown_classes = found.missing, found.private
+        names = [*self.sources, self.target]
+        if found.unchanged and all(tuple(self.label_names(name)) == self._all_classes for name in names):
+            return
+        self.class_names = found.classes
+        for name in names:
+            role: Role = "target" if name == self.target else "source"
+            kept = asked[f"{role}_classes"]
+            self._relabelling[name] = Relabelling.of(self.label_names(name), found, role, kept)
+
+    def _say_class_sets(self) -> None:
+        """Say which classes only one domain has: a misspelt name would otherwise go unnoticed."""
+        told = (self.source_classes, self.target_classes) != (None, None)
+        if self.class_sets not in (None, "closed") and not told and self._world()[0] == 0:
+            parts = [("source", self.missing_classes), ("target", self.unknown_classes)]
+            only = "; ".join(f"only the {role} has {', '.join(names[:6])}" for role, names in parts if names)
+            print(f"adapt: {self.class_sets} class sets: {only or 'no class is missing'}", file=sys.stderr)
+
+    def _has_classes(self) -> bool:
+        """Whether the labels are classes, which their names tell without a look at the data."""
+        return type(self).problem is DomainDataModule.problem
 
     def _checked(self, dataset: Dataset[Any], name: str, split: Split, labelled: bool = False) -> Dataset[Any]:
         check_domain(dataset, self.problem, f"{name!r} ({split})", labelled)
@@ -446,7 +557,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         return {"problem": self.problem, "where": f"{names!r} ({split})"}
 
     def _evaluated(self, split: Split) -> Dataset[tuple[Any, Any]]:
-        return self.unaugmented(self.target) if split == "train" else self.domain(self.target, split)
+        found = self.unaugmented(self.target) if split == "train" else self.domain(self.target, split)
+        return self._taken(found, self.target, split)
 
     def _labelled_target(self, training: Dataset[Any]) -> LabelledView:
         described = self._described("target", "train")
@@ -464,7 +576,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             return dataset
         fitted = "target" in self._train
         if not fitted:
-            self._train["target"] = self.domain(self.target, "train")
+            self._train["target"] = self.samples(self.target, "train")
         seen = set(self._few_shots(self.shots).indices)
         if not fitted:  # or `setup` would take the stage of training for built
             del self._train["target"]
@@ -504,8 +616,12 @@ class DomainDataModule(Recorded, LightningDataModule):
         # A part of the trainer sets them, so that mypy knows neither. Both may be shares of an epoch.
         limit: int | float = getattr(self.trainer, "limit_train_batches", 1.0)
         per_epoch = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
-        order = FixedOrder if getattr(self.trainer, "overfit_batches", 0) else CycledSampler
-        sampler = order(len(view), size, batches, 3 * self.order_seed + role, rank, world)
+        seed = 3 * self.order_seed + role
+        fixed = bool(getattr(self.trainer, "overfit_batches", 0))
+        if view.sizes is not None and self.balance_sources:
+            sampler: CycledSampler = BalancedSampler(view.sizes, size, batches, seed, rank, world, fixed)
+        else:
+            sampler = (FixedOrder if fixed else CycledSampler)(len(view), size, batches, seed, rank, world)
         return DomainLoader(
             view, sampler, self.num_workers, self._pins(), max(1, per_epoch), prefetch_factor=self.prefetch_factor
         )
@@ -515,10 +631,11 @@ class DomainDataModule(Recorded, LightningDataModule):
         loaders = []
         for role, names in roles.items():
             labelled = role == "source" or self.target_labels(split).all
-            if parts := [self._checked(self.domain(name, split), name, split, labelled) for name in names]:
+            if parts := [self._checked(self.samples(name, split), name, split, labelled) for name in names]:
                 parts = [self._unseen(parts[0], split)] if role == "target" else parts
                 described = self._described(role, split)
-                loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled)))
+                sizes = [_size(part) for part in parts] if len(parts) > 1 else None
+                loaders.append(self._shared(LabelledView(pool(parts), **described, labelled=labelled, sizes=sizes)))
         return loaders
 
     def _shared(self, view: LabelledView) -> DataLoader[Any]:

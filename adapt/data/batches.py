@@ -14,11 +14,14 @@ class Labelled(NamedTuple):
         x: Inputs `(N, ...)`: a tensor, or a dict or tuple of tensors with one leading dimension.
         y: Labels: class indices `(N,)`, int64, or what the problem has in their place.
         index: Positions of the samples in their training set `(N,)`, int64.
+        domain: Which of several sources each sample is of `(N,)`, int64, in the order of `--data.source`; None where
+            there is but one domain.
     """
 
     x: Tree
     y: Tensor
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
+    domain: Tensor | None = None
 
 
 class Unlabelled(NamedTuple):

@@ -201,7 +201,7 @@ def kept_labels(dataset: Any) -> Labels | None:
         return marked_labels(dataset.tensors[1], len(dataset)) if len(dataset.tensors) == 2 else None
     if getattr(dataset, "target_transform", None) is not None:
         return None
-    try:
+    try:  # targets may be Labels, some of which are missing
         labels = marked_labels(dataset.targets, len(dataset))
     except (AttributeError, AdaptError):
         return None

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.data.array_files import described, load_arrays, read_arrays
 from adapt.data.base import DomainDataModule, Split
-from adapt.data.checks import check_class_names, labels_of
+from adapt.data.checks import labels_of
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain, in_memory, pool
 from adapt.errors import AdaptError
@@ -91,9 +91,7 @@ class Features(DomainDataModule):
         if not self.known_domains:
             raise AdaptError(f"Expected features as <domain>.npz in {folder}, found none. {_INSTRUCTIONS}")
         self.check_domain(self.target)
-        names = {name: [str(k) for k in self._read(name).class_names] for name in (self.target, *self.sources)}
-        check_class_names(names)
-        self.class_names = names[self.target]
+        self.class_names = self.label_names((*self.sources, self.target)[0])
         self.input_shape = self._width(self.target)
         super()._check_arguments()
         for name in self.sources:
@@ -102,6 +100,10 @@ class Features(DomainDataModule):
                     f"Expected features of one width, found {self._width(name)[0]} in {name!r} and "
                     f"{self.input_shape[0]} in {self.target!r}. Extract both with one backbone."
                 )
+
+    def label_names(self, name: str) -> list[str]:
+        """The class names of a domain's file, which its labels number."""
+        return [str(k) for k in self._read(name).class_names]
 
     def domain_classes(self, name: str) -> list[str]:
         """The classes of a domain's file that it has samples of; all where it has no labels, or odd ones."""
@@ -175,7 +177,8 @@ class Features(DomainDataModule):
     def _statistics_of(self, name: str) -> Statistics:
         if name not in self._statistics:
             names = self.sources if self.standardise == "source" else [name]
-            reference, _ = _tensors(pool([self._split(each, "train") for each in names]))
+            parts = [self._taken(self._split(each, "train"), each, "train") for each in names]
+            reference, _ = _tensors(pool(parts))
             self._statistics[name] = Statistics.of(reference)
         return self._statistics[name]
 

@@ -152,9 +152,7 @@ class ImageFolders(DomainDataModule):
         for name in (self.target, *self.sources, *self.unlabelled):
             self.check_domain(name)
         self._check_sources()
-        # Of a target without labels the source's.
-        named = (self.domain_classes(name) for name in (self.target, *self.sources))
-        self.class_names = next((classes for classes in named if classes), ())
+        self.class_names = self.domain_classes(self.sources[0]) if self.sources else ()
         super()._check_arguments()
 
     def _find_domains(self, folder: Path) -> list[str]:
@@ -176,6 +174,10 @@ class ImageFolders(DomainDataModule):
         labelled = {where: names for where, names in parts.items() if names}
         check_class_names(labelled)
         return next(iter(labelled.values()), [])
+
+    def label_names(self, name: str) -> Sequence[str]:
+        """The classes that a domain's labels number: its own folders."""
+        return self.domain_classes(name) or self.all_classes
 
     def _folder(self, name: str) -> Path:
         return self.root / self.dataset / name

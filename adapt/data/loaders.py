@@ -1,6 +1,6 @@
 """Loaders whose order is a function of seed and epoch alone, so that a resumed run sees the same batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -72,6 +72,77 @@ class CycledSampler(DistributedSampler[Any]):
             return 0
         passes = -(-self.num_batches // (self.size // (self.batch_size * self.num_replicas)))
         visit = (self.epoch * passes + passes_before) % _VISITS
+        return self.size * ((self.seed % _SEEDS) * _VISITS + visit + 1)
+
+
+class BalancedSampler(CycledSampler, SequentialSampler):
+    """As many samples of each of several pooled domains in every batch; the first ones have one more if need be.
+
+    Each domain is cycled by itself, in fresh permutations. It derives from `SequentialSampler` because Lightning puts
+    such a one in the place of any other for `overfit_batches`, see `FixedOrder`.
+
+    Args:
+        sizes: Number of samples of each domain, in the order in which they are pooled.
+        batch_size: Samples per batch and process.
+        num_batches: Batches per epoch and process.
+        seed: Seed of the order.
+        rank: This process among the `world_size` that share a batch.
+        world_size: Number of processes.
+        fixed: Keep the first epoch's order.
+
+    Raises:
+        AdaptError: A domain has fewer samples than its share of one batch of all processes.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        batch_size: int,
+        num_batches: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        fixed: bool = False,
+    ) -> None:
+        super().__init__(sum(sizes), batch_size, num_batches, seed, rank, world_size)
+        self.sizes, self.fixed = list(sizes), fixed
+        even, more = divmod(batch_size, len(sizes))
+        self.shares = [even + (k < more) for k in range(len(sizes))]
+        for k, (own, share) in enumerate(zip(self.sizes, self.shares, strict=True)):
+            if own < share * world_size:
+                raise AdaptError(
+                    f"Expected at least {share * world_size} samples of each source for balanced batches, found {own} "
+                    f"of source {k + 1}. Lower --data.batch_size, or leave --data.balance_sources out."
+                )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch with an order of its own."""
+        if not self.fixed:
+            super().set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        first, self.first_batch = self.first_batch, 0
+        generator = torch.Generator().manual_seed((self.seed * 2_654_435_761 + self.epoch) % 2**63)
+        starts = [sum(self.sizes[:k]) for k in range(len(self.sizes))]
+        orders: list[list[int]] = [[] for _ in self.sizes]
+        for batch in range(self.num_batches):
+            chosen: list[int] = []
+            for k, share in enumerate(self.shares):
+                joint = share * self.num_replicas
+                per_pass = self.sizes[k] // joint
+                if batch % per_pass == 0:
+                    added = starts[k] + self._visit(batch // per_pass)
+                    orders[k] = (torch.randperm(self.sizes[k], generator=generator) + added).tolist()
+                at = (batch % per_pass) * joint + self.rank * share
+                chosen += orders[k][at : at + share]
+            if batch >= first:
+                yield from chosen
+
+    def _visit(self, passes_before: int) -> int:
+        """A small domain is passed more often in an epoch than all of them together."""
+        if not self.numbered:
+            return 0
+        visit = (self.epoch * self.num_batches + passes_before) % _VISITS
         return self.size * ((self.seed % _SEEDS) * _VISITS + visit + 1)
 
 

@@ -104,7 +104,11 @@ class Texts(DomainDataModule):
         self.known_domains = text_domains(folder)
         if not self.known_domains:
             raise AdaptError(f"Expected texts in {folder}, found none. {_INSTRUCTIONS}")
-        self.class_names = class_names([self.table(name) for name in self.known_domains if name in self.sources])
+        used = [name for name in self.known_domains if name in self.sources or name == self.target]
+        of_source = class_names([self.table(name) for name in used if name != self.target])
+        self.class_names = of_source
+        if not set(class_names([self.table(self.target)]) if self.target in used else ()) <= set(of_source):
+            self.class_names = class_names([self.table(name) for name in used])
         super()._check_arguments()
         if len(self.class_names) < 2:
             found = ", ".join(self.class_names) or "none"
@@ -116,7 +120,9 @@ class Texts(DomainDataModule):
     def domain_classes(self, name: str) -> Sequence[str]:
         """The classes of one domain, none where it has no labels; a domain may lack some of the source's."""
         own = class_names([self.table(name)])
-        return self.class_names if set(own) <= set(self.class_names) and own else own
+        source = class_names([self.table(other) for other in self.known_domains if other in self.sources])
+        told = (self.source_classes, self.target_classes, self.class_sets) != (None, None, None)
+        return source if own and set(own) <= set(source) and not told else own
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
@@ -200,7 +206,7 @@ class Texts(DomainDataModule):
         _warn_of_unknown(found["ids"], found["mask"], tokenizer, name)
         # One width for all domains, so that they can be pooled; batches are cut to what they need.
         x = tree_map(lambda leaf: pad(leaf, (0, self.length - leaf.shape[1])), found)
-        number = {label: k for k, label in enumerate(self.class_names)}
+        number = {label: k for k, label in enumerate(self.all_classes)}
         if other := sorted({label for label in table.labels if label is not None} - number.keys()):
             raise AdaptError(f"Expected the classes {', '.join(number)} in {name!r}, found {', '.join(other[:5])} too.")
         labelled = torch.tensor([label is not None for label in table.labels])

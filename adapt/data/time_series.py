@@ -168,7 +168,16 @@ class TimeSeries(DomainDataModule):
     def domain_classes(self, name: str) -> Sequence[str]:
         """The class names of one domain, where its file has any."""
         own = self._recordings(name).class_names
-        return list(own) if own and not self.classes else self.class_names
+        return list(own) if own and not self.classes else self.all_classes
+
+    def label_names(self, name: str) -> Sequence[str]:
+        """The classes that a domain's file numbers."""
+        return self.domain_classes(name)
+
+    def _train_windows(self, name: str) -> TensorDomain:
+        """Training windows as they are, before they are standardised."""
+        cut, at = self._windows(name), torch.as_tensor(self._rows(name, "train"))
+        return TensorDomain(cut.x[at], cut.y[at], cut.y[at] >= 0)
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
@@ -194,7 +203,8 @@ class TimeSeries(DomainDataModule):
         """
         if of not in self._statistics:
             names = self.sources if of == "source" else [of]
-            x = torch.cat([self._windows(name).x[torch.as_tensor(self._rows(name, "train"))] for name in names])
+            taken = [self._taken(self._train_windows(name), name, "train") for name in names]
+            x = torch.cat([part.x for part in taken if isinstance(part, TensorDomain)])  # type: ignore[misc]  # windows are one tensor
             self._statistics[of] = Statistics.of(x)
         return self._statistics[of]
 

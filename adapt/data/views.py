@@ -248,6 +248,8 @@ class LabelledView(Dataset[Labelled]):
         problem: What the labels pose; None leaves them unchecked.
         where: Whose samples they are, for the message.
         labelled: Whether every sample must have a label. Without, `Problem.no_labels` stands where there is none.
+        sizes: How many samples each of several pooled domains has, one after the other; batches then say which is
+            whose. None for one domain.
     """
 
     def __init__(
@@ -257,7 +259,10 @@ class LabelledView(Dataset[Labelled]):
         problem: Problem | None = None,
         where: str = "the dataset",
         labelled: bool = True,
+        sizes: Sequence[int] | None = None,
     ) -> None:
+        self.sizes = sizes
+        self.domains = None if sizes is None else torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
         self.dataset, self.problem, self.where, self.labelled = dataset, problem, where, labelled
         self.positions = None if positions is None else torch.as_tensor(positions)
 
@@ -293,7 +298,8 @@ class LabelledView(Dataset[Labelled]):
                 known = self.problem.labels(labels.y[labels.known], self.where, at[labels.known])
                 y = y.to(known.dtype)
                 y[labels.known] = known
-        return Labelled(x, y, at if self.positions is None else self.positions[at])
+        domain = None if self.domains is None else self.domains[at]
+        return Labelled(x, y, at if self.positions is None else self.positions[at], domain)
 
     def __getitems__(self, indices: Sequence[int]) -> Labelled:
         return self.read(indices)
@@ -309,5 +315,5 @@ class UnlabelledView(LabelledView):
         super().__init__(dataset, **described | {"labelled": False})
 
     def __getitems__(self, indices: Sequence[int]) -> Unlabelled:  # type: ignore[override]  # strips the label
-        x, _, index = self.read(indices)
+        x, _, index, _ = self.read(indices)
         return Unlabelled(x, index)

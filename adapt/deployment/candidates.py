@@ -181,7 +181,7 @@ def encode(model: TrainedModel, data: DomainDataModule) -> tuple[DomainEncoding 
         share = RandomShare(_SAMPLES, torch.Generator().manual_seed(0))
         for batch in loader:
             x = model.moved(data.on_after_batch_transfer(batch, 0).x)
-            encoding = model.method.evaluated(x, place)
+            encoding = model.method.answered(model.method.evaluated(x, place))
             columns = [encoding.features.flatten(1).float().cpu(), encoding.logits.float().cpu()]
             share.add(*columns, *([batch.y] if place == 0 else []))
         kept = share.columns

@@ -31,7 +31,7 @@ class Deployed(nn.Module):
     def forward(self, x: Any) -> Tensor:
         """Probabilities `(N, K)`, or numbers for a regression, of inputs as the datamodule cuts them `(N, ...)`."""
         x = self._data.transform(x)
-        found: Tensor = self.method.problem.predict(self.method.forward(x.float()).logits)
+        found: Tensor = self.method.problem.predict(self.method.answered(self.method.forward(x.float())).logits)
         return found
 
 

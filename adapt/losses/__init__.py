@@ -12,6 +12,7 @@ from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.dance import entropy_separation, known_entropy, neighbourhood_entropy
 from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
@@ -26,14 +27,19 @@ from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
+from adapt.losses.m3sda import moment_distance
 from adapt.losses.masked_language import masked_language
 from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
+from adapt.losses.mdan import soft_maximum
 from adapt.losses.mdd import mdd
 from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
+from adapt.losses.osbp import unknown_boundary
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
+from adapt.losses.ovanet import one_versus_all, one_versus_all_entropy
+from adapt.losses.pada import target_class_weights
 from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
@@ -78,6 +84,7 @@ __all__ = [
     "domain_adversarial",
     "elastic",
     "entropy",
+    "entropy_separation",
     "entropy_weights",
     "fixmatch",
     "gradient_penalty",
@@ -86,6 +93,7 @@ __all__ = [
     "homm",
     "information_maximisation",
     "jmmd",
+    "known_entropy",
     "l2_sp",
     "label_proportions",
     "lmmd",
@@ -93,20 +101,27 @@ __all__ = [
     "mcc",
     "mdd",
     "mmd",
+    "moment_distance",
     "multilinear",
     "nearest_shift",
+    "neighbourhood_entropy",
     "nrc",
     "nwd",
+    "one_versus_all",
+    "one_versus_all_entropy",
     "rsd",
     "safn",
     "sharpened",
     "sliced_wasserstein",
+    "soft_maximum",
     "style_loss",
     "subspace_alignment",
+    "target_class_weights",
     "tca",
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "unknown_boundary",
     "virtual_adversarial",
     "virtual_adversarial_direction",
 ]

@@ -15,6 +15,7 @@ from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
 from adapt.methods.daln import DALN
+from adapt.methods.dance import DANCE
 from adapt.methods.dann import DANN
 from adapt.methods.dare_gram import DAREGRAM
 from adapt.methods.deepjdot import DeepJDOT
@@ -28,19 +29,26 @@ from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
+from adapt.methods.m3sda import M3SDA
 from adapt.methods.mapping import MappingMethod
 from adapt.methods.masked_language import MaskedLanguage
 from adapt.methods.mcc import MCC
 from adapt.methods.mcd import MCD
+from adapt.methods.mdan import MDAN
 from adapt.methods.mdd import MDD
+from adapt.methods.mfsan import MFSAN
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
 from adapt.methods.nrc import NRC
+from adapt.methods.osbp import OSBP
 from adapt.methods.ot_mapping import OTMapping
+from adapt.methods.ovanet import OVANet
+from adapt.methods.pada import PADA
 from adapt.methods.rsd import RSD
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
+from adapt.methods.several_sources import SeveralSources
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.style_transfer import StyleTransfer
@@ -61,6 +69,7 @@ __all__ = [
     "CMD",
     "CORAL",
     "DALN",
+    "DANCE",
     "DANN",
     "DAREGRAM",
     "DIRTT",
@@ -68,12 +77,17 @@ __all__ = [
     "FDA",
     "GVB",
     "JAN",
+    "M3SDA",
     "MCC",
     "MCD",
+    "MDAN",
     "MDD",
+    "MFSAN",
     "MMD",
     "MME",
     "NRC",
+    "OSBP",
+    "PADA",
     "RSD",
     "SDAT",
     "SHOT",
@@ -100,8 +114,10 @@ __all__ = [
     "Method",
     "MinEnt",
     "OTMapping",
+    "OVANet",
     "Phase",
     "SelfEnsembling",
+    "SeveralSources",
     "SourceOnly",
     "StyleTransfer",
     "SubspaceAlignment",

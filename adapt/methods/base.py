@@ -1,6 +1,7 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MetricCollection
 
 from adapt.backbones import Backbone
 from adapt.backbones.speed import compile_in_place, put_channels_last
@@ -26,6 +28,7 @@ from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
+    refuse_class_sets,
     refuse_infinite_loss,
     refuse_missing_start,
     refuse_problem,
@@ -36,7 +39,7 @@ from adapt.methods.refusals import (
 from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
-from adapt.problems import Problem, as_problem
+from adapt.problems import Classification, ClassSets, Problem, as_problem
 from adapt.processes import gather, world
 from adapt.recorded import Recorded
 from adapt.trees import Tree, cat, size
@@ -83,6 +86,9 @@ class Method(Recorded, LightningModule):
         channels_last: Keep images with the channels last in memory, which is faster for convolutions on CPUs, and on
             GPUs in half precision (`--trainer.precision bf16-mixed`).
         compiled: Compile the backbone with `torch.compile`; the first batches take minutes. Needs a C++ compiler.
+        unknown_threshold: Probability of the most likely class below which a sample is taken for `unknown`, where the
+            target has classes that the source has not: so a method that knows nothing of them can be a baseline. None
+            refuses such data, but for the methods that are made for them.
     """
 
     family: ClassVar[str] = "other"
@@ -98,6 +104,8 @@ class Method(Recorded, LightningModule):
     what is done, and not only what is said, has to claim this anew."""
     target_labels: ClassVar[Literal["none", "few", "all"]] = "none"
     """Which target labels `losses` needs; the command line asks the datamodule for them."""
+    class_sets: ClassVar[tuple[ClassSets, ...]] = ("closed", "partial")
+    """How the classes of source and target may relate: a method for closed sets is a baseline of partial ones, too."""
     problems: ClassVar[tuple[type[Problem], ...]] = (Problem,)
     """The problems that it takes: `(Classification,)` where it needs class probabilities, else any."""
     idle_parameters: ClassVar[bool] = False
@@ -124,12 +132,15 @@ class Method(Recorded, LightningModule):
         sharpness: float = 0.0,
         channels_last: bool = False,
         compiled: bool = False,
+        unknown_threshold: float | None = None,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
         self.problem = as_problem(problem)
         for part in (self, *penalties):
             refuse_problem(part, self.problem)
+        refuse_class_sets(type(self).__name__, self.class_sets, self.problem, unknown_threshold)
+        self.unknown_threshold = unknown_threshold
         refuse_sharpness(type(self).__name__, sharpness, self.source_free)
         self.backbone = backbone
         if channels_last:
@@ -152,6 +163,11 @@ class Method(Recorded, LightningModule):
         headline = self.problem.headline
         self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
+        watched = {name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched}
+        self.watched_metrics = MetricCollection(watched, prefix="oracle/target_") if watched else None
+        self._each_source: dict[int, Any] = {}
+        self.per_source: dict[str, float] = {}
+        """The headline of each of several sources' test sets, by the domain's name, after a test."""
         self._late = LateChecks()
         self._sees_all = False
         self.sharpness, self._detour = sharpness, Detour()
@@ -273,6 +289,21 @@ class Method(Recorded, LightningModule):
         """Outputs `(N, K)` of features `(N, d)`."""
         outputs: Tensor = self.classifier(features)
         return outputs
+
+    def answered(self, encoding: Encoding) -> Encoding:
+        """An encoding as evaluation and prediction take it: where samples may be unknown, with outputs `(N, K + 1)`."""
+        unknown = isinstance(self.problem, Classification) and self.problem.has_unknown
+        return encoding._replace(logits=self.with_unknown(encoding)) if unknown else encoding
+
+    def with_unknown(self, encoding: Encoding) -> Tensor:
+        """Outputs `(N, K + 1)`, the last of which is the highest where a sample is taken for unknown.
+
+        Here it is `log Σ_k exp z_k + log t`: an unknown class of the constant probability t (`unknown_threshold`),
+        before all are normalised. Methods for open sets override this.
+        """
+        assert self.unknown_threshold is not None  # or `__init__` had refused
+        logits = encoding.logits
+        return torch.cat([logits, logits.logsumexp(1, keepdim=True) + math.log(self.unknown_threshold)], 1)
 
     def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
@@ -438,23 +469,46 @@ class Method(Recorded, LightningModule):
         A target without labels has no oracle; where some samples have one, it is of these.
         """
         domain = dataloader_idx + self.source_free
-        encoding = self.evaluated(batch.x, domain)
+        encoding = self.answered(self.evaluated(batch.x, domain))
         metric: Any = self.validation_metrics[domain]
         name = f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}"
         self._measure(metric, {name: metric}, encoding.logits, batch.y, domain, "val")
+        if self.watched_metrics is not None and domain == DOMAINS.index("target"):
+            self._measure(self.watched_metrics, self.watched_metrics, encoding.logits, batch.y, domain, "val")
         return encoding._asdict()
 
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Every metric on each domain, as far as its samples have labels; encodings for whoever draws them."""
         domain = dataloader_idx + self.source_free
-        encoding = self.evaluated(batch.x, domain)
+        encoding = self.answered(self.evaluated(batch.x, domain))
         metrics: Any = self.test_metrics[domain]
         self._measure(metrics, metrics, encoding.logits, batch.y, domain, "test")
+        if batch.domain is not None:
+            self._measure_sources(encoding.logits, batch)
         return encoding._asdict()
+
+    def on_test_start(self) -> None:
+        """Prepare to measure each of several sources by itself."""
+        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
+        headline = self.problem.headline
+        several = {} if self.source_free or len(sources) < 2 else dict(enumerate(sources))
+        self._each_source = {k: self.problem.metrics()[headline].to(self.device) for k in several}
+        self.per_source = {}
+
+    def on_test_end(self) -> None:
+        """Compute them, in all processes together."""
+        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
+        self.per_source = {str(sources[k]): float(metric.compute()) for k, metric in self._each_source.items()}
+
+    def _measure_sources(self, logits: Tensor, batch: Labelled) -> None:
+        assert batch.domain is not None
+        for k, metric in self._each_source.items():
+            if (rows := batch.domain == k).any():
+                metric.update(self.problem.predict(logits[rows]), batch.y[rows])
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""
-        return {"index": batch.index} | self.problem.columns(self(batch.x).logits)
+        return {"index": batch.index} | self.problem.columns(self.answered(self(batch.x)).logits)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and its schedule."""
@@ -566,7 +620,8 @@ class Method(Recorded, LightningModule):
 
 
 def _with_all_labels(part: Any) -> Any:
-    return part._replace(**{name: gather(getattr(part, name)) for name in part._fields if name != "x"})
+    whole = {name: value for name, value in part._asdict().items() if name != "x" and value is not None}
+    return part._replace(**{name: gather(value) for name, value in whole.items()})
 
 
 def _is_object(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """Checks before and during training, with clear errors."""
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from adapt.data.batches import Pair
 from adapt.errors import AdaptError, DivergedError
-from adapt.problems import Problem
+from adapt.problems import Classification, ClassSets, Problem
 from adapt.trees import leaves
 
 
@@ -59,6 +59,37 @@ def refuse_problem(part: object, problem: Problem) -> None:
             f"{type(part).__name__} works on {kinds}, found {problem.kind}. "
             "Methods that align features take any problem: DANN, MMD, CORAL, CMD, HoMM, SWD, WDGRL, ADDA."
         )
+
+
+def refuse_class_sets(method: str, taken: Sequence[ClassSets], problem: Problem, threshold: float | None) -> None:
+    """Refuse a method for class sets that it cannot take, and a threshold that is none.
+
+    Args:
+        method: The method's name.
+        taken: The class sets that it takes.
+        problem: What is predicted.
+        threshold: Its `unknown_threshold`.
+
+    Raises:
+        AdaptError: It takes others.
+    """
+    if threshold is not None and not 0 < threshold < 1:
+        raise AdaptError(f"Expected an unknown_threshold between 0 and 1, found {threshold}.")
+    found = problem.class_sets if isinstance(problem, Classification) else "closed"
+    if found in taken:
+        return
+    if found in ("open", "universal"):
+        if threshold is not None:
+            return
+        others = "OSBP, OVANet or DANCE" if found == "open" else "OVANet or DANCE"
+        raise AdaptError(
+            f"{method} takes {' and '.join(taken)} class sets, found {found} ones: the target has classes that the "
+            f"source has not.\nChoose {others}, or let it reject what it is not sure of: --model.unknown_threshold 0.5."
+        )
+    raise AdaptError(
+        f"{method} takes {' and '.join(taken)} class sets, found {found} ones.\n"
+        "Say if the target has other classes (--data.class_sets), or choose another method."
+    )
 
 
 def refuse_sharpness(method: str, sharpness: float, source_free: bool) -> None:

@@ -42,6 +42,16 @@ class Problem(ABC):
         """Width K of the output layer."""
         return len(self.names)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Metrics beside the headline that validation measures on the target."""
+        return ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What a prediction may be: the outputs' names, and in open sets of classes also `unknown`."""
+        return self.names
+
     def output_layer(self, num_features: int) -> nn.Module:
         """The layer from features `(N, num_features)` to outputs `(N, K)`."""
         return nn.Linear(num_features, self.num_outputs)
@@ -157,7 +167,7 @@ def described_problem(description: Mapping[str, Any]) -> Problem:
 
     kind, names = description["kind"], list(description["names"])
     if kind == Classification.kind:
-        return Classification(names)
+        return Classification(names, description.get("class_sets", "closed"))
     if kind == MultiLabel.kind:
         return MultiLabel(names)
     if kind == Regression.kind:

@@ -1,7 +1,7 @@
 """Predict one of several classes."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -9,8 +9,14 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
-from adapt.errors import SampleError
+from adapt.errors import AdaptError, SampleError
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
+from adapt.problems.class_shares import HScore, KnownAccuracy, PresentClassAccuracy, UnknownAccuracy
+
+ClassSets = Literal["closed", "partial", "open", "universal"]
+"""How the classes of source and target relate."""
+UNKNOWN = "unknown"
+"""What is predicted for samples of classes that the source has not."""
 
 
 class Classification(Problem):
@@ -21,11 +27,19 @@ class Classification(Problem):
     `macro_f1` (mean over classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et
     al., ICML 2017, https://arxiv.org/abs/1706.04599; lower is better).
 
+    Where the target may have classes of its own (`class_sets` is `open` or `universal`), these are one more answer,
+    `unknown`, with the index K. It occurs in evaluation alone: the source has no such sample, and output layer and loss
+    are those of the K classes. Outputs `(N, K + 1)` come from the method, see `Method.with_unknown`. The headline is
+    then `h_score`, the harmonic mean of `known_accuracy` (OS*, mean over known classes) and `unknown_accuracy` (Fu et
+    al., ECCV 2020; Bucci et al., ECCV 2020, https://arxiv.org/abs/2007.12360). In `partial` sets classes without
+    samples are left out of `mean_class_accuracy`.
+
     Args:
         classes: Number of classes K, or their names.
+        class_sets: How the classes of source and target relate.
 
     Raises:
-        AdaptError: There is no class.
+        AdaptError: There is no class, or one is called `unknown` where that is an answer.
 
     Examples:
         >>> problem = Classification(["cat", "dog"])
@@ -36,8 +50,30 @@ class Classification(Problem):
     kind: ClassVar[str] = "classification"
     probabilities: ClassVar[bool] = True
 
-    def __init__(self, classes: int | Sequence[str]) -> None:
+    def __init__(self, classes: int | Sequence[str], class_sets: ClassSets = "closed") -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
+        self.class_sets = class_sets
+        if self.has_unknown and UNKNOWN in self.names:
+            raise AdaptError(f"Expected no class {UNKNOWN!r}, which {class_sets} sets have of their own. Rename it.")
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether samples may be of no class of the source."""
+        return self.class_sets in ("open", "universal")
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The classes, and `unknown` where the target may have others."""
+        return (*self.names, UNKNOWN) if self.has_unknown else self.names
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Of open sets, what the H-score is made of."""
+        return ("known_accuracy", "unknown_accuracy", "accuracy") if self.has_unknown else ()
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that describe this problem."""
+        return super().describe() | ({} if self.class_sets == "closed" else {"class_sets": self.class_sets})
 
     def loss(
         self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
@@ -50,11 +86,15 @@ class Classification(Problem):
         return outputs.float().softmax(1)
 
     def metrics(self) -> dict[str, Metric]:
-        """Accuracy, mean class accuracy, macro-F1 and calibration error."""
-        count = self.num_outputs
-        return {
+        """Accuracy, mean class accuracy, macro-F1 and calibration error; of open sets first the H-score."""
+        count = len(self.answers)
+        parts: dict[str, Metric] = {}
+        if self.has_unknown:
+            parts = {cls.name: cls(count) for cls in (HScore, KnownAccuracy, UnknownAccuracy)}
+        average = MulticlassAccuracy(count, average="macro")
+        return parts | {
             "accuracy": MulticlassAccuracy(count, average="micro"),
-            "mean_class_accuracy": MulticlassAccuracy(count, average="macro"),
+            "mean_class_accuracy": average if self.class_sets == "closed" else PresentClassAccuracy(count),
             "macro_f1": MulticlassF1Score(count, average="macro"),
             "calibration_error": MulticlassCalibrationError(count, n_bins=15),
         }
@@ -63,7 +103,7 @@ class Classification(Problem):
         """Predicted class, its probability, and the probability of each class."""
         p = self.predict(outputs)
         probability, prediction = p.max(1)
-        each = {f"p_{name}": p[:, k] for k, name in enumerate(self.names)}
+        each = {f"p_{name}": p[:, k] for k, name in enumerate(self.answers)}
         return {"prediction": prediction, "probability": probability} | each
 
     def odd_labels(self, labels: Tensor) -> Tensor:
@@ -71,7 +111,7 @@ class Classification(Problem):
         if labels.ndim != 1 or labels.is_complex():
             return all_odd(labels)
         whole = labels.long()
-        outside = (whole < 0) | (whole >= self.num_outputs)
+        outside = (whole < 0) | (whole >= len(self.answers))
         # This also finds NaN and infinity, which equal no integer.
         return outside | (whole != labels) if labels.is_floating_point() else outside
 

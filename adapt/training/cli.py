@@ -92,6 +92,7 @@ class AdaptCLI(LightningCLI):
             help="Arguments of the method that a recipe sets for those methods that have them.",
         )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
+        parser.link_arguments("data.num_sources", "model.init_args.num_sources", apply_on="instantiate")
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
         )
@@ -263,7 +264,14 @@ class AdaptCLI(LightningCLI):
                 print(f"no target labels: nothing is measured on {self.datamodule.target}")
         if (classes := class_accuracies(self.run_dir)) is not None:
             metrics["per_class_accuracy"] = classes
+        if self.model.per_source:
+            metrics["per_source"] = self.model.per_source
+            shares = ", ".join(f"{name} {value:.3f}" for name, value in self.model.per_source.items())
+            print(f"{self.model.problem.headline} of each source: {shares}")
         found = counted(self.run_dir)
+        if getattr(self.model.problem, "has_unknown", False) and "test/target_h_score" in metrics:
+            shown = ("h_score", "known_accuracy", "unknown_accuracy")
+            print("target " + ", ".join(f"{name} {metrics[f'test/target_{name}']:.3f}" for name in shown))
         if found is not None:
             low, high = wilson(*found)
             metrics |= {"target_accuracy_interval": [low, high], "target_test_samples": found[1]}

@@ -16,7 +16,7 @@ from adapt.errors import AdaptError
 from adapt.methods import Method
 from adapt.training.saved_config import PATHS
 
-_LINKED = ("problem", "num_classes", "input_shape")
+_LINKED = ("problem", "num_classes", "num_sources", "input_shape")
 _START = (*PATHS, "pretrained")
 _RUN = "Give the --config of its run, or start from its network with --model.init_from."
 

@@ -61,8 +61,8 @@ class TrainedModel:
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the outputs: the classes, labels or quantities."""
-        return list(self.problem.names)
+        """Names of the outputs: the classes (also `unknown`, where that may be the answer), labels or quantities."""
+        return list(self.problem.answers)
 
     def predict(self, inputs: Any) -> NDArray[Any]:
         """Class indices `(N,)`; zeros and ones `(N, K)` for several labels; numbers `(N,)` or `(N, K)` for regression.
@@ -73,7 +73,7 @@ class TrainedModel:
         columns = self.columns(inputs)
         if "prediction" in columns:
             return columns["prediction"].numpy()
-        found = np.stack([columns[name].numpy() for name in self.problem.names], 1)
+        found = np.stack([columns[name].numpy() for name in self.problem.answers], 1)
         return found[:, 0] if isinstance(self.problem, Regression) and found.shape[1] == 1 else found
 
     def predict_proba(self, inputs: Any) -> NDArray[Any]:
@@ -88,7 +88,7 @@ class TrainedModel:
         if isinstance(self.problem, Regression):
             raise AdaptError("Expected classes or labels for probabilities, found a regression: use predict.")
         columns = self.columns(inputs)
-        return np.stack([columns[f"p_{name}"].numpy() for name in self.problem.names], 1)
+        return np.stack([columns[f"p_{name}"].numpy() for name in self.problem.answers], 1)
 
     def columns(self, inputs: Any) -> dict[str, Tensor]:
         """The columns of `predictions.csv`, each `(N,)`, on the CPU.
@@ -194,7 +194,8 @@ def _build(
     datamodule: DomainDataModule = _built(DomainDataModule, "data", data, checkpoint=checkpoint)
     problem = checkpoint["adapt"].get("problem")
     problem = datamodule.problem if problem is None else described_problem(problem)
-    method = _built(Method, "model", model, {"problem": problem, "input_shape": tuple(datamodule.input_shape)})
+    known = {"problem": problem, "input_shape": tuple(datamodule.input_shape), "num_sources": datamodule.num_sources}
+    method = _built(Method, "model", model, known)
     check_checkpoint(method.describe(), checkpoint)
     try:
         method.load_state_dict(checkpoint["state_dict"], strict=method.strict_loading)
@@ -207,8 +208,8 @@ def _build(
 class _Known:
     """What the data tell the method, as on the command line."""
 
-    def __init__(self, problem: Any = None, input_shape: Any = None) -> None:
-        self.problem, self.input_shape = problem, input_shape
+    def __init__(self, problem: Any = None, input_shape: Any = None, num_sources: Any = None) -> None:
+        self.problem, self.input_shape, self.num_sources = problem, input_shape, num_sources
 
 
 def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:
@@ -242,6 +243,8 @@ def _built(
         parser.add_class_arguments(_Known, "known")
         parser.link_arguments("known.problem", f"{key}.init_args.problem", apply_on="instantiate")
         shape = f"{key}.init_args.backbone.init_args.input_shape"
+        several = f"{key}.init_args.num_sources"
+        parser.link_arguments("known.num_sources", several, apply_on="instantiate")
         parser.link_arguments("known.input_shape", shape, apply_on="instantiate")
         entry["known"] = dict(known)
     # The older name is deprecated, and all that the oldest version allowed here has.

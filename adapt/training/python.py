@@ -135,6 +135,8 @@ def _method(method: str | type[Method] | Method, data: DomainDataModule, options
         made: Any = _named(backbone, adapt.backbones, Backbone) if isinstance(backbone, str) else backbone
         shape = {"input_shape": tuple(data.input_shape)} if "input_shape" in arguments(made) else {}
         backbone = made(**shape)
+    if "num_sources" in arguments(cls):
+        options.setdefault("num_sources", data.num_sources)
     built: Method = cls(problem=data.problem, backbone=backbone, **options)
     return built
 

@@ -114,7 +114,7 @@ def write_predictions(
     draft = path.with_name(f".{path.name}.tmp")
     with draft.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        columns = list(problem.columns(torch.zeros(1, problem.num_outputs)))
+        columns = list(problem.columns(torch.zeros(1, len(problem.answers))))
         headings = [name for column in columns for name in ([column, "class"] if column == "prediction" else [column])]
         rows.writerow(["sample", "index", *headings])
         for batch in batches:
@@ -122,7 +122,7 @@ def write_predictions(
                 cells: list[Any] = []
                 for column, value in zip(columns, values, strict=True):
                     cells.append(f"{value:.6f}" if isinstance(value, float) else value)
-                    cells += [problem.names[value]] if column == "prediction" else []
+                    cells += [problem.answers[value]] if column == "prediction" else []
                 rows.writerow([samples[index], index, *cells])
     before = put_aside(path)
     draft.replace(path)
