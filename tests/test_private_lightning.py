@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
@@ -22,7 +22,6 @@ OWNERS: dict[str, Any] = {
     "DDPStrategy": DDPStrategy(),
     "LightningModule": LightningModule(),
     "LightningCLI": LightningCLI,
-    "RichProgressBar": RichProgressBar,
     "WandbLogger": WandbLogger(offline=True),
     "Module": nn.Module(),
 }
@@ -41,7 +40,6 @@ PRIVATE = {
     "ModelCheckpoint._last_checkpoint_saved": "rules that pick one step share one file",
     "ModelCheckpoint._last_global_step_saved": "the end of training is saved once",
     "ModelCheckpoint._save_checkpoint": "BestCheckpoint links instead of writing",
-    "RichProgressBar._get_train_description": "the bar of a run whose length is given in steps",
     "Trainer._checkpoint_connector.dump_checkpoint": "a signal's checkpoint waits for no other process",
     "Trainer.fit_loop._combined_loader": "a continued run's loaders go on as far in an epoch of another length",
     "Trainer.fit_loop.epoch_loop._batches_that_stepped": "the last validation is logged at its batch",
@@ -70,7 +68,6 @@ def test_this_part_is_where_it_was(name: str) -> None:
     ("name", "parameters"),
     [
         ("ModelCheckpoint._save_checkpoint", ["trainer", "filepath"]),
-        ("RichProgressBar._get_train_description", ["self", "current_epoch"]),
         ("LightningCLI._parse_ckpt_path", ["self"]),
         ("LightningCLI._get", ["self", "config", "key", "default"]),
         ("LightningCLI._parser", ["self", "subcommand"]),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
@@ -29,6 +29,7 @@ from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.training.explain import explain, imported, nothing_chosen
 from adapt.training.interruption import saved_when_stopped
+from adapt.training.progress_bar import RunProgressBar
 from adapt.training.run_folder import (
     CONFIG_FILE,
     announce,
@@ -200,7 +201,7 @@ class AdaptCLI(LightningCLI):
             knows_labels = self.model.target_labels == "all"
             check_callbacks(chosen, self.model.lr_scheduler, knows_labels, self.run_dir, self.model.problem)
         if given.enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in chosen):
-            callbacks.append(EpochProgressBar())
+            callbacks.append(RunProgressBar())
         if self.subcommand == "fit":
             if not process_rank():
                 make_directory(self.run_dir)
@@ -337,12 +338,3 @@ def take_tokenizer(config: Any) -> None:
     path = None if backbone is None or not backbone.get("init_args") else backbone.init_args.get("path")
     if path is not None and "tokenizer" in data and data.tokenizer is None:
         data.tokenizer = path
-
-
-class EpochProgressBar(RichProgressBar):
-    """Lightning's progress bar, without its wrong number of epochs if the length is given in steps."""
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        if self.trainer.max_epochs == -1:
-            return f"Epoch {current_epoch}, step {self.trainer.global_step}/{self.trainer.max_steps}"
-        return super()._get_train_description(current_epoch)
