@@ -124,4 +124,5 @@ __all__ = [
     "unknown_boundary",
     "virtual_adversarial",
     "virtual_adversarial_direction",
+    "weighted_pseudo_labels",
 ]
