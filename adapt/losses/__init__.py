@@ -39,6 +39,7 @@ from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
+from adapt.losses.toalign import task_features
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
@@ -96,8 +97,10 @@ __all__ = [
     "sliced_wasserstein",
     "style_loss",
     "subspace_alignment",
+    "task_features",
     "tca",
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "weighted_pseudo_labels",
 ]

@@ -46,6 +46,7 @@ from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
 from adapt.methods.tent import TENT
+from adapt.methods.toalign import ToAlign
 from adapt.methods.wdgrl import WDGRL
 
 __all__ = [
@@ -98,4 +99,5 @@ __all__ = [
     "StyleTransfer",
     "SubspaceAlignment",
     "TargetOnly",
+    "ToAlign",
 ]
