@@ -7,6 +7,7 @@ from tests.zoo import (
     mapping,
     matching,
     pixel,
+    regression,
     relation,
     reweighting,
     self_training,
@@ -25,6 +26,7 @@ CASES: dict[str, Case] = {
     **pixel.CASES,
     **mapping.CASES,
     **relation.CASES,
+    **regression.CASES,
 }
 
 __all__ = ["CASES", "Case"]

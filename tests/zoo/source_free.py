@@ -5,8 +5,8 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import SHOT, TENT, AdaBN
-from tests.zoo.case import Case
+from adapt.methods import NRC, SHOT, TENT, AaD, AdaBN
+from tests.zoo.case import UNWATCHED, Case
 from tests.zoo.self_training import Turned, corners
 
 
@@ -32,6 +32,8 @@ CASES = {
     "AdaBN": Case(AdaBN, NORMALISED, after_source=True, module=Faded),
     "SHOT": Case(SHOT, NORMALISED, after_source=True, module=Faded),
     "SHOT, as its code": Case(SHOT, NORMALISED | {"centroids": "code"}, True, module=Faded, resume=False),
+    "NRC": Case(NRC, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
+    "AaD": Case(AaD, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
     "TENT": Case(TENT, NORMALISED, after_source=True, module=Faded),
     "TENT, running": Case(TENT, NORMALISED | {"evaluate_with": "running"}, True, module=Faded, resume=False),
 }
