@@ -126,9 +126,11 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "optimization",
         "checkpoints",
         "mapping",
+        "memory",
         "randomness",
         "refusals",
         "restyled_images",
+        "sharpness",
         "whole_domain",
     }
     assert {case.method for case in CASES.values()} == set(classes)

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from adapt.backbones import MLP
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.methods import Method
+from adapt.problems import Regression
 from adapt.selection import selection_callbacks
 
 CLASSES, WIDTH, SAMPLES = 4, 8, 900
@@ -44,11 +45,17 @@ def samples(seed: int, shifted: bool) -> tuple[Tensor, Tensor]:
     return ((x * stretch) @ turn + offset if shifted else x), y
 
 
-def build(method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ...] = (WIDTH,), **kwargs: Any) -> Method:
+def build(
+    method: type[Method],
+    dropout: float = 0.0,
+    input_shape: tuple[int, ...] = (WIDTH,),
+    hidden: tuple[int, ...] = (32, 32),
+    **kwargs: Any,
+) -> Method:
     """The method with the toy's network, unless `kwargs` bring another."""
     options = {
         "optimizer": lambda p: torch.optim.Adam(p, lr=2e-3),
-        "backbone": MLP(input_shape, (32, 32), dropout=dropout),
+        "backbone": MLP(input_shape, hidden, dropout=dropout),
         "problem": CLASSES,
     }
     return method(**options | kwargs)
@@ -84,6 +91,7 @@ def train(
 
 
 def target_accuracy(method: Method, datamodule: DomainDataModule, fit: Trainer) -> float:
-    """Accuracy on the target's test set, in [0, 1]."""
+    """Accuracy on the target's test set, in [0, 1]; of a regression the share of the variance that is explained."""
     results = fit.test(method, datamodule=datamodule, verbose=False)
-    return next(r["test/target_accuracy"] for r in results if "test/target_accuracy" in r)
+    name = f"test/target_{'r2' if isinstance(method.problem, Regression) else 'accuracy'}"
+    return next(r[name] for r in results if name in r)

@@ -48,6 +48,7 @@ from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
+from adapt.losses.toalign import task_features
 from adapt.losses.vat import virtual_adversarial, virtual_adversarial_direction
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
@@ -117,6 +118,7 @@ __all__ = [
     "style_loss",
     "subspace_alignment",
     "target_class_weights",
+    "task_features",
     "tca",
     "total_variation",
     "transfer_components",

@@ -57,6 +57,7 @@ from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
 from adapt.methods.tent import TENT
+from adapt.methods.toalign import ToAlign
 from adapt.methods.vada import VADA
 from adapt.methods.wdgrl import WDGRL
 
@@ -122,4 +123,5 @@ __all__ = [
     "StyleTransfer",
     "SubspaceAlignment",
     "TargetOnly",
+    "ToAlign",
 ]

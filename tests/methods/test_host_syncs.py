@@ -28,6 +28,9 @@ READS |= {"_unique2", "unique_dim", "unique_consecutive", "_linalg_svd", "_linal
 METHODS = {Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.item}
 EXCEPTED = {
     "BNM": {"_linalg_svd"},  # the nuclear norm is what it is about
+    "DALN": {"_linalg_svd"},  # and here, of both domains
+    "RSD": {"_linalg_svd"},  # here of three matrices
+    "DAREGRAM": {"_linalg_svd"},
     "DANN + BSP": {"_linalg_svd"},  # so are the largest singular values here,
     "FineTuning, BSS": {"_linalg_svd"},  # and the smallest ones here
     "DeepJDOT": {"cpu", "numpy", "_local_scalar_dense", "lift_fresh"},  # exact on the CPU, and not on a GPU: see below

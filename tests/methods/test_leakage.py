@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.data.views import in_memory
+from adapt.problems import Classification
 from tests.toy import CLASSES, Shifted
 from tests.zoo import CASES
 
@@ -29,8 +30,10 @@ def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
 
 
 def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
-    # Vectors all have one toy here; images need their own.
-    module = CASES[name].module if len(CASES[name].module.input_shape) == 3 else Shifted
+    # Vectors and classes all have one toy here; images and numbers need their own.
+    case = CASES[name]
+    own = len(case.module.input_shape) == 3 or not isinstance(case.problem, Classification)
+    module = case.module if own else Shifted
     trained, _, _ = CASES[name].train(path, steps=20, module=permuted(module) if shuffled else module, dropout=0.2)
     return list(trained.state_dict().values())
 

@@ -30,12 +30,18 @@ S, T, LOGITS, OTHER = draw(N, D), draw(M, D, seed=1), draw(M, K, seed=2), draw(M
 Y, IMAGES = torch.arange(N) % K, draw(2, 3, 6, 6)
 # Each loss as a function of the floating tensors that a network could give it in half precision.
 CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
+    "aad": (lambda x: losses.aad(x, OTHER.softmax(1)[:, None]), (LOGITS,)),
+    "adamatch": (
+        lambda s, t: losses.adamatch(s, t.softmax(1).bfloat16().float(), draw(N, K), threshold=0.3),
+        (LOGITS, OTHER),
+    ),
     "adda": (losses.adda, (LOGITS[:, 0],)),
     "bnm": (losses.bnm, (LOGITS,)),
     "bsp": (losses.bsp, (S, T)),
     "bss": (losses.bss, (S,)),
     "calibration_temperature": (lambda x: losses.calibration_temperature(x, Y[:M]), (LOGITS,)),
     "category_relationship": (lambda x: losses.category_relationship(x, Y[:M], K), (LOGITS,)),
+    "certainty_weights": (lambda s, t: losses.certainty_weights(s, t)[0], (draw(N, K), LOGITS)),
     "charbonnier_entropy": (losses.charbonnier_entropy, (LOGITS,)),
     "class_balance": (losses.class_balance, (LOGITS,)),
     "class_shares": (losses.class_shares, (LOGITS,)),
@@ -47,6 +53,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "coral": (losses.coral, (S, T)),
     "coral, more features than samples": (losses.coral, (draw(4, 20), draw(5, 20, seed=1))),
     "critic_gap": (losses.critic_gap, (S[:, 0], T[:, 0])),
+    "dare_gram": (lambda s, t: sum(losses.dare_gram(s, t)), (S, T)),
     "deepjdot": (lambda s, t, x: losses.deepjdot(s, t, Y, x), (S, T, LOGITS)),
     "delta": (losses.delta, (IMAGES, IMAGES.flip(0))),
     "domain_adversarial": (losses.domain_adversarial, (S[:, 0], T[:, 0])),
@@ -69,14 +76,29 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
     "mmd": (losses.mmd, (S, T)),
     "mmd, linear": (lambda s, t: losses.mmd(s, t, estimator="linear"), (S, T)),
+    "nrc": (lambda x: losses.nrc(x, OTHER.softmax(1)[:, None], S[:M, :1].abs(), OTHER.softmax(1)[:, None]), (LOGITS,)),
+    "nwd": (losses.nwd, (draw(N, K), LOGITS)),
+    "rsd": (losses.rsd, (draw(3, D), draw(3, D, seed=1))),
     "safn": (losses.safn, (S, T)),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
+    "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),
     "total_variation": (losses.total_variation, (IMAGES,)),
     "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
+    "weighted_pseudo_labels": (lambda x: losses.weighted_pseudo_labels(x, OTHER.softmax(1)), (LOGITS,)),
 }
 # Feature maps in the features' own precision, labels, and what is computed once, in double precision, off the step.
-OTHERS = {"barycentric_map", "centroid_labels", "confident", "coral_map", "domain_accuracy", "multilinear"}
+OTHERS = {
+    "aligned",
+    "sharpened",
+    "ascent",
+    "barycentric_map",
+    "centroid_labels",
+    "confident",
+    "coral_map",
+    "domain_accuracy",
+    "multilinear",
+}
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
 OTHERS |= {"virtual_adversarial_direction"}
 

@@ -12,6 +12,7 @@ from tests.zoo import (
     mapping,
     matching,
     pixel,
+    regression,
     relation,
     reweighting,
     self_training,
@@ -30,6 +31,7 @@ CASES: dict[str, Case] = {
     **pixel.CASES,
     **mapping.CASES,
     **relation.CASES,
+    **regression.CASES,
 }
 
 REPRESENTATIVE = {

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import ADDA, CDAN, DANN, MCD, MDD, VADA, WDGRL, CoDATS
+from adapt.methods import ADDA, CDAN, DALN, DANN, GVB, MCD, MDD, MME, SDAT, VADA, WDGRL, CoDATS, ToAlign
 from adapt.penalties import BSP, Elastic
 from adapt.schedules import InverseDecay
 from tests.toy import CLASSES, SAMPLES, WIDTH, Shifted
-from tests.zoo.case import Case
+from tests.zoo.case import UNWATCHED, Case
 
 
 class Turned(Shifted):
@@ -41,6 +41,7 @@ def turned_samples(seed: int, degrees: float) -> tuple[Tensor, Tensor]:
 # As in the papers, whose rates decay: at a constant rate the last steps of a minimax leave the solution again.
 DECAY = {"lr_scheduler": lambda optimizer: InverseDecay(optimizer)}
 SMALL = {"discriminator_hidden": 64, "discriminator_layers": 1}
+BRIDGES = {"bridge_weight": 0.1, "discriminator_bridge_weight": 0.1}
 HIDDEN = {"head_layers": 1, "head_hidden": 128, "head_dropout": 0.5}
 
 CASES = {
@@ -49,6 +50,12 @@ CASES = {
     "CDAN, random map": Case(
         CDAN, SMALL | DECAY | {"max_product": 100, "random_features": 64}, module=Turned, resume=False
     ),
+    "GVB": Case(GVB, SMALL | DECAY | UNWATCHED | BRIDGES, module=Turned),
+    "ToAlign": Case(ToAlign, SMALL | DECAY | UNWATCHED | {"bottleneck": 32}, module=Turned),
+    "MME": Case(MME, UNWATCHED | {"data": {"shots": 5}, "steps": 150}, module=Turned),
+    "SDAT": Case(SDAT, SMALL | DECAY | UNWATCHED | {"sharpness": 0.05, "steps": 200}, module=Turned),
+    "DANN, sharpness": Case(DANN, UNWATCHED | {"discriminator_hidden": 64, "sharpness": 0.05}, resume=False),
+    "DALN": Case(DALN, DECAY | UNWATCHED, module=Turned),
     "MDD": Case(MDD, DECAY | {"head_hidden": 64}, module=Turned),
     "MCD": Case(MCD, module=Turned),
     "MCD, hidden layers": Case(MCD, DECAY | HIDDEN, module=Turned, resume=False),
@@ -63,5 +70,6 @@ CASES = {
     ),
     "DANN + elastic": Case(DANN, {"discriminator_hidden": 64, "penalties": [Elastic(1e-4)]}, resume=False),
     "VADA": Case(VADA, SMALL | {"radius": 0.5}, module=Turned),
+    "DANN, ELS": Case(DANN, DECAY | UNWATCHED | {"discriminator_hidden": 64, "domain_smoothing": 0.2}, resume=False),
     "DANN + BSP": Case(DANN, {"discriminator_hidden": 64, "penalties": [BSP()]}),
 }

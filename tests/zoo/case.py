@@ -8,8 +8,11 @@ from lightning.pytorch import seed_everything
 
 from adapt.data import DomainDataModule
 from adapt.methods import Method, SourceOnly
+from adapt.problems import Classification, Problem
 from tests.toy import Shifted, build, target_accuracy, train
 
+# The learning tests look at the end alone; each of the validations on the way takes as long as ten steps.
+UNWATCHED = {"trainer": {"limit_val_batches": 0, "num_sanity_val_steps": 0}}
 TRAINING = ("data", "steps", "module", "trainer", "callbacks", "dropout")
 
 
@@ -33,6 +36,12 @@ class Case:
     resume: bool = True
     learns: bool = True
 
+    @property
+    def problem(self) -> Problem:
+        """What the toy poses."""
+        found: Problem = self.module("source", "target").problem
+        return found
+
     def train(self, directory: Path, seed: int = 0, **options: Any) -> Any:
         """Train it; the source run before, where it needs one, is trained once for each folder and seed."""
         merged = {"module": self.module} | self.options | options
@@ -48,6 +57,9 @@ class Case:
         """An untrained one, without the source run that it may want."""
         seed_everything(seed, verbose=False)
         kept = {k: v for k, v in self.options.items() if k not in TRAINING}
+        problem = self.problem
+        if not isinstance(problem, Classification):
+            kept["problem"] = problem
         return build(self.method, dropout, self.module.input_shape, **kept)
 
     def accuracy(self, directory: Path, seed: int) -> float:

@@ -9,10 +9,10 @@ from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.layers import WeakAugmentation
-from adapt.methods import AFN, BNM, DANN, MCC, FixMatch, MinEnt, SelfEnsembling
+from adapt.methods import AFN, ATDOC, BNM, DANN, MCC, AdaMatch, FixMatch, MinEnt, SelfEnsembling
 from adapt.penalties import MCC as ConfusionPenalty
 from tests.toy import CLASSES, SAMPLES, WIDTH
-from tests.zoo.case import Case
+from tests.zoo.case import UNWATCHED, Case
 
 
 class Turned(DomainDataModule):
@@ -65,6 +65,8 @@ CASES = {
     "AFN, hard": Case(AFN, {"bottleneck": 32, "variant": "hard"}, module=Shrunk, resume=False),
     "MinEnt": Case(MinEnt, module=Turned),
     "FixMatch": Case(FixMatch, module=Turned),
+    "ATDOC": Case(ATDOC, UNWATCHED, module=Turned),
+    "AdaMatch": Case(AdaMatch, UNWATCHED | {"bottleneck": 32, "steps": 200}, module=Turned),
     "FixMatch, two passes": Case(FixMatch, {"joint_forward": False}, module=Turned, resume=False),
     "SelfEnsembling": Case(SelfEnsembling, ENSEMBLING, module=Turned),
     "SelfEnsembling, ramp": Case(SelfEnsembling, ENSEMBLING | {"confidence": "ramp"}, module=Turned, resume=False),

@@ -5,8 +5,8 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import DIRTT, SHOT, TENT, AdaBN
-from tests.zoo.case import Case
+from adapt.methods import DIRTT, NRC, SHOT, TENT, AaD, AdaBN
+from tests.zoo.case import UNWATCHED, Case
 from tests.zoo.self_training import Turned, corners
 
 
@@ -33,6 +33,8 @@ CASES = {
     "SHOT": Case(SHOT, NORMALISED, after_source=True, module=Faded),
     "SHOT, as its code": Case(SHOT, NORMALISED | {"centroids": "code"}, True, module=Faded, resume=False),
     "DIRTT": Case(DIRTT, {"radius": 0.5, "target_weight": 0.1, "interval": 50}, after_source=True, module=Turned),
+    "NRC": Case(NRC, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
+    "AaD": Case(AaD, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
     "TENT": Case(TENT, NORMALISED, after_source=True, module=Faded),
     "TENT, running": Case(TENT, NORMALISED | {"evaluate_with": "running"}, True, module=Faded, resume=False),
 }
