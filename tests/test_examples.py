@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
+import adapt.estimation
 import adapt.losses
 import adapt.problems
 import adapt.schedules
 from adapt.problems import Classification, MultiLabel, Regression
 
+_ESTIMATES = (
+    *("agreement", "average_threshold_confidence", "confidence_optimal_transport", "difference_of_confidences"),
+    *("importance_weighted", "nuclear_norm"),
+)
+
 SHOWN: list[Any] = [getattr(adapt.losses, name) for name in adapt.losses.__all__]
 SHOWN += [Classification, MultiLabel, Regression, adapt.schedules.InverseDecay]
+SHOWN += [getattr(adapt.estimation, name) for name in adapt.estimation.__all__ if name in _ESTIMATES]
 SHOWN += [adapt.schedules.ganin_ramp, adapt.schedules.gaussian_ramp, adapt.schedules.tllib_ramp]
 
 

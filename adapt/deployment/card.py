@@ -9,6 +9,9 @@ from typing import Any
 from adapt.deployment.choice import Choice
 from adapt.estimation import ESTIMATES, measured
 
+# From so many points on a person has to know.
+_FLATTERS = 2.0
+
 
 def model_card(
     choice: Choice, class_names: Sequence[str], data: Mapping[str, Any], export: str, versions: Mapping[str, str]
@@ -83,10 +86,11 @@ def estimate_words(choice: Choice) -> str:
     words = ESTIMATES[choice.estimate].words
     if choice.uncertainty is None or choice.upper is None:
         return f"{100 * choice.accuracy:.1f} % ({words}; its error was not measured)"
-    runs = measured()[choice.estimate].cells
+    found = measured()[choice.estimate]
+    flatters = f"; on average it was {found.bias:.1f} points too high" if found.bias > _FLATTERS else ""
     return (
-        f"{100 * choice.accuracy:.1f} ± {100 * choice.uncertainty:.1f} % ({words}; the mean error over {runs} runs "
-        f"whose accuracy is known, of which 9 in 10 are within {100 * choice.upper:.1f})"
+        f"{100 * choice.accuracy:.1f} ± {100 * choice.uncertainty:.1f} % ({words}; the mean error over {found.cells} "
+        f"runs whose accuracy is known, of which 9 in 10 are within {100 * choice.upper:.1f}{flatters})"
     )
 
 

@@ -191,9 +191,12 @@ def markdown(rows: list[dict[str, Any]], command: str, cells: int) -> str:
         "# How far the estimates of target accuracy can be trusted",
         "",
         f"{len(tasks)} tasks ({', '.join(tasks)}) × {', '.join(methods)} × seeds × rules `{'` and `'.join(RULES)}`. "
-        f"{done} of {cells} trainings are in the tables; runs are trainings × rules. The truth is the accuracy on the target's test set, of which no estimate reads a label.",
+        f"{done} of {cells} trainings are in the tables; runs are trainings × rules. The truth is the accuracy on the "
+        "target's test set, of which no estimate reads a label.",
         "Errors are in points: the mean of |estimate − accuracy|, what 9 of 10 errors are below, and the mean of "
         "estimate − accuracy (above 0: it flatters).",
+        "B, D, E: Amazon reviews; A, C: PACS on the frozen features of `configs/features/pacs_lite0.yaml`, whole "
+        "target.",
         f"`{command}`",
         "",
         "| estimate | mean error | 9 of 10 below | bias | runs |",
