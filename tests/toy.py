@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from adapt.backbones import MLP
@@ -51,6 +51,8 @@ def build(method: type[Method], dropout: float = 0.0, input_shape: tuple[int, ..
         "backbone": MLP(input_shape, (32, 32), dropout=dropout),
         "problem": CLASSES,
     }
+    if not isinstance(kwargs.get("backbone", MLP((1,))), nn.Module):  # one that trains is made anew for every run
+        kwargs["backbone"] = kwargs["backbone"]()
     return method(**options | kwargs)
 
 

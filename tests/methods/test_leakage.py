@@ -11,6 +11,7 @@ from adapt.data import DomainDataModule, TensorDomain
 from adapt.data.views import in_memory
 from tests.toy import CLASSES, Shifted
 from tests.zoo import CASES
+from tests.zoo.texts import Sentences
 
 
 def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
@@ -29,8 +30,9 @@ def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
 
 
 def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
-    # Vectors all have one toy here; images need their own.
-    module = CASES[name].module if len(CASES[name].module.input_shape) == 3 else Shifted
+    # Vectors all have one toy here; images and texts need their own.
+    module = CASES[name].module
+    module = module if len(module.input_shape) == 3 or module is Sentences else Shifted
     trained, _, _ = CASES[name].train(path, steps=20, module=permuted(module) if shuffled else module, dropout=0.2)
     return list(trained.state_dict().values())
 

@@ -11,6 +11,7 @@ from tests.zoo import (
     reweighting,
     self_training,
     source_free,
+    texts,
 )
 from tests.zoo.case import Case
 
@@ -25,6 +26,7 @@ CASES: dict[str, Case] = {
     **pixel.CASES,
     **mapping.CASES,
     **relation.CASES,
+    **texts.CASES,
 }
 
 __all__ = ["CASES", "Case"]
