@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from adapt.backbones import MLP
@@ -58,6 +58,8 @@ def build(
         "backbone": MLP(input_shape, hidden, dropout=dropout),
         "problem": CLASSES,
     }
+    if not isinstance(kwargs.get("backbone", MLP((1,))), nn.Module):  # one that trains is made anew for every run
+        kwargs["backbone"] = kwargs["backbone"]()
     return method(**options | kwargs)
 
 

@@ -12,6 +12,7 @@ from adapt.data.views import in_memory
 from adapt.problems import Classification
 from tests.toy import CLASSES, Shifted
 from tests.zoo import CASES
+from tests.zoo.texts import Sentences
 
 
 def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
@@ -30,9 +31,9 @@ def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
 
 
 def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
-    # Vectors and classes all have one toy here; images and numbers need their own.
+    # Vectors and classes all have one toy here; images, texts and numbers need their own.
     case = CASES[name]
-    own = len(case.module.input_shape) == 3 or not isinstance(case.problem, Classification)
+    own = len(case.module.input_shape) == 3 or case.module is Sentences or not isinstance(case.problem, Classification)
     module = case.module if own else Shifted
     trained, _, _ = CASES[name].train(path, steps=20, module=permuted(module) if shuffled else module, dropout=0.2)
     return list(trained.state_dict().values())

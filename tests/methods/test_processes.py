@@ -35,6 +35,7 @@ for _name in CASES:
     if _name.startswith("FixMatch"):
         PLAIN[_name] = {"weak": nn.Identity(), "strong": nn.Identity(), "threshold": 0.3}
 NORMALISED = [name for name, case in CASES.items() if case.method.__name__ in ("TENT", "AdaBN")]
+DRAWN = ["MaskedLanguage"]  # each process hides words of its own
 QUICK = ["MMD", "MCD"]
 
 
@@ -87,7 +88,7 @@ def test_two_processes_are_one(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in [*QUICK, *NORMALISED]])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in [*QUICK, *NORMALISED, *DRAWN]])
 def test_two_processes_are_one_for_every_method(name: str, tmp_path: Path) -> None:
     assert_two_are_one(name, tmp_path)
 

@@ -17,6 +17,7 @@ from tests.zoo import (
     reweighting,
     self_training,
     source_free,
+    texts,
 )
 from tests.zoo.case import Case
 
@@ -32,6 +33,7 @@ CASES: dict[str, Case] = {
     **mapping.CASES,
     **relation.CASES,
     **regression.CASES,
+    **texts.CASES,
 }
 
 REPRESENTATIVE = {
