@@ -28,7 +28,7 @@ class ATDOC(RemembersTarget):
     them, in place of a second pass in evaluation mode after it; both domains are encoded in one pass. The authors train
     with `label_smoothing: 0.1`. `train/agreement` is the share of a batch that is predicted as its neighbours vote.
 
-    Published, Office-Home mean, ResNet-50: 72.2 % (paper, with MixMatch).
+    Published, Office-Home mean, ResNet-50: 72.2 % (paper).
 
     Args:
         weight: Weight w of the pseudo-labels at the end of training.

@@ -52,7 +52,7 @@ CASES = {
     ),
     "GVB": Case(GVB, SMALL | DECAY | UNWATCHED | BRIDGES, module=Turned),
     "ToAlign": Case(ToAlign, SMALL | DECAY | UNWATCHED | {"bottleneck": 32}, module=Turned),
-    "MME": Case(MME, UNWATCHED | {"data": {"shots": 5}, "steps": 150}, module=Turned),
+    "MME": Case(MME, UNWATCHED | {"data": {"shots": 1}, "steps": 150}, module=Turned),
     "SDAT": Case(SDAT, SMALL | DECAY | UNWATCHED | {"sharpness": 0.05, "steps": 200}, module=Turned),
     "DANN, sharpness": Case(DANN, UNWATCHED | {"discriminator_hidden": 64, "sharpness": 0.05}, resume=False),
     "DALN": Case(DALN, DECAY | UNWATCHED, module=Turned),
