@@ -335,7 +335,7 @@ def read_texts(path: Path, labelled: bool = True) -> TextTable:
 def newest(path: Path) -> int:
     """When a file, or the newest in a folder, was changed last, in nanoseconds."""
     files = [path, *(_text_files(path) if path.is_dir() else ())]
-    return max(file.stat().st_mtime_ns for file in files)
+    return max(int(file.stat().st_mtime_ns) for file in files)
 
 
 def _text_files(folder: Path) -> list[Path]:
@@ -406,7 +406,7 @@ def _tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str,
         pass
     found = tokenise(texts, tokenizer, length)
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: part.numpy() for name, part in found.items()})
+    np.savez(buffer, ids=found["ids"].numpy(), mask=found["mask"].numpy())
     with contextlib.suppress(OSError):  # a home that nobody may write to costs a second a run
         write_atomically(path, buffer.getvalue())
     return found

@@ -132,6 +132,7 @@ class TimeSeries(DomainDataModule):
         self.standardise, self.classes = standardise, classes
         self.transductive, self.test_fraction = transductive, test_fraction
         self._statistics: dict[str, Statistics] = {}
+        self._cuts: dict[str, Cut] = {}
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -289,23 +290,17 @@ class TimeSeries(DomainDataModule):
             self._cuts[name] = self._cut(self._recordings(name))
         return self._cuts[name]
 
-    @property
-    def _cuts(self) -> dict[str, Cut]:
-        return self.__dict__.setdefault("_cut_domains", {})
-
     def _cut(self, found: Recordings) -> Cut:
         if found.x.ndim == 3:
-            x = torch.from_numpy(np.ascontiguousarray(found.x, dtype=np.float32))
-            names = [str(row) for row in range(len(x))]
-            return Cut(x, torch.from_numpy(found.y), found.group, found.split, names)
+            windows = torch.from_numpy(np.ascontiguousarray(found.x, dtype=np.float32))
+            names = [str(row) for row in range(len(windows))]
+            return Cut(windows, torch.from_numpy(found.y), found.group, found.split, names)
         if self.length is None:
             raise AdaptError(
                 f"Expected windows (N, channels, length), found steps (T, channels) of shape {found.x.shape}. "
                 "Say how long windows are to be: --data.length 128."
             )
-        steps = np.arange(len(found.x))
-        recording = found.recording if found.recording is not None else found.group
-        recording = np.zeros(len(steps), "U1") if recording is None else recording
+        recording = np.zeros(len(found.x), "U1") if found.recording is None else found.recording
         group = found.group if found.group is not None else recording
         if len(np.unique(group)) < 3:
             recording = group = _pieces(recording)
@@ -388,7 +383,23 @@ def read_recordings(path: Path) -> Recordings:
         raise AdaptError(f"Expected class indices as y in {path}, found fractions: number the classes from 0.")
     y = np.nan_to_num(y, nan=-1).astype(np.int64)
     as_text = {name: None if values is None else values.reshape(-1).astype(str) for name, values in each.items()}
-    return Recordings(x, y, names, as_text["subject"], as_text["recording"], None)
+    recording = as_text["recording"]
+    if x.ndim == 2 and (recording is not None or group is not None):
+        recording = _runs([values for values in (as_text["subject"], recording) if values is not None])
+    return Recordings(x, y, names, as_text["subject"], recording, None)
+
+
+def _runs(names: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """A name for each stretch of steps in which nothing changes: two people's Mondays are two recordings."""
+    joined = np.array([" ".join(parts) for parts in zip(*names, strict=True)])
+    begins = np.flatnonzero(np.append(True, joined[1:] != joined[:-1]))
+    seen: dict[str, int] = {}
+    runs = np.empty(len(joined), object)
+    for begin, end in zip(begins, np.append(begins[1:], len(joined)), strict=True):
+        name = str(joined[begin])
+        seen[name] = seen.get(name, 0) + 1
+        runs[begin:end] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return runs.astype(str)
 
 
 def _steps(columns: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:

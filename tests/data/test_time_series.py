@@ -124,6 +124,19 @@ def test_a_table_of_steps_has_its_channels_labels_and_subjects_by_name(tmp_path:
     assert {name.partition(":")[0] for name in data.sample_names("left", "test")} < {"0", "1", "2", "3"}
 
 
+def test_no_window_reaches_from_one_person_to_the_next_or_over_a_gap(tmp_path: Path) -> None:
+    # Subject 1 is there twice; everybody's recording is called monday.
+    subject = np.repeat([1, 2, 1, 3, 4], 20)
+    x = np.arange(200.0).reshape(100, 2)
+    for name in ("left", "right"):
+        np.savez(tmp_path / f"{name}.npz", x=x, y=subject % 2, subject=subject, recording=np.full(100, "monday"))
+    data = windows(tmp_path, length=8, stride=4, standardise="none", source="left/1+3+4", batch_size=2)
+    found = torch.cat([data.domain("left/1+3+4", split).x for split in ("train", "val", "test")])  # type: ignore[attr-defined]
+    assert len(found) == 4 * 4
+    assert (found.diff(dim=2) == 2).all()
+    assert all(len(set((row[0] / 2).long().div(20, rounding_mode="floor").tolist())) == 1 for row in found)
+
+
 def test_some_subjects_are_a_domain_and_the_whole_target_can_be_trained_on(tmp_path: Path) -> None:
     write_watch(tmp_path)
     data = windows(tmp_path, source="left/1+2+3+4", target="left/5+6", transductive=True)
