@@ -69,6 +69,7 @@ class AdaptCLI(LightningCLI):
         restrict_parser()
         check_typed_configs(args)
         options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        own = {name: options | {"usage": f"adapt {name} [options]"} for name in self.subcommands()}
         super().__init__(
             Method,
             DomainDataModule,
@@ -77,11 +78,18 @@ class AdaptCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 10},
-            parser_kwargs=options | {name: dict(options) for name in self.subcommands()},
+            parser_kwargs=options | own,
             auto_configure_optimizers=False,
             args=list(args),
             run=run,
         )
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add method and data first, so that the help begins with them; the trainer has forty options."""
+        parser.add_lightning_class_args(Method, "model", subclass_mode=True)
+        parser.add_lightning_class_args(DomainDataModule, "data", subclass_mode=True)
+        parser.add_lightning_class_args(Trainer, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the data's problem and input shape to the method, and add the run's folder."""
