@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from adapt import __version__
-from adapt.commands.options import OPTIONS, closest, predict_options
+from adapt.commands.options import OPTIONS, closest
+from adapt.commands.training_help import training_help
 from adapt.errors import AdaptError, DivergedError, chain
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
@@ -135,6 +136,11 @@ def _dispatch(args: list[str]) -> int:
         raise AdaptError(f"Expected a command first, found {command}. `adapt --help` lists them.")
     if command not in COMMANDS:
         raise AdaptError(f"Unknown command {command!r}.{closest(command, COMMANDS)} `adapt --help` lists them.")
+    if command in TRAINING and args[1:] in (["--help"], ["-h"]):
+        print(training_help(command), end="")
+        return 0
+    if command in TRAINING and args[1:] == ["--help", "all"]:
+        args = args[:2]
     args = with_files(args)
     if command in OPTIONS:
         # Help and errors about options need no slow imports.
@@ -168,8 +174,6 @@ def _dispatch(args: list[str]) -> int:
         from adapt.commands.predict import predict_command
 
         return predict_command(args[1:])
-    if args[:2] in (["predict", "--help"], ["predict", "-h"]):
-        print(predict_options().format_help())
     from adapt.training.cli import AdaptCLI
 
     AdaptCLI(args)

@@ -26,10 +26,12 @@ from adapt.monitor import Monitor
 from adapt.names import folder_name
 from adapt.processes import gather_rows
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
+from adapt.training.contents import contents
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.training.explain import explain, imported, nothing_chosen
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.progress_bar import RunProgressBar
+from adapt.training.quiet import quieten
 from adapt.training.run_folder import (
     CONFIG_FILE,
     announce,
@@ -42,7 +44,7 @@ from adapt.training.run_folder import (
     write_predictions,
 )
 from adapt.training.saved_config import portable, read_where_it_lies
-from adapt.training.tracking import loggers_for, started
+from adapt.training.tracking import loggers_for, offline_folders, pages, started
 from adapt.training.trainer_flags import check_callbacks, check_flags
 from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
 
@@ -58,12 +60,16 @@ class AdaptCLI(LightningCLI):
     Args:
         args: The command line without the program's name.
         run: Whether to run the command, or only to build trainer, method and data.
+        says: Whether a training says what it trains, where it lies and what comes next; a grid says that itself.
     """
 
-    def __init__(self, args: Sequence[str], run: bool = True) -> None:
+    def __init__(self, args: Sequence[str], run: bool = True, says: bool = True) -> None:
+        self.says = says
+        quieten()  # once more: Lightning raises its voice when it is imported
         restrict_parser()
         check_typed_configs(args)
         options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
+        own = {name: options | {"usage": f"adapt {name} [options]"} for name in self.subcommands()}
         super().__init__(
             Method,
             DomainDataModule,
@@ -72,11 +78,18 @@ class AdaptCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 10},
-            parser_kwargs=options | {name: dict(options) for name in self.subcommands()},
+            parser_kwargs=options | own,
             auto_configure_optimizers=False,
             args=list(args),
             run=run,
         )
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add method and data first, so that the help begins with them; the trainer has forty options."""
+        parser.add_lightning_class_args(Method, "model", subclass_mode=True)
+        parser.add_lightning_class_args(DomainDataModule, "data", subclass_mode=True)
+        parser.add_lightning_class_args(Trainer, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the data's problem and input shape to the method, and add the run's folder."""
@@ -213,6 +226,9 @@ class AdaptCLI(LightningCLI):
             callbacks += [] if any(isinstance(callback, Monitor) for callback in chosen) else [Monitor()]
         else:
             kwargs["logger"] = False
+        # Lightning's table has a dozen lines; `before_fit` prints one.
+        if given.enable_model_summary is None:
+            kwargs["enable_model_summary"] = False
         if given.deterministic is None and torch.cuda.is_available():
             kwargs["deterministic"] = "warn"
         kwargs["default_root_dir"] = str(self.run_dir)
@@ -230,6 +246,11 @@ class AdaptCLI(LightningCLI):
         resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
         for logger in self.trainer.loggers:
             logger.log_hyperparams(resolved)
+        if not self.says or not self.trainer.is_global_zero:
+            return
+        print(f"{self.datamodule.task}: {contents(self.model)}")
+        for where in pages(self.trainer.loggers):
+            print(f"Weights & Biases: {where}")
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
         """Train; a signal stops it and saves the state."""
@@ -237,8 +258,8 @@ class AdaptCLI(LightningCLI):
             self.trainer.fit(model, **kwargs)
 
     def after_fit(self) -> None:
-        """Print the run's folder and the next command; a grid prints its own."""
-        if self.settings.trainer.enable_progress_bar is False or not self.trainer.is_global_zero:
+        """Print the run's folder and the next commands; a grid prints its own."""
+        if not self.says or not self.trainer.is_global_zero:
             return
         headline = self.model.problem.headline  # the scores only mean something in comparison with other steps
         kept = (f"val/source_{headline}", f"oracle/target_{headline}")
@@ -248,6 +269,8 @@ class AdaptCLI(LightningCLI):
             found = ", ".join(filter(None, [found, "no target labels"]))
         test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
         print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
+        for folder in offline_folders(self.trainer.loggers):
+            print(f"to Weights & Biases: {shlex.join(['wandb', 'sync', folder])}")
 
     def after_test(self) -> None:
         """Write the test metrics into the run's folder, and say on how much of the target they were computed."""

@@ -147,7 +147,8 @@ def _start(logger: WandbLogger) -> bool:
     asked = settled_mode("offline" if logger._offline else options.get("mode") or "auto")
     # Otherwise Lightning changes WANDB_MODE for all later runs of the process.
     logger._offline = False
-    options.setdefault("settings", {"init_timeout": PATIENCE_SECONDS})
+    # W&B's eight lines about every run are the command's two: where the run is, and how to send it.
+    options.setdefault("settings", {"init_timeout": PATIENCE_SECONDS, "silent": True})
     for mode in dict.fromkeys((asked, "offline")):
         options["mode"] = mode
         try:
@@ -159,6 +160,25 @@ def _start(logger: WandbLogger) -> bool:
         else:
             return True
     return False
+
+
+def pages(loggers: Iterable[Logger]) -> list[str]:
+    """Addresses of the loggers' W&B runs that are online."""
+    runs = [logger.experiment for logger in loggers if isinstance(logger, WandbLogger)]
+    # Asked for the address of an offline run, W&B warns.
+    return [run.url for run in runs if not getattr(run, "offline", True) and run.url]
+
+
+def offline_folders(loggers: Iterable[Logger]) -> list[str]:
+    """Folders of the loggers' W&B runs that `wandb sync` sends, as seen from here."""
+    runs = [logger.experiment for logger in loggers if isinstance(logger, WandbLogger)]
+    return [short_path(Path(run.dir).parent) for run in runs if getattr(run, "offline", False)]
+
+
+def short_path(path: Path) -> str:
+    """A path as a person types it here: relative, if it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _unreachable() -> str | None:

@@ -30,7 +30,7 @@ class Watch(Callback):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["benchmark", "--help"], ["report"], ["tset"], ["configs"]]
+    "words", [["--help"], ["--version"], ["benchmark", "--help"], ["fit", "--help"], ["report"], ["tset"], ["configs"]]
 )
 def test_help_and_slips_load_neither_torch_nor_lightning(words: list[str]) -> None:
     code = "import atexit, sys\natexit.register(lambda: print({'torch', 'lightning', 'wandb'} & set(sys.modules)))\n"

@@ -2,8 +2,10 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
+import wandb
 from lightning.pytorch import Trainer
 from rich.console import Console
 
@@ -17,7 +19,7 @@ WORDS += " --trainer.max_epochs -1 --trainer.val_check_interval 5 --trainer.chec
 WORDS += " --trainer.log_every_n_steps 1 --trainer.logger false --trainer.accelerator cpu"
 
 
-def test_each_validation_says_whether_it_works(capsys: pytest.CaptureFixture[str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_each_validation_says_whether_it_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["fit", *WORDS.split(), "--run_dir", str(tmp_path / "run")]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     assert [line.partition(":")[0] for line in lines] == ["step 5/12", "step 10/12", "step 12/12"]
@@ -46,3 +48,20 @@ def test_a_thousand_validations_do_not_fill_the_terminal() -> None:
     Trainer(callbacks=[bar], **quiet, **limits).fit(build(DANN), datamodule=Shifted("source", "target"))  # type: ignore[arg-type]
     lines = text.getvalue().splitlines()
     assert 12 <= len(lines) <= 30 and lines[-1].startswith("step 60/60")
+
+
+def test_a_run_without_a_bar_says_five_lines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = WORDS.replace(" --trainer.logger false", "").split()
+    assert main(["fit", *words, "--trainer.enable_progress_bar", "false"]) == 0
+    wandb.finish()
+    said = capfd.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 5 and not [line for line in said.err.splitlines() if "wandb" in line or "Tip" in line]
+    assert "DANN, " in lines[0] and "parameters (backbone MLP" in lines[0]
+    assert [line.partition(":")[0] for line in lines[2:]] == ["run", "test", "to Weights & Biases"]
+    folder = lines[-1].removeprefix("to Weights & Biases: wandb sync ")
+    assert not folder.startswith("/") and list(Path(folder).glob("run-*.wandb"))

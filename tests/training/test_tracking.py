@@ -169,8 +169,8 @@ def test_a_run_without_a_way_to_the_server_trains(
     assert main([*command, "--run_dir", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().err.count("cannot be reached") == 1
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
-    assert [path.parent.name.partition("-")[0] for path in run_files(tmp_path / "run")] == ["offline"]
     wandb.finish()
+    assert [path.parent.name.partition("-")[0] for path in run_files(tmp_path / "run")] == ["offline"]
 
 
 def test_a_logger_that_cannot_start_at_all_is_left_out(

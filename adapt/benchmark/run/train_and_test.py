@@ -40,7 +40,8 @@ def run_cell(cell: Cell) -> Tested:
     os.environ.setdefault("WANDB_SILENT", "true")
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     try:
-        cli = AdaptCLI(["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet])
+        words = ["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet]
+        cli = AdaptCLI(words, says=False)
         loggers = cli.trainer.loggers
         rows = _test(cli, cell)
         _summarise(loggers, rows, class_accuracies(cell.directory))
