@@ -168,8 +168,8 @@ def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
         ".npz": _read_npz,
         ".npy": lambda file: _read_npy(file, names),
         ".mat": _read_mat,
-        ".csv": lambda file: _read_text(file, ","),
-        ".tsv": lambda file: _read_text(file, "\t"),
+        ".csv": lambda file: _read_table(file, ","),
+        ".tsv": lambda file: _read_table(file, "\t"),
         ".parquet": _read_parquet,
         ".h5": _read_hdf5,
         ".hdf5": _read_hdf5,
@@ -314,7 +314,7 @@ def _read_npy(path: Path, names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _read_text(path: Path, separator: str) -> dict[str, Any]:
+def _read_table(path: Path, separator: str) -> dict[str, Any]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = [line for line in csv.reader(file, delimiter=separator) if line]
     if len(lines) < 2:

@@ -65,7 +65,7 @@ class DELTA(FromStart):
         super().begin(network, labelled, held_out)
         if self.weighted:
             batches = list(labelled)
-            x, y = (torch.cat([batch[part] for batch in batches]) for part in (0, 1))
+            x, y = torch.cat([batch.x for batch in batches]), torch.cat([batch.y for batch in batches])
             at = torch.linspace(0, len(x) - 1, min(len(x), self.attention_samples)).round().long()
             self.attention = torch.cat(channel_attention(self.start, x[at], y[at]))
 
