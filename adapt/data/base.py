@@ -224,14 +224,14 @@ class DomainDataModule(Recorded, LightningDataModule):
         self._say_class_sets()
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
-            name: self._checked(self.kept_samples(name, "train"), name, "train", labelled=True)
+            name: self._checked(self.domain_samples(name, "train"), name, "train", labelled=True)
             for name in ([] if self.source_free else self.sources)
         }
         if sources:
             check_poolable(sources)
             self._train["source"] = pool(list(sources.values()))
             self._source_parts = list(sources.values())
-        self._train["target"] = self._checked(self.kept_samples(self.target, "train"), self.target, "train")
+        self._train["target"] = self._checked(self.domain_samples(self.target, "train"), self.target, "train")
         if self.shots is not None and not count_labels(self._train["target"]).labelled:
             raise AdaptError(
                 f"Expected labelled training samples of {self.target!r} to draw shots from (found --data.shots "
@@ -314,7 +314,7 @@ class DomainDataModule(Recorded, LightningDataModule):
 
     def held_out_dataloader(self) -> DataLoader[Any]:
         """One pass over the source's validation samples, in order, all of them in every process."""
-        return self._ordered(LabelledView(pool([self.kept_samples(name, "val") for name in self.sources])))
+        return self._ordered(LabelledView(pool([self.domain_samples(name, "val") for name in self.sources])))
 
     def val_dataloader(self) -> list[DataLoader[Labelled]]:
         """Validation loaders `[source, target]`, or `[target]` without the source."""
@@ -483,16 +483,16 @@ class DomainDataModule(Recorded, LightningDataModule):
         """What a domain's labels 0, 1, ... mean; datasets that number each domain's classes anew override this."""
         return self.all_classes
 
-    def kept_samples(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
+    def domain_samples(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """`domain(name, split)` with the classes that were asked for alone, numbered as the problem numbers them."""
         return self._taken(self.domain(name, split), name, split)
 
     def taken_names(self, name: str, split: Split) -> Sequence[str]:
-        """`sample_names`, of the samples that `samples` has."""
+        """`sample_names`, of the samples that `domain_samples` has."""
         names = self.sample_names(name, split)
         if name not in self._relabelling:
             return names
-        self.kept_samples(name, split)
+        self.domain_samples(name, split)
         return [names[row] for row in self._selections[name, split].rows.tolist()]
 
     def _taken(self, dataset: Dataset[Any], name: str, split: Split) -> Dataset[Any]:
@@ -576,7 +576,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             return dataset
         fitted = "target" in self._train
         if not fitted:
-            self._train["target"] = self.kept_samples(self.target, "train")
+            self._train["target"] = self.domain_samples(self.target, "train")
         seen = set(self._few_shots(self.shots).indices)
         if not fitted:  # or `setup` would take the stage of training for built
             del self._train["target"]
@@ -631,7 +631,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         loaders = []
         for role, names in roles.items():
             labelled = role == "source" or self.target_labels(split).all
-            if parts := [self._checked(self.kept_samples(name, split), name, split, labelled) for name in names]:
+            if parts := [self._checked(self.domain_samples(name, split), name, split, labelled) for name in names]:
                 parts = [self._unseen(parts[0], split)] if role == "target" else parts
                 described = self._described(role, split)
                 sizes = [_size(part) for part in parts] if len(parts) > 1 else None

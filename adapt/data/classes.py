@@ -85,7 +85,7 @@ def relate_classes(
     if class_sets == "partial" and private:
         _refuse(f"no class of {domain!r} that {one!r} has not", one, (), domain, private, actual)
     if class_sets == "open" and missing:
-        _refuse(f"every class of {one!r} in {domain!r}, as in open sets", one, missing, domain, (), "universal")
+        _refuse(f"every class of {one!r} in {domain!r}, as in open sets", one, missing, domain, (), actual)
     same = source_classes is None and target_classes is None and (class_sets or actual) == "closed"
     return Relation(class_sets or actual, tuple(classes), missing, private, same)
 

@@ -205,7 +205,7 @@ class TimeSeries(DomainDataModule):
         if of not in self._statistics:
             names = self.sources if of == "source" else [of]
             taken = [self._taken(self._train_windows(name), name, "train") for name in names]
-            x = torch.cat([part.x for part in taken if isinstance(part, TensorDomain)])  # type: ignore[misc]  # windows are one tensor
+            x = torch.cat([part.x for part in taken if isinstance(part, TensorDomain)])
             self._statistics[of] = Statistics.of(x)
         return self._statistics[of]
 

@@ -15,7 +15,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from adapt.backbones import Backbone
 from adapt.backbones.speed import compile_in_place, put_channels_last
@@ -163,7 +163,9 @@ class Method(Recorded, LightningModule):
         headline = self.problem.headline
         self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
         self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
-        watched = {name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched}
+        watched: dict[str, Metric | MetricCollection] = {
+            name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched
+        }
         self.watched_metrics = MetricCollection(watched, prefix="oracle/target_") if watched else None
         self._each_source: dict[int, Any] = {}
         self.per_source: dict[str, float] = {}

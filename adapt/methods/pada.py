@@ -61,8 +61,8 @@ class PADA(DANN):
         logits = self.discriminator(reverse_gradient(torch.cat([source.features, target.features]), self.reversal))
         of_source, of_target = logits.split([len(source.features), len(target.features)])
         if self.logs_now:
-            spread = {"lambda": self.reversal, "smallest_class_weight": self.class_weights.min()}
-            self.log_values({"domain_accuracy": domain_accuracy(of_source, of_target)} | spread)
+            self.log_values({"domain_accuracy": domain_accuracy(of_source, of_target), "lambda": self.reversal})
+            self.log_values({"smallest_class_weight": self.class_weights.min()})
         each = self.problem.loss(source.logits, batch.source.y, label_smoothing=self.label_smoothing, reduction="none")
         of_classes = weights if self.weighted_classifier else torch.ones_like(weights)
         in_domain = (weights / weights.max(), torch.ones_like(of_target.flatten()))

@@ -1,0 +1,55 @@
+"""The methods for class sets that differ, and those for several sources."""
+
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from adapt.data import TensorDomain
+from adapt.methods import DANCE, M3SDA, MDAN, MFSAN, OSBP, PADA, OVANet
+from adapt.problems import Classification
+from tests.toy import Shifted, samples
+from tests.zoo.adversarial import DECAY, SMALL, Turned
+from tests.zoo.case import Case
+
+
+class Partial(Turned):
+    """The target has two of the source's four classes."""
+
+    def __init__(self, source: str, target: str, **kwargs: Any) -> None:
+        super().__init__(source, target, target_classes=["a", "b"], **kwargs)
+
+
+class Open(Turned):
+    """The source has three of the target's four classes."""
+
+    def __init__(self, source: str, target: str, **kwargs: Any) -> None:
+        super().__init__(source, target, source_classes=["a", "b", "c"], **kwargs)
+
+
+class TwoSources(Shifted):
+    """The toy's source, and a second one that was moved the other way."""
+
+    known_domains = ("source", "other", "target")
+
+    def __init__(self, source: str, target: str, **kwargs: Any) -> None:
+        super().__init__([source, "other"], target, **kwargs)
+
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        if name != "other":
+            return super().domain(name, split)
+        x, y = samples(50 + (split == "test"), shifted=False)
+        dataset = TensorDomain(0.8 * x - 0.7, y)
+        return dataset if split == "test" else self.holdout(dataset, split)
+
+
+OPEN = {"problem": Classification(list("abc"), "open")}
+
+CASES = {
+    "PADA": Case(PADA, SMALL | DECAY | {"every": 50}, module=Partial, learns=False),
+    "OSBP": Case(OSBP, OPEN, module=Open, learns=False),
+    "OVANet": Case(OVANet, OPEN, module=Open, learns=False),
+    "DANCE": Case(DANCE, OPEN, module=Open, learns=False),
+    "M3SDA": Case(M3SDA, {"weight": 1.0}, module=TwoSources),
+    "MFSAN": Case(MFSAN, {"width": 32}, module=TwoSources),
+    "MDAN": Case(MDAN, {"discriminator_hidden": 64, "discriminator_layers": 1}, module=TwoSources),
+}
