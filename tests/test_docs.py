@@ -20,13 +20,13 @@ from tests.zoo import CASES
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.md")}
-METHOD, DATA, PYTHON = (PAGES[name] for name in ("own-method", "own-data", "python"))
+METHOD, BACKBONE, DATA, PYTHON = (PAGES[name] for name in ("own-method", "own-backbone", "own-data", "python"))
 MAKE = runpy.run_path(str(ROOT / "docs/make.py"))
 QUIET = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 
 
 def printed(name: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", METHOD + DATA + PYTHON, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", METHOD + BACKBONE + DATA + PYTHON, re.S)
     return next(block for block in blocks if block.startswith(f"# {name}\n"))
 
 
@@ -50,7 +50,7 @@ def test_the_own_method_runs_from_the_command_line_as_printed(folder: Path) -> N
 
 @pytest.mark.parametrize("own", ["my_penalty", "my_backbone"])
 def test_the_own_penalty_and_backbone_run_as_printed(own: str, folder: Path) -> None:
-    command = re.search(rf"`adapt (fit [^`]*{own}\.[^`]*)`", METHOD)
+    command = re.search(rf"`adapt (fit [^`]*{own}\.[^`]*)`", METHOD + BACKBONE)
     assert command is not None
     args = command[1].replace("configs/", f"{ROOT}/configs/").split()
     assert main([*args, *QUIET, "--trainer.max_steps", "5", "--run_dir", "run"]) == 0

@@ -15,7 +15,7 @@ from adapt.benchmark.outputs.tables.changes import changes_sentences, changes_ta
 from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
-from adapt.benchmark.outputs.wandb_runs import log_comparison
+from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
 from adapt.benchmark.plan.plan import read_plan
 from adapt.benchmark.run.grid import run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
@@ -88,6 +88,9 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         report = build_report(folder)
         _log(folder, name, wandb_mode, arguments.project, report, console)
         _show(report, console)
+    unsent = [pattern for folder in folders.values() for pattern in unsent_runs(folder)]
+    if wandb_mode == "offline" and unsent:
+        _say(console, f"To Weights & Biases: wandb sync {' '.join(unsent)}")
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
     if outcome.failed:

@@ -36,12 +36,47 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+GRID_KEYS = """the file (a file that is named in it is looked for beside it):
+  name: mine                 # results go to runs/mine, or to --out (default: the file's name)
+  seeds: [0, 1, 2]           # one run of every task and method for each
+  base: {trainer: {...}}     # settings of all runs, as `adapt fit --config` takes them
+  tasks:
+    amazon → dslr: a.yaml    # a file, a mapping, or a list of those, merged in order
+    all pairs:               # every ordered pair of the domains
+      {pairs: all, domains: [amazon, dslr, webcam], config: {data: {class_path: ...}}}
+  methods:
+    SourceOnly: methods/source_only.yaml
+    DANN, small: [methods/dann.yaml, {model: {init_args: {weight: 0.1}}}]
+    SHOT: {config: methods/shot.yaml, init_from: SourceOnly}
+                             # config: as for a task
+                             # init_from: start from that method's run of the same task and seed
+                             # setting: what the table says of its target labels (default: from the class)
+                             # search: settings of this method alone, beside `search.space`
+  metric: macro_f1           # metric of the tables (default: the problem's first one)
+  embeddings: false          # no t-SNE pictures (default: the first seed draws one)
+  checkpoints: last          # keep one checkpoint of each run (default: all, one per selection rule)
+  search:                    # try settings, choose without target labels, run the choice on the seeds
+    trials: 8                # settings tried per method and task
+    space:                   # what is tried: {low, high, log, int} or a list of values
+      model.init_args.weight: {low: 0.1, high: 10, log: true}
+    rule: information_maximisation
+                             # what picks a setting; a list makes a table of each
+    sampler: random          # or tpe, which learns from earlier trials
+    seed: 1000               # seed of the trials
+    development: [a task]    # choose on these tasks alone; the others make the table
+
+`adapt configs` lists grids that come with adapt, to copy or to run: benchmarks/...
+"""
+
+
 def benchmark_options() -> argparse.ArgumentParser:
     """Options of `adapt benchmark`."""
     parser = OptionParser(
         "adapt benchmark",
-        description="Run tasks × methods × seeds; finished cells are never run twice. With `search: {trials: N}` "
-        "in the file, try N settings per method and task, pick one without target labels, and rerun it on the seeds.",
+        description="Run tasks × methods × seeds, and make the table. Finished cells are never run twice: the same\n"
+        "command continues a grid that was stopped.",
+        epilog=GRID_KEYS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="B.yaml", help="the benchmark: tasks, methods, seeds"

@@ -1,5 +1,9 @@
 """A benchmark's comparison as one run in Weights & Biases, made from what was written."""
 
+import re
+import shlex
+import shutil
+from pathlib import Path
 from typing import Any
 
 import wandb
@@ -9,6 +13,7 @@ from adapt.benchmark.outputs.table import lines
 from adapt.benchmark.outputs.tables.accuracy import negative_transfers
 from adapt.benchmark.outputs.words import measured, rule_name
 from adapt.benchmark.results.results import csv_columns, csv_rows
+from adapt.files import write_atomically
 
 JOB_TYPE = "comparison"
 
@@ -19,6 +24,8 @@ TABLES = {"summary": "table", "selection": "selection", "significance": "signifi
 def log_comparison(output: Output, project: str, group: str, offline: bool) -> None:
     """Log result rows, summary, selection, tests, bar charts and pictures as one run of job type `comparison`.
 
+    A grid has one such run: the same command, run again, continues it, and replaces what was not sent yet.
+
     Args:
         output: What was written of the benchmark.
         project: Project in Weights & Biases.
@@ -26,13 +33,19 @@ def log_comparison(output: Output, project: str, group: str, offline: bool) -> N
         offline: Write the run to disk instead of sending it; `wandb sync` sends it later.
     """
     analysis = output.analysis
+    folder = output.folder.resolve()
+    run_id = _id_of(folder)
+    for unsent in folder.glob(f"wandb/offline-run-*-{run_id}"):
+        shutil.rmtree(unsent, ignore_errors=True)
     run = wandb.init(
+        id=run_id,
+        resume=None if offline else "allow",
         project=project,
         group=group,
         job_type=JOB_TYPE,
         name=f"{group} comparison",
         # W&B's service would resolve a relative path in the folder that it was started in.
-        dir=str(output.folder.resolve()),
+        dir=str(folder),
         mode="offline" if offline else "online",
         config={"benchmark": group, "rules": {s.rule: rule_name(s.rule, s.headline) for s in analysis.summaries}},
         # A run that some earlier code left open must not receive this table.
@@ -63,3 +76,27 @@ def log_comparison(output: Output, project: str, group: str, offline: bool) -> N
         run.finish(exit_code=1)
         raise
     run.finish()
+
+
+def unsent_runs(folder: Path) -> list[str]:
+    """Patterns of the offline runs of a grid, its cells' and its comparison's, as arguments of `wandb sync`.
+
+    Args:
+        folder: The grid's folder.
+    """
+    patterns = ("*/*/*/wandb/offline-run-*", "wandb/offline-run-*")
+    return [f"{shlex.quote(str(folder))}/{pattern}" for pattern in patterns if any(folder.glob(pattern))]
+
+
+def _id_of(folder: Path) -> str:
+    """The comparison's id, kept with the grid: a folder that is moved has the same one."""
+    path = folder / "wandb" / "comparison.txt"
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        found = ""
+    if not re.fullmatch(r"[a-z0-9]{8}", found):
+        found = wandb.util.generate_id()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, found + "\n")
+    return found

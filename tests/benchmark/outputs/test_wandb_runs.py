@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from adapt.benchmark.outputs.files import build_report
-from adapt.benchmark.outputs.wandb_runs import log_comparison
+from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
 from adapt.benchmark.results.results import CSV_COLUMNS
 from tests.benchmark.synthetic import write_benchmark
 from tests.wandb_file import config_of, history_of, read_records, run_files
@@ -31,3 +31,8 @@ def test_one_offline_run_holds_table_charts_and_pictures(tmp_path: Path) -> None
     assert (history["selection.nrows"], history["significance.nrows"]) == ([12], [6])
     assert any("bars" in key for key in history)
     assert len(list((out).rglob("media/images/**/*.png"))) == len(report.pictures)
+
+    log_comparison(report, "adapt", "demo", offline=True)
+    (again,) = run_files(out)
+    assert again.name == path.name, "a grid has one comparison"
+    assert unsent_runs(out) == [f"{out}/wandb/offline-run-*"]
