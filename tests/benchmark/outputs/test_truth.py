@@ -174,7 +174,7 @@ def test_a_report_that_is_stopped_leaves_the_earlier_one_whole(
         write_result(result("a → b", "DANN", 0, 0.1, tmp_path / "a-to-b" / "method1" / "0"))
         before[tmp_path / "a-to-b" / "method1" / "0" / "result.json"] = b""
         assert report_command([str(tmp_path)]) == 130
-    assert "as it was" in capsys.readouterr().out
+    assert "is unchanged" in capsys.readouterr().out
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert set(after) == set(before)
     assert [path.name for path in after if before[path] and after[path] != before[path]] == []
