@@ -31,8 +31,10 @@ class RunProgressBar(ProgressBar):
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         self.console = console or Console()
-        self._on, self._bar, self._task = True, None, TaskID(0)
-        self._clear(0)
+        self._on, self._task = True, TaskID(0)
+        self._bar: Progress | None = None
+        self._seen, self._said, self._validations, self._batches = -1, 0, 0, 0
+        self._said_at, self._loss_read, self._left_out = 0.0, 0.0, ""
 
     def disable(self) -> None:
         """Show nothing, as in all processes but the first."""
