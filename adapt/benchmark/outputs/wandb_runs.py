@@ -1,6 +1,7 @@
 """A benchmark's comparison as one run in Weights & Biases, made from what was written."""
 
 import re
+import secrets
 import shlex
 import shutil
 from pathlib import Path
@@ -96,7 +97,7 @@ def _id_of(folder: Path) -> str:
     except (OSError, ValueError):
         found = ""
     if not re.fullmatch(r"[a-z0-9]{8}", found):
-        found = wandb.util.generate_id()
+        found = secrets.token_hex(4)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, found + "\n")
     return found

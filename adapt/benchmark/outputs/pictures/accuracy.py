@@ -158,6 +158,11 @@ def _draw_curve(
     axes.fill_between(steps, low, high, color=colour, alpha=0.13, lw=0)
 
 
+def _columns(names: Sequence[str]) -> int:
+    """How many columns of a legend fit under a panel of the embedding, in points: a symbol, then letters of 4."""
+    return max(1, min(6, 250 // (32 + 4 * max(map(len, names), default=1))))
+
+
 def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int) -> list[Picture]:
     names = ("xy_2d", "y", "domain")
     arrays = {(r.method, r.seed): read_arrays(r.directory / "embedding.npz", names) for r in results}
@@ -184,7 +189,8 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
         panels[0, 0].set_title("by class", fontsize=9)
         panels[0, 1].set_title("by domain", fontsize=9)
         style = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "fontsize": 7, "frameon": False}
-        panels[-1, 0].legend(handles=[*class_handles(class_names), *marker_handles(grey)], ncols=6, **style)
+        handles = [*class_handles(class_names), *marker_handles(grey)]
+        panels[-1, 0].legend(handles=handles, ncols=_columns([label(str(h.get_label())) for h in handles]), **style)
         panels[-1, 1].legend(handles=domain_handles(), ncols=2, **style)
         figure.suptitle(f"{label(task, 40)}, {label(method)}, seed {seed}", fontsize=10)
         alt = (

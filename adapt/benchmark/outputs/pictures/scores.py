@@ -87,6 +87,9 @@ def _draw(
         axes.tick_params(labelsize=7, labelbottom=True)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
+    # Each column's lowest panel has the label: one of the whole figure would lie under the legend.
+    for axes in panels[max(0, len(names) - _ACROSS) : len(names)]:
+        axes.set_xlabel("training step", fontsize=8)
     handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(
         [handles[label(m)] for m in methods if label(m) in handles],
@@ -96,7 +99,6 @@ def _draw(
         fontsize=8,
         frameon=False,
     )
-    figure.supxlabel("training step", fontsize=8)
     figure.suptitle(label(task, 60), fontsize=10)
     seeds = len({seed for _, seed in curves})
     alt = (
