@@ -3,6 +3,7 @@
 from tests.zoo import (
     adversarial,
     basics,
+    class_sets,
     fine_tuning,
     mapping,
     matching,
@@ -25,6 +26,7 @@ CASES: dict[str, Case] = {
     **pixel.CASES,
     **mapping.CASES,
     **relation.CASES,
+    **class_sets.CASES,
 }
 
 __all__ = ["CASES", "Case"]
