@@ -56,10 +56,10 @@ OPEN = {"problem": Classification(list("abcd"), "open")}
 
 CASES = {
     "PADA": Case(PADA, SMALL | DECAY | {"every": 50}, module=Partial, learns=False),
-    "OSBP": Case(OSBP, OPEN, module=Open, learns=False),
-    "OVANet": Case(OVANet, OPEN, module=Open, learns=False),
+    "OSBP": Case(OSBP, OPEN | DECAY, module=Open, learns=False),
+    "OVANet": Case(OVANet, OPEN | {"weight": 1.0}, module=Open, learns=False),
     "DANCE": Case(DANCE, OPEN, module=Open, learns=False),
-    "M3SDA": Case(M3SDA, {"weight": 1.0}, module=TwoSources),
+    "M3SDA": Case(M3SDA, {"weight": 0.1}, module=TwoSources),
     "MFSAN": Case(MFSAN, {"width": 32}, module=TwoSources),
-    "MDAN": Case(MDAN, {"discriminator_hidden": 64, "discriminator_layers": 1}, module=TwoSources),
+    "MDAN": Case(MDAN, {"discriminator_hidden": 64, "weight": 0.3, "sharpness": 1.0}, module=TwoSources),
 }
