@@ -27,6 +27,8 @@ FAMILIES = (
     "pixel",
     "mapping",
     "relation",
+    "partial and open sets",
+    "several sources",
 )
 _REFERENCE = re.compile(r"(.+?) ?\((https?://[^)]+)\)")
 

@@ -38,6 +38,8 @@ _FAMILY_WORDS = {
     "reweighting": "weight source samples by how much they look like the target",
     "pixel": "make source images look like the target's",
     "mapping": "a closed-form map of fixed features, then a classifier",
+    "partial and open sets": "the two domains have different classes",
+    "several sources": "each of several sources is treated by itself",
     "relation": "match the domains class by class",
 }
 

@@ -73,8 +73,9 @@ def relate_classes(
     private = tuple(name for name in theirs if name not in classes) if classes else ()
     if classes and theirs and len(missing) == len(classes):
         raise AdaptError(
-            f"Expected at least one class that source and target share, found {_listed(classes)} in {one!r} and "
-            f"{_listed(theirs)} in {domain!r}.\nName such classes: --data.source_classes and --data.target_classes."
+            f"Expected the same classes in {one!r} and {domain!r}, or some that they share, found {_listed(classes)} "
+            f"and {_listed(theirs)}.\nRename or choose classes, or name a domain whose folders are no classes as "
+            "unlabelled."
         )
     actual: ClassSets = ("universal" if missing else "open") if private else "partial" if missing else "closed"
     if "closed" in (class_sets, actual) and class_sets in (None, "closed"):

@@ -8,6 +8,7 @@ import pytest
 from tests.zoo import (
     adversarial,
     basics,
+    class_sets,
     fine_tuning,
     mapping,
     matching,
@@ -34,6 +35,7 @@ CASES: dict[str, Case] = {
     **relation.CASES,
     **regression.CASES,
     **texts.CASES,
+    **class_sets.CASES,
 }
 
 REPRESENTATIVE = {

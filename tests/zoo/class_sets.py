@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
 from adapt.methods import DANCE, M3SDA, MDAN, MFSAN, OSBP, PADA, OVANet
 from adapt.problems import Classification
 from tests.toy import Shifted, samples
-from tests.zoo.adversarial import DECAY, SMALL, Turned
+from tests.zoo.adversarial import DECAY, SMALL, Turned, turned_samples
 from tests.zoo.case import Case
 
 
@@ -20,10 +21,19 @@ class Partial(Turned):
 
 
 class Open(Turned):
-    """The source has three of the target's four classes."""
+    """The source has the four classes of the circle, the target also one in its middle."""
+
+    class_names = tuple("abcde")
 
     def __init__(self, source: str, target: str, **kwargs: Any) -> None:
-        super().__init__(source, target, source_classes=["a", "b", "c"], **kwargs)
+        super().__init__(source, target, source_classes=list("abcd"), **kwargs)
+
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        seed = 10 * self.known_domains.index(name) + (split == "test")
+        x, y = turned_samples(seed, degrees=35.0 if name == "target" else 0.0)
+        middle = 0.55 * torch.randn(len(x) // 3, x.shape[1], generator=torch.Generator().manual_seed(seed + 500))
+        dataset = TensorDomain(torch.cat([x, middle]), torch.cat([y, torch.full((len(middle),), 4)]))
+        return dataset if split == "test" else self.holdout(dataset, split)
 
 
 class TwoSources(Shifted):
@@ -42,14 +52,14 @@ class TwoSources(Shifted):
         return dataset if split == "test" else self.holdout(dataset, split)
 
 
-OPEN = {"problem": Classification(list("abc"), "open")}
+OPEN = {"problem": Classification(list("abcd"), "open")}
 
 CASES = {
     "PADA": Case(PADA, SMALL | DECAY | {"every": 50}, module=Partial, learns=False),
-    "OSBP": Case(OSBP, OPEN, module=Open, learns=False),
-    "OVANet": Case(OVANet, OPEN, module=Open, learns=False),
+    "OSBP": Case(OSBP, OPEN | DECAY, module=Open, learns=False),
+    "OVANet": Case(OVANet, OPEN | {"weight": 1.0}, module=Open, learns=False),
     "DANCE": Case(DANCE, OPEN, module=Open, learns=False),
-    "M3SDA": Case(M3SDA, {"weight": 1.0}, module=TwoSources),
+    "M3SDA": Case(M3SDA, {"weight": 0.1}, module=TwoSources),
     "MFSAN": Case(MFSAN, {"width": 32}, module=TwoSources),
-    "MDAN": Case(MDAN, {"discriminator_hidden": 64, "discriminator_layers": 1}, module=TwoSources),
+    "MDAN": Case(MDAN, {"discriminator_hidden": 64, "weight": 0.3, "sharpness": 1.0}, module=TwoSources),
 }
