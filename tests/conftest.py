@@ -17,6 +17,12 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Grids run in the test's own process unless a test asks for more: patches count there, and nothing is imported anew.
+    monkeypatch.setattr("adapt.benchmark.run.machine.usable_cores", lambda: 1)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The campaign's figures, summed over its tests and over the processes that ran them."""
     figures: Counter[str] = Counter()

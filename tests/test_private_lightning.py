@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.optim.lr_scheduler import SequentialLR
 
+from adapt.data.recordings import _arrays
 from tests.private_parts import ROOT, touched
 from tests.test_private_jsonargparse import PRIVATE as OF_JSONARGPARSE
 
@@ -40,6 +41,7 @@ PRIVATE = {
     "ModelCheckpoint._last_checkpoint_saved": "rules that pick one step share one file",
     "ModelCheckpoint._last_global_step_saved": "the end of training is saved once",
     "ModelCheckpoint._save_checkpoint": "BestCheckpoint links instead of writing",
+    "ModelCheckpoint._save_topk_checkpoint": "no oracle checkpoint without target labels",
     "Trainer._checkpoint_connector.dump_checkpoint": "a signal's checkpoint waits for no other process",
     "Trainer.fit_loop._combined_loader": "a continued run's loaders go on as far in an epoch of another length",
     "Trainer.fit_loop.epoch_loop._batches_that_stepped": "the last validation is logged at its batch",
@@ -86,11 +88,12 @@ def test_parts_that_appear_later_are_where_they_were() -> None:
     assert "_batches_that_stepped" in loop.epoch_loop.on_save_checkpoint()
     assert "_subcommand_parsers" in inspect.getsource(LightningCLI)
     assert "self._schedulers" in inspect.getsource(SequentialLR.__init__)
+    assert _arrays()[0][0].__name__ == "_reconstruct"  # NumPy's
 
 
 def test_no_other_private_part_is_in_use() -> None:
     listed = {part for name in [*PRIVATE, *OF_JSONARGPARSE] for part in name.split(".") if part[0] == "_"}
-    later = {"_subcommand_parsers", "_schedulers"}
+    later = {"_subcommand_parsers", "_schedulers", "_reconstruct"}
     found = touched()
     assert {name: path for name, path in found.items() if name not in listed | later} == {}
     words = "".join(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py"))

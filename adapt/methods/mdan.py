@@ -28,7 +28,7 @@ class MDAN(SeveralSources):
 
     Args:
         weight: Weight w of the domain losses.
-        sharpness: γ of the smooth maximum.
+        gamma: γ of the smooth maximum.
         maximum: `soft`, or `hard` for the worst source alone.
         schedule: λ over training, see `DANN`.
         discriminator_hidden: Width of the discriminators' hidden layers.
@@ -42,7 +42,7 @@ class MDAN(SeveralSources):
     def __init__(
         self,
         weight: float = 1.0,
-        sharpness: float = 10.0,
+        gamma: float = 10.0,
         maximum: Literal["soft", "hard"] = "soft",
         schedule: Reversal = "ganin",
         discriminator_hidden: int = 1024,
@@ -50,9 +50,9 @@ class MDAN(SeveralSources):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if sharpness <= 0 or maximum not in ("soft", "hard"):
-            raise AdaptError(f"MDAN expects a sharpness above 0 and soft or hard, found {sharpness} and {maximum!r}.")
-        self.weight, self.sharpness, self.maximum, self.schedule = weight, sharpness, maximum, schedule
+        if gamma <= 0 or maximum not in ("soft", "hard"):
+            raise AdaptError(f"MDAN expects gamma above 0 and soft or hard, found {gamma} and {maximum!r}.")
+        self.weight, self.gamma, self.maximum, self.schedule = weight, gamma, maximum, schedule
         shape = (self.num_features, discriminator_hidden, discriminator_layers)
         self.discriminators = nn.ModuleList(DomainDiscriminator(*shape) for _ in range(self.num_sources))
 
@@ -69,4 +69,4 @@ class MDAN(SeveralSources):
         values = torch.stack(each)
         if self.logs_now:
             self.log_values({"worst_source": values.max(), "lambda": ramp})
-        return {"sources": values.max() if self.maximum == "hard" else soft_maximum(values, sharpness=self.sharpness)}
+        return {"sources": values.max() if self.maximum == "hard" else soft_maximum(values, sharpness=self.gamma)}

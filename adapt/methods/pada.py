@@ -26,7 +26,7 @@ class PADA(DANN):
     cross-entropy is divided by the sum of the weights; the weights of a batch are divided by their largest in the
     domain loss. Departures: λ is the reversal's alone, see `DANN`.
 
-    Published, Office-31 (31 → 10 classes), mean, ResNet-50: PADA 92.69 % (paper, Table 1).
+    Published, Office-31 (31 → 10 classes), mean, ResNet-50, by TLlib: source only 90.1, DANN 82.4, PADA 93.8 %.
 
     Args:
         every: Steps between two passes over the target.

@@ -94,7 +94,7 @@ def test_lower_is_better_all_the_way() -> None:
     assert cost.gaps["DANN", "last"].mean == pytest.approx(2.0)
     analysis = analyse(errors())
     verdicts = {c.method: (c.better, c.worse) for c in analysis.tested.comparisons}
-    assert verdicts == {"DANN": (3, 0), "MMD": (3, 0), "Worse": (0, 3)}
+    assert verdicts == {"DANN": (1, 0), "MMD": (1, 0), "Worse": (0, 1)}  # of one task, whatever its seeds
     ranks = rank_methods(summarise([*errors("t"), *errors("u")], "last")).ranks
     assert list(ranks) == ["DANN", "MMD", "SourceOnly", "Worse"]
     assert headline(errors()) == "source_mae"
@@ -309,7 +309,8 @@ def test_a_classification_grid_shows_the_metric_of_the_plan(tmp_path: Path) -> N
     assert main(["benchmark", "--config", str(tmp_path / "plan.yaml"), "--out", str(runs), "--wandb", "disabled"]) == 0
     columns = csv_columns(read_results(runs))
     assert columns[: len(CSV_COLUMNS)] == CSV_COLUMNS
-    assert columns[len(CSV_COLUMNS) :: 2] == (
+    metrics = [name for name in columns[len(CSV_COLUMNS) :] if not name.startswith("estimate_")]
+    assert tuple(metrics[::2]) == (
         "source_mean_class_accuracy",
         "source_macro_f1",
         "source_calibration_error",

@@ -259,7 +259,7 @@ def test_a_search_on_the_toy_ends_in_reruns_with_the_sentence(
     command = ["--config", str(path), "--out", str(out), "--wandb", "disabled"]
     assert benchmark_command(command) == 0
     sentence = (
-        "2 trials (random) per method and task on seed 7, the same budget for every method, picked by information_max"
+        "2 trials (random) per method and task, on seed 7, the same budget for every method, picked by information_max"
     )
     assert sentence in capsys.readouterr().out
     assert sentence in (out / "table.md").read_text() and sentence in (out / "report.html").read_text()

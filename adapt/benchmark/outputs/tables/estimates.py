@@ -44,7 +44,7 @@ def estimate_tables(analysis: Analysis) -> list[Table]:
         "points"
     )
     caption = (
-        f"Target test accuracy in %, as estimated without target labels ({ESTIMATES[name].words}; {spread}), "
+        f"Estimated target test accuracy in %, without target labels ({ESTIMATES[name].words}; {spread}), "
         f"{over(summary.seeds)}. Model selection: {rule_name(summary.rule, summary.headline)}."
     )
     return [Table(caption, tasks, rows, ("In brackets: the accuracy that the labels give, where there are any.",))]
