@@ -19,7 +19,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Grids run in the test's own process unless a test asks for more: patches count there, and nothing is imported anew.
+    # Grids run in the test's own process unless a test asks for more: patches hold there, and nothing is imported.
     monkeypatch.setattr("adapt.benchmark.run.machine.usable_cores", lambda: 1)
 
 
