@@ -110,8 +110,9 @@ class Texts(DomainDataModule):
         if not set(class_names([self.table(self.target)]) if self.target in used else ()) <= set(of_source):
             self.class_names = class_names([self.table(name) for name in used])
         super()._check_arguments()
-        if len(self.class_names) < 2:
-            found = ", ".join(self.class_names) or "none"
+        labelled = of_source if set(used) & set(self.sources) else self.class_names
+        if len(labelled) < 2:
+            found = ", ".join(labelled) or "none"
             raise AdaptError(
                 f"Expected labels of two classes or more in {', '.join(self.sources)}, found {found}: give the table a "
                 "column `label`."

@@ -331,7 +331,7 @@ def test_domains_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ("fower", "Did you mean 'fewer'"),
     ):
         with pytest.raises(AdaptError, match=words):
-            Arrays("a", target, root=str(tmp_path))
+            Arrays("a", target, root=str(tmp_path), class_sets="closed")
     write_npz(tmp_path / "blank.npz", x)
     with pytest.raises(AdaptError, match="a source needs labels"):
         Arrays("blank", "a", root=str(tmp_path))

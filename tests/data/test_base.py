@@ -229,7 +229,7 @@ def test_domains_with_other_classes_are_refused_by_name() -> None:
             return ["x", "y", "z"] if name == "a" else ["x", "y", "w"]
 
     with pytest.raises(AdaptError, match="only 'a' has z; only 'b' has w"):
-        Mixed("a", "b")
+        Mixed("a", "b", class_sets="closed")
 
 
 def test_nan_and_incomparable_ranges_are_refused() -> None:

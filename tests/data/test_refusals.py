@@ -109,7 +109,7 @@ class OtherClasses(Shifted):
         (lambda: Shifted("source", "target", split_seed=2**64), "split_seed of at least 0"),
         (lambda: Shifted("source", "target", shots="few"), "'all', found 'few'"),
         (lambda: Shifted("source", "target", val_fraction=0.9999).setup("fit"), r"'source' \(train\), found none"),
-        (lambda: OtherClasses("source", "target"), "only 'source' has cat; only 'target' has mug"),
+        (lambda: OtherClasses("source", "target", class_sets="closed"), "only 'source' has cat; only 'target' has mug"),
         (
             lambda: Shifted("source", "target", batch_size=811).setup("fit"),
             "810 training samples, fewer than one batch of 811",

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -24,6 +25,20 @@ def build(path: Path, root: Path) -> DomainDataModule:
     if cls is adapt.data.Features:
         for name in (arguments["source"], arguments["target"]):
             write_features(root / arguments["folder"] / f"{name}.npz", 80)
+    if cls is adapt.data.TimeSeries:
+        rng = np.random.default_rng(0)
+        for name in (arguments["source"], arguments["target"]):
+            folder = root / arguments.get("folder", "")
+            folder.mkdir(parents=True, exist_ok=True)
+            x, y = rng.normal(size=(80, 6, 128)).astype("float32"), np.arange(80) % 2
+            np.savez(
+                folder / f"{name}.npz", x=x, y=y, subject=np.arange(80) // 8, class_names=np.array(["rest", "lift"])
+            )
+    if cls is adapt.data.Texts:
+        for name in (arguments["source"], arguments["target"]):
+            folder = root / arguments.get("folder", "")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.csv").write_text("title,text,label\n" + "a,good,positive\nb,bad,negative\n" * 40)
     return cls(root=str(root), **arguments)
 
 

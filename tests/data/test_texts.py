@@ -9,7 +9,7 @@ import torch
 
 from adapt.backbones import TransformerBackbone
 from adapt.commands.features import extract_features
-from adapt.data import Features, Pair, Texts
+from adapt.data import NO_LABEL, Features, Pair, Texts
 from adapt.data.texts import read_texts, tokenise
 from adapt.errors import AdaptError
 from adapt.methods import DANN, MaskedLanguage
@@ -55,7 +55,7 @@ def test_splits_hold_every_text_once_and_tokens_are_the_tokenizers(tmp_path: Pat
     row = int(data.sample_names("books", "test")[0])
     assert y == row % 2
     assert int(x["mask"].sum()) == 2 + 1 + row % 4 + 3  # [CLS], [SEP], the's, and three words
-    assert data.domain("kitchen", "test")[0][1] is None
+    assert data.domain("kitchen", "test")[0][1] is NO_LABEL
 
 
 def test_a_steps_parts_are_padded_to_the_longest_of_them_all(tmp_path: Path, encoder: str) -> None:
@@ -85,7 +85,7 @@ def test_files_in_folders_are_texts_too(tmp_path: Path, encoder: str) -> None:
     assert data.known_domains == ["books", "kitchen"]
     assert data.class_names == ["bad", "good"]
     assert set(data.sample_names("kitchen", "test")) < {f"{k}.txt" for k in range(8)}
-    assert all(data.domain("kitchen", "train")[k][1] is None for k in range(3))
+    assert all(data.domain("kitchen", "train")[k][1] is NO_LABEL for k in range(3))
 
 
 def test_new_texts_are_read_from_a_table_a_file_or_python(tmp_path: Path, encoder: str) -> None:

@@ -15,6 +15,7 @@ from adapt.benchmark.plan.search_space import Search, read_search
 from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
+from adapt.shipped import config_file
 from adapt.training.tracking import WandbMode
 from adapt.yaml_files import read_yaml
 
@@ -262,8 +263,11 @@ def _configuration(entry: Any, where: str, folder: Path) -> Config:
     for part in entry if isinstance(entry, list) else [entry]:
         place = where
         if isinstance(part, str):
-            place = str(folder / part)
-            part = read_yaml(folder / part)
+            # The user's own file first; `methods/dann` is also the name of a shipped one.
+            own = next((path for path in (folder / part, folder / f"{part}.yaml") if path.is_file()), None)
+            named = part if own is not None else config_file(part)
+            place = str(folder / part if named == part and own is None else own or named)
+            part = read_yaml(Path(place))
         mapping = _mapping(part, place)
         for key in mapping:
             # The command line has the last word on keys; only what looks like a slip of the pen is refused this early.

@@ -172,3 +172,18 @@ def test_pairs_all_is_every_ordered_pair_of_domains(tmp_path: Path) -> None:
             plan(tmp_path, text.replace("DOMAINS", wrong))
     with pytest.raises(AdaptError, match="expected `pairs: all`"):
         plan(tmp_path, text.replace("pairs: all", "pairs: some").replace("DOMAINS", "[a, b]"))
+
+
+def test_a_plan_names_shipped_configurations_and_a_file_of_its_own_folder_comes_first(tmp_path: Path) -> None:
+    text = "name: mine\nseeds: [0]\ntasks: {moons: tasks/moons}\n"
+    text += "methods: {DANN: methods/dann, MMD: [methods/mmd.yaml]}\n"
+    (tmp_path / "plan.yaml").write_text(text + "base: {trainer: {max_steps: 2}}\n")
+    rates = {cell.method: cell.config["model"]["init_args"] for cell in read_plan(tmp_path / "plan.yaml").cells}
+    assert rates["DANN"]["gamma"] == 10.0
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "dann.yaml").write_text("model: {class_path: DANN, init_args: {gamma: 3.0}}\n")
+    rates = {cell.method: cell.config["model"]["init_args"] for cell in read_plan(tmp_path / "plan.yaml").cells}
+    assert rates["DANN"]["gamma"] == 3.0
+    (tmp_path / "plan.yaml").write_text(text.replace("methods/dann", "methods/danm"))
+    with pytest.raises(AdaptError, match=r"methods/danm.*Did you mean the shipped .*methods/dann"):
+        read_plan(tmp_path / "plan.yaml")
