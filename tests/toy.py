@@ -58,8 +58,9 @@ def build(
         "backbone": MLP(input_shape, hidden, dropout=dropout),
         "problem": CLASSES,
     }
-    if not isinstance(kwargs.get("backbone", MLP((1,))), nn.Module):  # one that trains is made anew for every run
-        kwargs["backbone"] = kwargs["backbone"]()
+    backbone = kwargs.get("backbone")
+    if backbone is not None and not isinstance(backbone, nn.Module):  # one that trains is made anew for every run
+        kwargs["backbone"] = backbone()
     return method(**options | kwargs)
 
 

@@ -84,7 +84,7 @@ def test_a_regulariser_is_told_the_labelled_target_samples_and_the_held_out_sour
     assert sorted(labelled.y.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert sorted(labelled.index.tolist()) == sorted(method.regulariser.last.index.tolist())
     x, y = data.domain("target", "train").__getitems__(labelled.index.tolist())
-    assert torch.equal(labelled.x, x) and torch.equal(labelled.y, y)
+    assert torch.equal(labelled.x, x) and torch.equal(labelled.y, y.y)
     assert torch.equal(held_out.x, data.domain("source", "val").__getitems__(range(90))[0])
 
 

@@ -27,6 +27,9 @@ READS = {"_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "equal
 READS |= {"_unique2", "unique_dim", "unique_consecutive", "_linalg_svd", "_linalg_eigh", "linalg_lstsq"}
 METHODS = {Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.item}
 EXCEPTED = {
+    "M3SDA": {"nonzero"},  # which samples of the batch are of which source
+    "MDAN": {"nonzero"},
+    "MFSAN": {"nonzero"},
     "MaskedLanguage": {"_local_scalar_dense"},  # transformers asks whether the mask hides anything
     "BNM": {"_linalg_svd"},  # the nuclear norm is what it is about
     "DALN": {"_linalg_svd"},  # and here, of both domains

@@ -129,7 +129,7 @@ def test_a_penalty_may_ask_the_classifier_again_and_changes_both_sides(method: t
 
 def test_features_that_cannot_be_decomposed_are_refused_as_diverged(tmp_path: Path) -> None:
     options = {"optimizer": lambda p: torch.optim.SGD(p, lr=1e30), "penalties": [NWD()], "steps": 5}
-    with pytest.raises(DivergedError, match="SourceOnly cannot decompose the features of step 1"):
+    with pytest.raises(DivergedError, match=r"'penalty_nwd' of SourceOnly is not finite at step 1"):
         train(SourceOnly, tmp_path, trainer={"limit_val_batches": 0, "num_sanity_val_steps": 0}, **options)
 
 
