@@ -1,6 +1,7 @@
 """The domain losses of several sources as one."""
 
-import torch
+import math
+
 from torch import Tensor
 
 from adapt.errors import AdaptError
@@ -33,5 +34,4 @@ def soft_maximum(values: Tensor, *, sharpness: float = 10.0) -> Tensor:
         raise AdaptError(
             f"soft_maximum expects values (S,) and a sharpness above 0, found {tuple(values.shape)} and {sharpness}."
         )
-    count = torch.tensor(float(len(values)), dtype=values.dtype, device=values.device)
-    return ((sharpness * values).logsumexp(0) - count.log()) / sharpness
+    return ((sharpness * values).logsumexp(0) - math.log(len(values))) / sharpness

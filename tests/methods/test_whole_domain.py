@@ -47,7 +47,7 @@ def test_a_pass_is_of_the_training_inputs_in_order_in_evaluation_mode_and_leaves
         with torch.no_grad():
             features, logits = method.eval()(x)
         assert torch.allclose(found.features, features, atol=1e-6) and torch.allclose(found.logits, logits, atol=1e-6)
-        assert found.y is None if role == "target" else torch.equal(found.y, y)
+        assert found.y is None if role == "target" else torch.equal(found.y, y.y)
 
 
 def test_a_pass_changes_no_result(tmp_path: Path) -> None:
