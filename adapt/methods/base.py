@@ -548,7 +548,9 @@ class Method(Recorded, LightningModule):
         trained = [p for module in modules for p in module.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = []
         known: set[int] = set()
-        for factor, parameters in self.backbone.layer_groups():
+        # A module of the user's own may be any `nn.Module` with `num_features`.
+        layer_groups = getattr(self.backbone, "layer_groups", lambda: [(1.0, self.backbone.parameters())])
+        for factor, parameters in layer_groups():
             own = {id(p) for p in parameters}
             known |= own
             layer = [p for p in trained if id(p) in own]

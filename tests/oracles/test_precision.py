@@ -84,6 +84,17 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),
     "total_variation": (losses.total_variation, (IMAGES,)),
+    "entropy_separation": (lambda x: losses.entropy_separation(x, margin=0.1), (LOGITS,)),
+    "moment_distance": (lambda a, b, t: losses.moment_distance([a, b], t), (S, T, draw(N, D, seed=5))),
+    "neighbourhood_entropy": (
+        lambda f: losses.neighbourhood_entropy(f, draw(12, D, seed=6), draw(K, D, seed=7), torch.arange(N)),
+        (S,),
+    ),
+    "one_versus_all": (lambda x: losses.one_versus_all(x, Y[:M]), (LOGITS,)),
+    "one_versus_all_entropy": (losses.one_versus_all_entropy, (LOGITS,)),
+    "soft_maximum": (losses.soft_maximum, (LOGITS[:, 0],)),
+    "target_class_weights": (losses.target_class_weights, (LOGITS,)),
+    "unknown_boundary": (losses.unknown_boundary, (LOGITS,)),
     "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
     "weighted_pseudo_labels": (lambda x: losses.weighted_pseudo_labels(x, OTHER.softmax(1)), (LOGITS,)),
 }
@@ -100,7 +111,7 @@ OTHERS = {
     "multilinear",
 }
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
-OTHERS |= {"virtual_adversarial_direction"}
+OTHERS |= {"virtual_adversarial_direction", "known_entropy"}
 
 
 def test_no_loss_is_left_out() -> None:
