@@ -132,6 +132,7 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "restyled_images",
         "sharpness",
         "whole_domain",
+        "several_sources",
     }
     assert {case.method for case in CASES.values()} == set(classes)
 

@@ -93,5 +93,10 @@ def known_entropy(classes: int) -> float:
 
     Args:
         classes: Number of classes K.
+
+    Examples:
+        >>> from adapt.losses import known_entropy
+        >>> round(known_entropy(10), 4)
+        1.1513
     """
     return math.log(classes) / 2

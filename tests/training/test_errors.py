@@ -54,8 +54,8 @@ MISTAKES = {
     "abbreviation": (["fit", "--model", "DANN", "--seed", "1"], "Unknown option --seed"),
     "seed": (["fit", "--model", "DANN", "--seed_everything", "x"], "--seed_everything expects bool or int, found 'x'"),
     "class in a module": (
-        ["fit", "--model", "adapt.methods.DANM"],
-        "adapt.methods has no class 'DANM'.*Did you mean 'D",
+        ["fit", "--model", "adapt.methods.DANNN"],
+        "adapt.methods has no class 'DANNN'.*Did you mean 'DANN'",
     ),
     "class of another kind": (["fit", "--model", "adapt.data.Moons"], "expects a subclass of Method, found adapt.data"),
     "module": (["fit", "--model", "nowhere.Mine"], "no module 'nowhere' was found in this folder"),
