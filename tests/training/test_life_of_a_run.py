@@ -39,6 +39,13 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.fixture(autouse=True)
+def unclaimed_signals() -> None:
+    """Handlers as a new process has them: an earlier test of this process may have left its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_a_stopped_fit_is_saved_and_its_own_words_continue_it(
     number: int,
@@ -162,8 +169,8 @@ def test_settings_that_are_asked_for_are_taken_and_said(
     ("more", "words"),
     [
         (["--model.backbone.hidden", "[7]"], "size mismatch"),
-        (["--model.backbone", "Identity"], "--model.backbone as the checkpoint has it, MLP, found Identity"),
-        (["--model.optimizer", "Adam"], "--model.optimizer as the checkpoint has it, SGD, found Adam"),
+        (["--model.backbone", "Identity"], "--model.backbone as in the checkpoint, MLP, found Identity"),
+        (["--model.optimizer", "Adam"], "--model.optimizer as in the checkpoint, SGD, found Adam"),
         (["--model", "MMD"], "checkpoint of MMD, found one of DANN"),
         (["--data.source", "other"], "source"),
         (["--data.split_seed", "3"], "split_seed 0, found 3"),
