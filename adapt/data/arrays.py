@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
-from adapt.data.base import DomainDataModule, Split
+from adapt.data.base import Split
+from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
@@ -25,7 +26,7 @@ _PICTURES = 4
 _INSTRUCTIONS = f"Arrays lie there as <domain> with one of the endings {', '.join(ENDINGS)}."
 
 
-class Arrays(DomainDataModule):
+class Arrays(StandardisedDataModule):
     """Domains as arrays on disk: `<root>/<folder>/<domain>.npz`, or `.npy`, `.mat`, `.csv`, `.parquet`, `.h5`.
 
     A file holds inputs `x` of any rank, `(N, d)`, `(N, C, L)` or `(N, C, H, W)`, and labels `y (N,)`, which are texts
@@ -112,10 +113,7 @@ class Arrays(DomainDataModule):
         ):
             if value not in known:
                 raise AdaptError(f"Expected {name} out of {', '.join(known)}, found {value!r}.")
-        if self.standardise == "source" and self.source_free:
-            raise AdaptError(
-                "Expected standardise none or domains beside source_free, found source, which reads its samples."
-            )
+        self._refuse_source_statistics()
         folder = self.data_path(self.folder, instructions=_INSTRUCTIONS)
         self.known_domains = self._domains_in(folder)
         used = list(dict.fromkeys([*self.sources, self.target]))
@@ -157,20 +155,12 @@ class Arrays(DomainDataModule):
         part = self._plain(name, split)
         if self.standardise == "none":
             return part
-        return TensorDomain(self._statistics_of(name).applied(_tensor(part.x)), part.y, part.labelled)
+        return TensorDomain(self.standardised(_tensor(part.x), name), part.y, part.labelled)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """Rows by number, or by their `index`."""
         names = self._whole(name).arrays.names
         return [names[i] for i in self._positions(name)[split].tolist()]
-
-    def trains_on(self, split: Split) -> bool:
-        """Every split of the target is the whole of it when `transductive`."""
-        return self.transductive or super().trains_on(split)
-
-    def every_split(self) -> Sequence[Split]:
-        """The whole target is its own test set when `transductive`."""
-        return ("test",) if self.transductive else super().every_split()
 
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The rows of a file of arrays, standardised as the target is; their names are their numbers or `index`."""
@@ -181,42 +171,25 @@ class Arrays(DomainDataModule):
                 f"{found.x.shape[1:]}. Give the same columns or sizes."
             )
         x = torch.from_numpy(found.x)
-        if self.standardise != "none":
-            x = self._statistics_of(self.target).applied(x)
-        return TensorDomain(x, None), found.names
+        return TensorDomain(self.standardised(x, self.target), None), found.names
 
     def prepare(self, inputs: Any) -> Inputs:
         """Arrays that a person has in Python, standardised as the target is."""
         x = super().prepare(inputs).x
         if isinstance(x, Tensor) and not (x.dtype == torch.uint8 and x.ndim == _PICTURES):
             x = x.float()  # as in a file, where only pictures stay bytes
-        return Inputs(x if self.standardise == "none" else self._statistics_of(self.target).applied(x))
+        return Inputs(self.standardised(x, self.target))
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's file, where it has one of its own."""
         files = {} if self.file else _files_of(self.root / self.folder, self.names).get(name, {})
         return files[""] if list(files) == [""] else None
 
-    def state_dict(self) -> dict[str, Any]:
-        """Also what the inputs are standardised with, so that new data need no training data."""
-        found = {}
-        if self.standardise != "none":
-            names = {self.target} if self.source_free else {self.target, *self.sources}
-            found = {name: self._statistics_of(name).plain() for name in sorted(names)}
-        return super().state_dict() | {"statistics": found}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the statistics, too."""
-        super().load_state_dict(state_dict)
-        self._statistics = {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
-
-    def _statistics_of(self, name: str) -> Statistics:
-        if name not in self._statistics:
-            names = self.sources if self.standardise == "source" else [name]
-            taken = [self._taken(self._plain(each, "train"), each, "train") for each in names]
-            parts = [_tensor(part.x) for part in taken if isinstance(part, TensorDomain)]
-            self._statistics[name] = Statistics.of(torch.cat(parts))
-        return self._statistics[name]
+    def training_inputs(self, name: str) -> Tensor:
+        """The kept training inputs of a domain."""
+        part = self._taken(self._plain(name, "train"), name, "train")
+        assert isinstance(part, TensorDomain)  # what is kept of a domain in memory lies in memory
+        return _tensor(part.x)
 
     def _plain(self, name: str, split: Split) -> TensorDomain:
         whole, at = self._whole(name).arrays, self._positions(name)[split]

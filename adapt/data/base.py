@@ -87,6 +87,8 @@ class DomainDataModule(Recorded, LightningDataModule):
     known_domains: Sequence[str] = ()
     class_names: Sequence[str] = ()
     input_shape: tuple[int, ...] = ()
+    transductive: bool = False
+    """Whether the target's training, validation and test set are all the whole of it; datasets that offer it set it."""
     training_only: tuple[str, ...] = ()
     """Arguments that hold the data themselves, which a run's configuration leaves out."""
     rows_are_numbered_by_split = True
@@ -361,12 +363,12 @@ class DomainDataModule(Recorded, LightningDataModule):
         return self.every_split() if self.predict_split == "all" else ("test",)
 
     def every_split(self) -> Sequence[Split]:
-        """Splits of the target that hold every sample once; datasets whose splits overlap override this."""
-        return ("train", "val", "test")
+        """Splits of the target that hold every sample once; datasets whose splits overlap otherwise override this."""
+        return ("test",) if self.transductive else ("train", "val", "test")
 
     def trains_on(self, split: Split) -> bool:
         """Whether a split of the target is its training set, row by row; where splits overlap, override this."""
-        return split == "train"
+        return self.transductive or split == "train"
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """What each sample of a split is called in `predictions.csv`: here its row; datasets of files override this."""

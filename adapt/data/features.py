@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data.array_files import described, load_arrays, read_arrays
-from adapt.data.base import DomainDataModule, Split
+from adapt.data.base import Split
 from adapt.data.checks import labels_of
+from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
-from adapt.data.views import Inputs, TensorDomain, in_memory, pool
+from adapt.data.views import Inputs, TensorDomain, in_memory
 from adapt.errors import AdaptError
 
 _INSTRUCTIONS = "`adapt features` writes them there from image folders."
@@ -39,7 +40,7 @@ class FeatureFile(NamedTuple):
     settings: NDArray[np.str_]
 
 
-class Features(DomainDataModule):
+class Features(StandardisedDataModule):
     """Vectors found on disk as `<root>/<folder>/<domain>.npz`, for `Identity` with a bottleneck, or for `MLP`.
 
     The splits are those that `ImageFolders` makes of the same images with the same `split_seed`: disjoint training,
@@ -82,10 +83,7 @@ class Features(DomainDataModule):
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
         if self.standardise not in ("none", "source", "domains"):
             raise AdaptError(f"Expected standardise none, source or domains, found {self.standardise!r}.")
-        if self.standardise == "source" and self.source_free:
-            raise AdaptError(
-                "Expected standardise none or domains beside source_free, found source, which reads its samples."
-            )
+        self._refuse_source_statistics()
         folder = self.data_path(self.folder, instructions=f"Features lie there as <domain>.npz; {_INSTRUCTIONS}")
         self.known_domains = sorted(path.stem for path in folder.glob("[!.]*.npz"))
         if not self.known_domains:
@@ -122,7 +120,7 @@ class Features(DomainDataModule):
             return part
         x, _ = _tensors(part)
         labels = labels_of(part)
-        return TensorDomain(self._statistics_of(name).applied(x), labels.y, labels.known)
+        return TensorDomain(self.standardised(x, name), labels.y, labels.known)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """The images' paths, as `<domain>/<class>/<image>`."""
@@ -130,10 +128,6 @@ class Features(DomainDataModule):
         numbered = TensorDomain(torch.arange(len(file.features)), None)
         rows, _ = _tensors(self._cut(numbered, name, split))
         return [f"{name}/{file.files[row]}" for row in rows.tolist()]
-
-    def trains_on(self, split: Split) -> bool:
-        """Every split of the target is the whole of it when `transductive`."""
-        return self.transductive or super().trains_on(split)
 
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The rows of a file that `adapt features` wrote, or of any other arrays, standardised as the target is."""
@@ -145,46 +139,20 @@ class Features(DomainDataModule):
                 f"Expected features {tuple(self.input_shape)} in {path}, as in training, found {found.x.shape[1:]}. "
                 "Extract them with the same backbone."
             )
-        values = torch.from_numpy(found.x)
-        if self.standardise != "none":
-            values = self._statistics_of(self.target).applied(values)
-        return TensorDomain(values, None), found.names
+        return TensorDomain(self.standardised(torch.from_numpy(found.x), self.target), None), found.names
 
     def prepare(self, inputs: Any) -> Inputs:
         """Features that a person has in Python, standardised as the target is."""
         found = super().prepare(inputs)
-        return (
-            found if self.standardise == "none" else Inputs(self._statistics_of(self.target).applied(found.x.float()))
-        )
+        return found if self.standardise == "none" else Inputs(self.standardised(found.x.float(), self.target))
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's file."""
         return self.root / self.folder / f"{name}.npz"
 
-    def state_dict(self) -> dict[str, Any]:
-        """Also what the features are standardised with, so that new data need no training data."""
-        found = {}
-        if self.standardise != "none":
-            names = {self.target} if self.source_free else {self.target, *self.sources}
-            found = {name: self._statistics_of(name).plain() for name in sorted(names)}
-        return super().state_dict() | {"statistics": found}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the statistics, too."""
-        super().load_state_dict(state_dict)
-        self._statistics = {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
-
-    def _statistics_of(self, name: str) -> Statistics:
-        if name not in self._statistics:
-            names = self.sources if self.standardise == "source" else [name]
-            parts = [self._taken(self._split(each, "train"), each, "train") for each in names]
-            reference, _ = _tensors(pool(parts))
-            self._statistics[name] = Statistics.of(reference)
-        return self._statistics[name]
-
-    def every_split(self) -> Sequence[Split]:
-        """The whole target is its own test set when `transductive`."""
-        return ("test",) if self.transductive else super().every_split()
+    def training_inputs(self, name: str) -> Tensor:
+        """The kept training features of a domain."""
+        return _tensors(self._taken(self._split(name, "train"), name, "train"))[0]
 
     def _split(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         file = self._read(name)

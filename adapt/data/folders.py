@@ -226,10 +226,6 @@ class ImageFolders(DomainDataModule):
         folder = self.root / self.dataset
         return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
 
-    def trains_on(self, split: Split) -> bool:
-        """Every split of the target is the whole of it when `transductive`."""
-        return self.transductive or super().trains_on(split)
-
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.
 
@@ -244,10 +240,6 @@ class ImageFolders(DomainDataModule):
         else:
             raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
         return ImageDomain(files, no_labels(len(files)), self._pipeline(augmented=False)), names
-
-    def every_split(self) -> Sequence[Split]:
-        """The whole target is its own test set when `transductive`."""
-        return ("test",) if self.transductive else super().every_split()
 
     def transform(self, x: Tensor) -> Tensor:
         """Bytes to normalised floats."""

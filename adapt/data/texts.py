@@ -136,10 +136,6 @@ class Texts(DomainDataModule):
         names = self.table(name).names
         return [names[row] for row in self._rows(name, split)]
 
-    def every_split(self) -> Sequence[Split]:
-        """The whole target is its own test set when `transductive`."""
-        return ("test",) if self.transductive else super().every_split()
-
     def transform(self, x: Tree) -> Tree:
         """Tokens stay what they are."""
         return x

@@ -214,10 +214,6 @@ class TimeSeries(DomainDataModule):
         names = self._windows(name).names
         return [names[row] for row in self._rows(name, split)]
 
-    def every_split(self) -> Sequence[Split]:
-        """The whole target is its own test set when `transductive`."""
-        return ("test",) if self.transductive else super().every_split()
-
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """New windows from a file, standardised as in training, and what they are called.
 

@@ -207,3 +207,11 @@ def test_odd_files_are_named(tmp_path: Path, content: dict[str, Any], words: str
     np.savez(tmp_path / "odd.npz", **content)
     with pytest.raises(AdaptError, match=words):
         windows(tmp_path, source="odd")
+
+
+def test_few_labelled_windows_are_not_tested_on_where_the_target_is_its_own_test_set() -> None:
+    few = {"shots": 2, "batch_size": 8}
+    made = TimeSeries("synthetic", "synthetic_turned", transductive=True, **few)  # type: ignore[arg-type]
+    whole = TimeSeries("synthetic", "synthetic_turned", transductive=True, batch_size=8)
+    tested = [sum(len(batch.y) for batch in data.test_dataloader()[1]) for data in (made, whole)]
+    assert tested[1] - tested[0] == 2 * len(made.class_names)
