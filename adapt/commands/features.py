@@ -164,17 +164,12 @@ def extract_features(
 def _of_texts(
     backbone: TransformerBackbone, out: Path, dataset: str, root: str | None, length: int, batch_size: int, device: str
 ) -> list[Path]:
-    base = data_root(root)
-    if not (base / dataset).is_dir():
-        raise AdaptError(
-            f"Expected texts at {base / dataset} as <domain>.csv, found no folder there. "
-            "The root is --root, or the environment variable ADAPT_DATA; --dataset is below it."
-        )
-    names = text_domains(base / dataset)
+    folder = _folder_of(dataset, root, "texts", "<domain>.csv")
+    names = text_domains(folder)
     if len(names) < 2:
-        raise AdaptError(f"Expected two or more domains in {base / dataset}, found {', '.join(names) or 'none'}.")
+        raise AdaptError(f"Expected two or more domains in {folder}, found {', '.join(names) or 'none'}.")
     # A domain without labels is the target of this pair, which is made to check that the classes agree.
-    names.sort(key=lambda name: any(read_texts(table_of(base / dataset, name)).labels))
+    names.sort(key=lambda name: any(read_texts(table_of(folder, name)).labels))
     data = Texts(names[1:], names[0], tokenizer=backbone.path, folder=dataset, root=root, length=length)
     settings = {"backbone": type(backbone).__name__, "pooling": backbone.pooling, "length": length}
     settings["weights"] = _digest_of_network(backbone)
@@ -228,16 +223,21 @@ def write_features(path: Path, content: FeatureFile) -> None:
             draft.unlink(missing_ok=True)
 
 
-def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
-    base = data_root(root)
-    if not (base / dataset).is_dir():
+def _folder_of(dataset: str, root: str | None, what: str, layout: str) -> Path:
+    folder = data_root(root) / dataset
+    if not folder.is_dir():
         raise AdaptError(
-            f"Expected images at {base / dataset} as <domain>/<class>/<image>, found no folder there. "
+            f"Expected {what} at {folder} as {layout}, found no folder there. "
             "The root is --root, or the environment variable ADAPT_DATA; --dataset is below it."
         )
-    names = image_domains(base / dataset)
+    return folder
+
+
+def _images(dataset: str, root: str | None, cut: dict[str, Any]) -> "WholeDomains":
+    folder = _folder_of(dataset, root, "images", "<domain>/<class>/<image>")
+    names = image_domains(folder)
     if len(names) < 2:
-        raise AdaptError(f"Expected two or more domains in {base / dataset}, found only {names[0]!r}.")
+        raise AdaptError(f"Expected two or more domains in {folder}, found only {names[0]!r}.")
     return WholeDomains(names[1:], names[0], dataset=dataset, root=root, transductive=True, augment=False, **cut)
 
 
