@@ -82,7 +82,8 @@ class ImageFolders(DomainDataModule):
         resize: Length of the shorter side before the centre is cut out for evaluation; `image_size` / 0.875 by default.
         transductive: Train and test on the whole target, but for the few samples whose labels `shots` trains on.
         augment: Random crops and flips of training images; else they are cut as in evaluation.
-        crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1).
+        crop_scale: Smallest and largest share of the area that a random crop takes; TLlib's is (0.08, 1). None cuts out
+            the centre, as in evaluation, and only flips, as the field does on VisDA-2017.
         test_fraction: Share of each domain that is its test set; without meaning when `transductive`, and of a domain
             that has its own.
         unlabelled: Domains whose folders are no classes: all images below them are taken, without labels.
@@ -109,7 +110,7 @@ class ImageFolders(DomainDataModule):
         resize: int | None = None,
         transductive: bool = False,
         augment: bool = True,
-        crop_scale: tuple[float, float] = (0.7, 1.0),
+        crop_scale: tuple[float, float] | None = (0.7, 1.0),
         test_fraction: float = 0.2,
         unlabelled: Sequence[str] = (),
         mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
@@ -141,7 +142,7 @@ class ImageFolders(DomainDataModule):
             )
         if not 0 < self.test_fraction < 1:
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
-        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+        if self.crop_scale is not None and not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise AdaptError(f"Expected crop_scale as 0 < smallest <= largest <= 1, found {list(self.crop_scale)}.")
         if not all(0 < value < math.inf for value in self.std):
             raise AdaptError(f"Expected positive standard deviations, found {list(self.std)}.")
@@ -263,10 +264,12 @@ class ImageFolders(DomainDataModule):
         return _Pictures(list(inputs), self._pipeline(False))
 
     def _pipeline(self, augmented: bool) -> v2.Compose:
-        if augmented:
-            steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale), v2.RandomHorizontalFlip()]
+        if augmented and self.crop_scale is not None:
+            steps = [v2.RandomResizedCrop(self.image_size, scale=self.crop_scale)]
         else:
             steps = [v2.Resize(self.resize), v2.CenterCrop(self.image_size)]
+        if augmented:
+            steps.append(v2.RandomHorizontalFlip())
         # Also where an image is not kept, so that it is the same for training and for new data.
         first = [] if self.store == "none" else [_Shrink(self.store_size)]
         return v2.Compose([*first, *steps, v2.PILToTensor()])

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from adapt.data.batches import Labelled
+from adapt.encoding import SOURCE, TARGET
 from adapt.problems import Problem
 
-SOURCE, TARGET = 0, 1
 DOMAINS = ("source", "target")
 
 

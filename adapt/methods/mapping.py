@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from adapt.data.batches import Labelled, Pair
-from adapt.encoding import DomainEncoding, Encoding, Encodings
+from adapt.encoding import TARGET, DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.losses.inputs import full_precision
 from adapt.methods.base import Method
-from adapt.methods.evaluation import TARGET
 from adapt.trees import Tree
 
 Side = Literal["source", "target"]

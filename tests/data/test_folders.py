@@ -79,6 +79,16 @@ def test_augmentation_differs_between_samples_and_draws_from_torch(root: Path) -
         assert torch.equal(plain[0][0], plain[0][0])
 
 
+def test_without_a_crop_scale_training_images_are_their_centre_or_its_mirror_image(root: Path) -> None:
+    centre = make(root, augment=False).domain("Art", "train")[0][0]
+    train = make(root, crop_scale=None).domain("Art", "train")
+    torch.manual_seed(0)
+    drawn = [train[0][0] for _ in range(20)]
+    mirrored = [torch.equal(image, centre.flip(-1)) for image in drawn]
+    assert all(torch.equal(image, centre) or flip for image, flip in zip(drawn, mirrored, strict=True))
+    assert 0 < sum(mirrored) < 20
+
+
 def test_a_pass_over_a_domain_sees_the_training_images_unaugmented(root: Path) -> None:
     data = make(root)
     plain = data.unaugmented("Art")
