@@ -54,6 +54,8 @@ GRID_KEYS = """the file (a file that is named in it is looked for beside it):
                              # search: settings of this method alone, beside `search.space`
   metric: macro_f1           # metric of the tables (default: the problem's first one)
   embeddings: false          # no t-SNE pictures (default: the first seed draws one)
+  resources: {cpu: 1, gpu: 0.25}
+                             # what a cell has for itself; also beside the `config` of a method
   checkpoints: last          # keep one checkpoint of each run (default: all, one per selection rule)
   search:                    # try settings, choose without target labels, run the choice on the seeds
     trials: 8                # settings tried per method and task
@@ -88,6 +90,22 @@ def benchmark_options() -> argparse.ArgumentParser:
         default="auto",
         metavar="N|auto",
         help="cells to run at once (default: auto, one for each GPU, or else for each CPU)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="where cells run: local, this machine; ray, a Ray cluster (pip install 'adapt-lightning[ray]')",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the Ray cluster; auto is the one of this machine (default: $RAY_ADDRESS, or else this machine alone)",
+    )
+    parser.add_argument(
+        "--ship",
+        action="store_true",
+        help="with Ray: send results back even if the nodes see the folder of the results (else only if they do not)",
     )
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
     parser.add_argument(
