@@ -18,7 +18,7 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.plan import Plan, read_plan
+from adapt.benchmark.plan.plan import Plan, only_seeds, read_plan
 from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
 from adapt.benchmark.run.ray_cluster import RayCluster, check_ray
@@ -68,6 +68,8 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         if arguments.engine == "ray":
             check_ray()
         plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
+        if arguments.seeds is not None:
+            plan = only_seeds(plan, arguments.seeds)
         if arguments.engine == "ray":
             cluster = stack.enter_context(RayCluster(arguments.address, arguments.ship, console))
             outcome, folders = _run_cells(plan, arguments, command, console, {"engine": cluster.engine})

@@ -30,6 +30,13 @@ def _jobs(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"expected a number of cells or auto, found {text!r}") from None
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected seeds such as 0 or 0,1,2, found {text!r}") from None
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """The hint for an unknown name: a similar known name, if there is one."""
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
@@ -106,6 +113,12 @@ def benchmark_options() -> argparse.ArgumentParser:
         "--ship",
         action="store_true",
         help="with Ray: send results back even if the nodes see the folder of the results (else only if they do not)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="N[,N...]",
+        help="only these seeds of the benchmark, for instance one in each task of a job array (default: all)",
     )
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
     parser.add_argument(

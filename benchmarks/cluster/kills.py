@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,20 @@ def runners(node: Any) -> list[int]:
         if parent == raylet.process.pid and name.startswith(b"ray::CellRunner"):
             found.append(int(path.name))
     return found
+
+
+def cell_of(process: int) -> str | None:
+    """The cell that a process runs: its output goes into the cell's folder."""
+    try:
+        path = Path(f"/proc/{process}/fd/1").readlink()
+    except OSError:
+        return None
+    return "/".join(path.parts[-4:-1]) if path.name == "log.txt" else None
+
+
+def training(nodes: Iterable[Any]) -> list[int]:
+    """Processes that run a cell now."""
+    return [process for node in nodes for process in runners(node) if cell_of(process)]
 
 
 def results(out: Path) -> dict[str, str]:
@@ -151,34 +165,28 @@ def demonstrate(folder: Path, seeds: int, steps: int, ship: bool, log: Log) -> t
         seen = now
         log(f"{len(now)} of {3 * seeds} cells done, {lost} lost, {twice} run twice")
 
-    def busy(node: Any) -> bool:
-        return bool(runners(node)) and any(time.time() - p.stat().st_mtime < 2 for p in out.rglob("log.txt"))
-
     with two_nodes() as cluster:
         (second,) = cluster.worker_nodes
         words += ["--out", str(out), "--engine", "ray", "--address", cluster.address, *(["--ship"] if ship else [])]
         grid = Grid(words, log, "first command")
         grid.wait(lambda: len(results(out)) >= 1)
-        time.sleep(1)
-        victim = (runners(cluster.head_node) or runners(second))[0]
-        log(f"SIGKILL to process {victim}, which runs a cell")
+        grid.wait(lambda: bool(training([cluster.head_node, second])))
+        victim = training([cluster.head_node, second])[0]
+        log(f"SIGKILL to process {victim}, which runs {cell_of(victim)}")
         os.kill(victim, signal.SIGKILL)
-        before = len(results(out))
         check()
-        grid.wait(lambda: len(results(out)) >= before + 1 and bool(runners(second)))
-        time.sleep(1)
-        log("SIGKILL to the second node")
+        before = len(results(out))
+        grid.wait(lambda: len(results(out)) > before and bool(training([second])))
+        log(f"SIGKILL to the second node, which runs {', '.join(str(cell_of(p)) for p in training([second]))}")
         cluster.remove_node(second, allow_graceful=False)
-        before = len(results(out))
         check()
-        grid.wait(lambda: len(results(out)) >= before + 1)
+        before = len(results(out))
+        grid.wait(lambda: len(results(out)) > before)
         third = cluster.add_node(num_cpus=1, object_store_memory=STORE)
         log("a third node joins")
-        grid.wait(lambda: bool(runners(third)))
-        before = len(results(out))
-        grid.wait(lambda: len(results(out)) >= before + 1)
-        time.sleep(1)
-        log(f"SIGKILL to the command, process {grid.process.pid}")
+        grid.wait(lambda: bool(training([third])))
+        processes = training([cluster.head_node, third])
+        log(f"SIGKILL to the command, while {', '.join(str(cell_of(p)) for p in processes)} run")
         grid.process.kill()
         grid.join()
         check()
@@ -213,7 +221,7 @@ def differs(one: Path, other: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--ship", action="store_true")
     parser.add_argument("--log", type=Path)
     arguments = parser.parse_args()

@@ -4,7 +4,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -189,6 +189,25 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
     search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
+
+
+def only_seeds(plan: Plan, seeds: Sequence[int]) -> Plan:
+    """A plan's part with some of its seeds; parts that lie in folders of their own can be put together afterwards.
+
+    Args:
+        plan: The plan.
+        seeds: Which seeds.
+
+    Raises:
+        AdaptError: The plan has not all of them, or it searches settings, which belongs to no seed.
+    """
+    if missing := [seed for seed in seeds if seed not in plan.seeds]:
+        known = ", ".join(map(str, plan.seeds))
+        raise AdaptError(f"Expected --seeds of the benchmark ({known}), found {', '.join(map(str, missing))}.")
+    if plan.search is not None:
+        raise AdaptError("--seeds takes a part of a benchmark, and a `search` has none: leave --seeds out.")
+    kept = tuple(seed for seed in plan.seeds if seed in seeds)
+    return replace(plan, seeds=kept, cells=tuple(cell for cell in plan.cells if cell.seed in kept))
 
 
 def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
