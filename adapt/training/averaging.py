@@ -32,7 +32,24 @@ class AveragedWeights(WeightAveraging):
         if not 0 <= decay < 1:
             raise AdaptError(f"Expected decay in [0, 1), found {decay}.")
         self.decay = decay
+        self._training: dict[str, Tensor] | None = None
         super().__init__(avg_fn=self._towards)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the end of an earlier training."""
+        self._training = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in the network, and remember the training's weights for the checkpoint of its end."""
+        self._training = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+        super().on_train_end(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Save the average as the network, and what the training needs to go on."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self._training is not None and "current_model_state" in checkpoint:
+            # Lightning's own would save the average twice: checkpoints come last, and the network is the average now.
+            checkpoint["current_model_state"] = self._training
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take up the average of a training that continues; a test after it keeps what the checkpoint holds."""
