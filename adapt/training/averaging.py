@@ -5,7 +5,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from adapt.errors import AdaptError
 
@@ -33,7 +34,14 @@ class AveragedWeights(WeightAveraging):
             raise AdaptError(f"Expected decay in [0, 1), found {decay}.")
         self.decay = decay
         self._training: dict[str, Tensor] | None = None
-        super().__init__(avg_fn=self._towards)
+        super().__init__()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begin with a copy of the weights."""
+        if stage == "fit":
+            # Lightning's own would copy the method with all that it knows, to the trainer's processes and loaders.
+            weights = _weights_of(pl_module)
+            self._average_model = AveragedModel(weights, pl_module.device, use_buffers=True, avg_fn=self._towards)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the end of an earlier training."""
@@ -72,3 +80,15 @@ class AveragedWeights(WeightAveraging):
             return weights
         decay = min(self.decay, (1 + int(steps)) / (10 + int(steps)))
         return average.lerp(weights, 1 - decay)
+
+
+def _weights_of(method: LightningModule) -> nn.Module:
+    """A module with the parameters, buffers and parts of a method under the same names, and nothing else."""
+    bare = nn.Module()
+    for name, parameter in method._parameters.items():
+        bare.register_parameter(name, parameter)
+    for name, buffer in method._buffers.items():
+        bare.register_buffer(name, buffer, name not in method._non_persistent_buffers_set)
+    for name, part in method._modules.items():
+        bare.register_module(name, part)
+    return bare
