@@ -141,6 +141,12 @@ class Grid:
                 raise RuntimeError("the grid ended too early:\n" + "\n".join(self.printed[-20:]))
             time.sleep(0.05)
 
+    def __enter__(self) -> "Grid":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+
     def join(self) -> int:
         code = self.process.wait(900)
         self._reader.join(30)
@@ -168,33 +174,33 @@ def demonstrate(folder: Path, seeds: int, steps: int, ship: bool, log: Log) -> t
     with two_nodes() as cluster:
         (second,) = cluster.worker_nodes
         words += ["--out", str(out), "--engine", "ray", "--address", cluster.address, *(["--ship"] if ship else [])]
-        grid = Grid(words, log, "first command")
-        grid.wait(lambda: len(results(out)) >= 1)
-        grid.wait(lambda: bool(training([cluster.head_node, second])))
-        victim = training([cluster.head_node, second])[0]
-        log(f"SIGKILL to process {victim}, which runs {cell_of(victim)}")
-        os.kill(victim, signal.SIGKILL)
-        check()
-        before = len(results(out))
-        grid.wait(lambda: len(results(out)) > before and bool(training([second])))
-        log(f"SIGKILL to the second node, which runs {', '.join(str(cell_of(p)) for p in training([second]))}")
-        cluster.remove_node(second, allow_graceful=False)
-        check()
-        before = len(results(out))
-        grid.wait(lambda: len(results(out)) > before)
-        third = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        log("a third node joins")
-        grid.wait(lambda: bool(training([third])))
-        processes = training([cluster.head_node, third])
-        log(f"SIGKILL to the command, while {', '.join(str(cell_of(p)) for p in processes)} run")
-        grid.process.kill()
-        grid.join()
-        check()
-        grid = Grid(words, log, "second command")
-        code = grid.join()
-        log(f"second command: exit code {code}")
-        check()
-        assert code == 0, grid.printed[-10:]
+        with Grid(words, log, "first command") as grid:
+            grid.wait(lambda: len(results(out)) >= 1)
+            grid.wait(lambda: bool(training([cluster.head_node, second])))
+            victim = training([cluster.head_node, second])[0]
+            log(f"SIGKILL to process {victim}, which runs {cell_of(victim)}")
+            os.kill(victim, signal.SIGKILL)
+            check()
+            before = len(results(out))
+            grid.wait(lambda: len(results(out)) > before and bool(training([second])))
+            log(f"SIGKILL to the second node, which runs {', '.join(str(cell_of(p)) for p in training([second]))}")
+            cluster.remove_node(second, allow_graceful=False)
+            check()
+            before = len(results(out))
+            grid.wait(lambda: len(results(out)) > before)
+            third = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+            log("a third node joins")
+            grid.wait(lambda: bool(training([third])))
+            processes = training([cluster.head_node, third])
+            log(f"SIGKILL to the command, while {', '.join(str(cell_of(p)) for p in processes)} run")
+            grid.process.kill()
+            grid.join()
+            check()
+        with Grid(words, log, "second command") as grid:
+            code = grid.join()
+            log(f"second command: exit code {code}")
+            check()
+            assert code == 0, grid.printed[-10:]
     other = sum(differs(folder / "local" / place, out / place) for place in seen)
     missing = results(folder / "local").keys() - seen.keys()
     log(f"{len(seen)} cells, {len(missing)} missing; {other} differ from `--jobs 1` in rows, metrics or weights")
@@ -226,6 +232,8 @@ def main() -> int:
     parser.add_argument("--log", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "disabled")
+    # Ends the cluster too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # As many threads as a cell has on the cluster: sums in another order round differently.
     os.environ["OMP_NUM_THREADS"] = "1"
     log = Log()
