@@ -1,5 +1,6 @@
 """Feature widths, blocks, and weights from files."""
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -384,3 +385,57 @@ def test_images_that_do_not_pass_through_a_network_are_named(name: str, shape: t
         TorchvisionBackbone(name, input_shape=shape)
     fitting = TorchvisionBackbone(name, input_shape=(3, 32, 32))
     assert all(module.training for module in fitting.modules())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "side"),
+    [
+        (TorchvisionBackbone, "resnet18", 64),
+        (TorchvisionBackbone, "efficientnet_b0", 32),
+        pytest.param(TorchvisionBackbone, "vit_b_32", 64, marks=pytest.mark.slow),  # 88 million weights
+        (TimmBackbone, "tf_efficientnet_lite0", 32),
+        (TimmBackbone, "resnet18", 64),
+        (TimmBackbone, "vit_tiny_patch16_224", 32),
+    ],
+)
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(kind: Any, name: str, side: int) -> None:
+    found: list[list[Any]] = []
+    kept = []
+    shape = (3, side, side)
+    for less in (False, True):
+        torch.manual_seed(0)
+        backbone = kind(name, input_shape=shape, gradient_checkpointing=less)
+        # A copy, as a teacher is one, has blocks of its own.
+        backbone = copy.deepcopy(backbone)
+        torch.manual_seed(1)
+        size = [0]
+        weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
+
+        def pack(x: torch.Tensor, size: list[int] = size, weights: set[int] = weights) -> torch.Tensor:
+            if x.untyped_storage().data_ptr() not in weights:
+                size[0] += x.numel() * x.element_size()
+            return x
+
+        for _ in range(2):
+            x = torch.randn(4, *shape)
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+                features = backbone(x)
+            features.square().mean().backward()
+        kept.append(size[0])
+        gradients = [p.grad for p in backbone.parameters()]
+        found.append([features, *gradients, *backbone.buffers()])
+        backbone.eval()
+        with torch.no_grad():
+            assert torch.isfinite(backbone(x)).all()
+    assert all(a is b or torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert kept[1] < kept[0] / 2
+
+
+def test_gradient_checkpointing_of_frozen_blocks_leaves_them_alone() -> None:
+    backbone = TorchvisionBackbone("resnet18", trainable=1, input_shape=(3, 32, 32), gradient_checkpointing=True)
+    backbone.train()
+    before = [buffer.clone() for buffer in backbone.model.layer1.buffers()]
+    backbone(torch.randn(4, 3, 32, 32)).square().mean().backward()
+    assert backbone.model.layer1[0].conv1.weight.grad is None
+    assert backbone.model.layer4[0].conv1.weight.grad is not None
+    assert all(torch.equal(a, b) for a, b in zip(before, backbone.model.layer1.buffers(), strict=True))

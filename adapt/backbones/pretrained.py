@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from adapt.backbones.base import Backbone
+from adapt.backbones.speed import keep_less
 from adapt.backbones.weights import load_checkpoint
 from adapt.errors import AdaptError
 from adapt.extras import optional
@@ -101,6 +102,7 @@ class TorchvisionBackbone(PretrainedBackbone):
         trainable: How many of the last blocks train; the others stay frozen. None trains all.
         input_shape: `(channels, height, width)` of the data, which the command line fills in. The position embedding
             of a vision transformer is interpolated to it.
+        gradient_checkpointing: Keep less for the backward pass and compute it again: less memory, a third slower.
 
     Raises:
         AdaptError: Unknown name or weights, too many blocks, both sources of weights, a file that is missing or does
@@ -114,6 +116,7 @@ class TorchvisionBackbone(PretrainedBackbone):
         checkpoint: str | None = None,
         trainable: int | None = None,
         input_shape: tuple[int, ...] | None = None,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(trainable)
         self.name = name
@@ -135,6 +138,8 @@ class TorchvisionBackbone(PretrainedBackbone):
         if checkpoint is not None:
             load_checkpoint(self.model, checkpoint, removed)
         self._take(input_shape)
+        if gradient_checkpointing:
+            keep_less(self.blocks)
         self._freeze()
 
     def resize(self, height: int, width: int) -> None:
@@ -164,6 +169,7 @@ class TimmBackbone(PretrainedBackbone):
         trainable: How many of the last blocks train; the others stay frozen. None trains all.
         input_shape: `(channels, height, width)` of the data, which the command line fills in. If timm supports it, a
             transformer is built for this size and its position embedding is interpolated.
+        gradient_checkpointing: Keep less for the backward pass and compute it again: less memory, a third slower.
 
     Raises:
         AdaptError: timm is not installed, unknown name, too many blocks, both sources of weights, a file that is
@@ -177,6 +183,7 @@ class TimmBackbone(PretrainedBackbone):
         checkpoint: str | None = None,
         trainable: int | None = None,
         input_shape: tuple[int, ...] | None = None,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(trainable)
         timm = optional("timm", "timm", "timm", "TimmBackbone")
@@ -193,6 +200,8 @@ class TimmBackbone(PretrainedBackbone):
             removed = [classifier] if isinstance(classifier, str) else list(classifier)
             load_checkpoint(self.model, checkpoint, [f"{path}." for path in removed])
         self._take(input_shape)
+        if gradient_checkpointing:
+            keep_less(self.blocks)
         self._freeze()
 
     def resize(self, height: int, width: int) -> None:

@@ -1,9 +1,11 @@
 """`adapt benchmark`, `adapt report` and `adapt compare`."""
 
 import argparse
+import contextlib
 import shlex
 import sys
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.plan import read_plan
-from adapt.benchmark.run.grid import run_grid, stopping_by_signal
+from adapt.benchmark.plan.plan import Plan, only_seeds, read_plan
+from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
+from adapt.benchmark.run.ray_cluster import RayCluster, check_ray
 from adapt.benchmark.run.search import rule_folder, run_search
 from adapt.benchmark.statistics.changes import compare_grids
 from adapt.benchmark.vocabulary import SEARCH_FILE
@@ -59,29 +62,19 @@ def benchmark_command(argv: list[str]) -> int:
 def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     # Check once for the grid: otherwise every cell would wait for a server that does not answer.
     wandb_mode = settled_mode(arguments.wandb)
-    plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
-    out = plan.cells[0].directory.parents[2]
-    # Imported here because a run builds the command line, which includes this command.
-    from adapt.benchmark.run.train_and_test import run_cell
-
-    options: dict[str, Any] = {
-        "jobs": arguments.jobs,
-        "retry": arguments.retry,
-        "rerun_changed": arguments.rerun_changed,
-        "command": command,
-        "console": console,
-    }
-    if plan.search is None:
-        outcome = run_grid(plan.cells, run_cell, **options)
-        # An earlier search may have picked other settings than those of these cells.
-        (out / SEARCH_FILE).unlink(missing_ok=True)
-        folders = {plan.name: out}
-    else:
-        outcome = run_search(plan, run_cell, **options)
-        folders = {plan.name: out}
-        folders |= {
-            f"{plan.name}, picked by {rule}": rule_folder(out, plan.search, rule) for rule in plan.search.rules[1:]
-        }
+    if arguments.engine != "ray" and (arguments.address or arguments.ship):
+        raise AdaptError("--address and --ship are for --engine ray; add it, or leave them out.")
+    with contextlib.ExitStack() as stack:
+        if arguments.engine == "ray":
+            check_ray()
+        plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
+        if arguments.seeds is not None:
+            plan = only_seeds(plan, arguments.seeds)
+        if arguments.engine == "ray":
+            cluster = stack.enter_context(RayCluster(arguments.address, arguments.ship, console))
+            outcome, folders = _run_cells(plan, arguments, command, console, {"engine": cluster.engine})
+        else:
+            outcome, folders = _run_cells(plan, arguments, command, console, {})
     if outcome.interrupted:
         return _INTERRUPTED
     for name, folder in folders.items():
@@ -96,6 +89,36 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     if outcome.failed:
         _say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
     return 1 if outcome.failed else 0
+
+
+def _run_cells(
+    plan: Plan, arguments: argparse.Namespace, command: str, console: Console, engine: Mapping[str, Any]
+) -> tuple[GridOutcome, dict[str, Path]]:
+    """Run the grid or the search; by the names of the benchmarks that come of it their folders."""
+    out = plan.cells[0].directory.parents[2]
+    # Imported here because a run builds the command line, which includes this command.
+    from adapt.benchmark.run.train_and_test import run_cell
+
+    options: dict[str, Any] = {
+        "jobs": arguments.jobs,
+        "retry": arguments.retry,
+        "rerun_changed": arguments.rerun_changed,
+        "command": command,
+        "console": console,
+        **engine,
+    }
+    if plan.search is None:
+        outcome = run_grid(plan.cells, run_cell, **options)
+        # An earlier search may have picked other settings than those of these cells.
+        (out / SEARCH_FILE).unlink(missing_ok=True)
+        folders = {plan.name: out}
+    else:
+        outcome = run_search(plan, run_cell, **options)
+        folders = {plan.name: out}
+        folders |= {
+            f"{plan.name}, picked by {rule}": rule_folder(out, plan.search, rule) for rule in plan.search.rules[1:]
+        }
+    return outcome, folders
 
 
 def report_command(argv: list[str]) -> int:

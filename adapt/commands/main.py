@@ -153,6 +153,10 @@ def _dispatch(args: list[str]) -> int:
         from adapt.commands.choose import choose_command
 
         return choose_command(args[1:])
+    if command == "benchmark":
+        # OpenMP reads it when torch is imported. Cells share a machine: threads that wait by spinning would take the
+        # processors that other cells need.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if command in OPTIONS:
         from adapt.commands import grids
 

@@ -30,6 +30,13 @@ def _jobs(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"expected a number of cells or auto, found {text!r}") from None
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected seeds such as 0 or 0,1,2, found {text!r}") from None
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """The hint for an unknown name: a similar known name, if there is one."""
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
@@ -54,6 +61,8 @@ GRID_KEYS = """the file (a file that is named in it is looked for beside it):
                              # search: settings of this method alone, beside `search.space`
   metric: macro_f1           # metric of the tables (default: the problem's first one)
   embeddings: false          # no t-SNE pictures (default: the first seed draws one)
+  resources: {cpu: 1, gpu: 0.25}
+                             # what a cell has for itself; also beside the `config` of a method
   checkpoints: last          # keep one checkpoint of each run (default: all, one per selection rule)
   search:                    # try settings, choose without target labels, run the choice on the seeds
     trials: 8                # settings tried per method and task
@@ -88,6 +97,28 @@ def benchmark_options() -> argparse.ArgumentParser:
         default="auto",
         metavar="N|auto",
         help="cells to run at once (default: auto, one for each GPU, or else for each CPU)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="where cells run: local, this machine; ray, a Ray cluster (pip install 'adapt-lightning[ray]')",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the Ray cluster; auto is the one of this machine (default: $RAY_ADDRESS, or else this machine alone)",
+    )
+    parser.add_argument(
+        "--ship",
+        action="store_true",
+        help="with Ray: send results back even if the nodes see the folder of the results (else only if they do not)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="N[,N...]",
+        help="only these seeds of the benchmark, for instance one in each task of a job array (default: all)",
     )
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
     parser.add_argument(

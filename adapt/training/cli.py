@@ -26,6 +26,7 @@ from adapt.monitor import Monitor
 from adapt.names import folder_name
 from adapt.processes import gather_rows
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
+from adapt.training.averaging import AveragedWeights as AveragedWeights  # a callback by its name
 from adapt.training.contents import contents
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.training.explain import explain, imported, nothing_chosen

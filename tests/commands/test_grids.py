@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_a_benchmark_ends_with_table_page_and_logged_comparison(plan: Path, caps
     assert report_command(["runs/small"]) == 0
     assert f"adapt benchmark --config {plan.name} " in page.read_text()
     assert len(trace(Path("runs/small"))) == 4
+
+
+def test_parts_by_seed_can_be_put_together(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = ["--config", str(plan), "--wandb", "disabled"]
+    for seed in "01":
+        assert benchmark_command([*quiet, "--seeds", seed, "--out", f"parts/{seed}"]) == 0
+        assert trace(Path("parts") / seed) == [f"SourceOnly {seed}", f"DANN {seed}"]
+        shutil.copytree(Path("parts") / seed, "runs/small", dirs_exist_ok=True)
+    (Path("runs/small") / "trace.txt").unlink()
+    assert benchmark_command(quiet) == 0
+    assert trace(Path("runs/small")) == []
+    assert "50.5 [50.0, 51.0]" in capsys.readouterr().out
+    with pytest.raises(AdaptError, match=r"Expected --seeds of the benchmark \(0, 1\), found 2\."):
+        benchmark_command([*quiet, "--seeds", "1,2"])
 
 
 def test_a_failed_cell_gives_exit_code_1_and_still_a_report(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from adapt.cli import main
 from adapt.errors import AdaptError
@@ -67,3 +70,37 @@ def test_two_processes_make_one_run_that_two_and_one_can_test_and_go_on_with(giv
     again = [*FIT, *method, "--trainer.max_steps", "40", "--run_dir", str(run), "--ckpt_path", last]
     adapt(tmp_path, *again)
     assert [p.name for p in run.parent.iterdir()] == [run.name]
+
+
+@pytest.mark.slow
+def test_two_processes_adapt_to_a_target_without_labels_and_average_the_weights(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for k in range(63):
+        folders = {"studio": ("circle", "cross")[k % 2], "phone": ""}
+        for domain, name in folders.items():
+            path = tmp_path / "data" / domain / name / f"{k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = generator.integers(0, 120, size=(24, 24, 3)) + 100 * (k % 2)
+            Image.fromarray(image.astype("uint8")).save(path)
+    data = "--data ImageFolders --data.root data --data.source studio --data.target phone --data.image_size 24"
+    words = [*data.split(), "--data.batch_size", "8", "--model", "MMD", "--model.backbone", "SmallCNN", *CPU]
+    words += ["--trainer.max_steps", "12", "--trainer.max_epochs", "-1"]
+    average = ["--trainer.callbacks+=AveragedWeights", "--trainer.callbacks.decay", "0.9"]
+    adapt(tmp_path, "fit", *words, *TWO, *average, "--run_dir", "run")
+    run = tmp_path / "run"
+    assert not list(run.rglob("*oracle*"))
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    average_of, training = checkpoint["state_dict"], checkpoint["current_model_state"]
+    assert average_of.keys() == training.keys()
+    assert not torch.equal(average_of["classifier.weight"], training["classifier.weight"])
+    tested = []
+    for devices in ("1", "2"):
+        adapt(tmp_path, "test", "--config", "run/config.yaml", "--trainer.devices", devices)
+        adapt(tmp_path, "predict", "--config", "run/config.yaml", "--trainer.devices", devices)
+        with (run / "predictions.csv").open() as file:
+            rows = [row[:3] for row in csv.reader(file)]
+        found = json.loads((run / "test.json").read_text())
+        assert found["target_labelled"] == 0
+        tested.append((rows, round(found["test/source_accuracy"], 6)))
+    assert tested[0] == tested[1]
+    assert len({row[0] for row in tested[0][0]}) == len(tested[0][0])

@@ -4,13 +4,14 @@ import difflib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from adapt.benchmark.plan.checks import check_keys, hint
 from adapt.benchmark.plan.classes import default_of, resolve
 from adapt.benchmark.plan.merging import Config, config_hash, merge
+from adapt.benchmark.plan.resources import NOTHING_ASKED, Resources, read_resources
 from adapt.benchmark.plan.search_space import Search, read_search
 from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
@@ -22,8 +23,11 @@ from adapt.yaml_files import read_yaml
 Checkpoints = Literal["all", "last"]
 
 
-_PLAN_KEYS = ("name", "seeds", "metric", "embeddings", "checkpoints", "base", "tasks", "methods", "search")
-_METHOD_KEYS = ("config", "init_from", "setting", "search")
+_PLAN_KEYS = (
+    *("name", "seeds", "metric", "embeddings", "checkpoints", "resources"),
+    *("base", "tasks", "methods", "search"),
+)
+_METHOD_KEYS = ("config", "init_from", "setting", "resources", "search")
 _PAIR_KEYS = ("pairs", "domains")
 _CONFIG_KEYS = ("seed_everything", "trainer", "model", "data")
 
@@ -51,6 +55,7 @@ class Cell:
         checkpoints: Which checkpoints the cell keeps once they are tested: `all`, one per selection rule, or, with
             `checkpoints: last` in a benchmark's file, the last step's alone, from which other methods may start.
         metric: The metric of the tables, the benchmark's `metric`; None for the headline of the problem.
+        resources: CPUs and GPUs that it asks for; they are no part of what is compared.
     """
 
     task: str
@@ -68,6 +73,7 @@ class Cell:
     embedding: bool = True
     checkpoints: Checkpoints = "all"
     metric: str | None = None
+    resources: Resources = NOTHING_ASKED
 
     @property
     def name(self) -> str:
@@ -96,6 +102,7 @@ class _Method:
     init_from: str | None
     setting: str | None
     search: Any = None
+    resources: Any = None
 
 
 def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto", project: str = "adapt") -> Plan:
@@ -127,6 +134,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     metric = content.get("metric")
     if metric is not None and not isinstance(metric, str):
         raise AdaptError(f"{path}, metric: expected the name of a metric such as macro_f1, found {metric!r}.")
+    resources = read_resources(content.get("resources"), f"{path}, resources")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks: dict[str, Config] = {}
     for task, entry in _entries(content, "tasks", path).items():
@@ -137,6 +145,10 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     methods = {
         str(method): _method(entry, f"{path}, method {method!r}", path.parent)
         for method, entry in _entries(content, "methods", path).items()
+    }
+    asked = {
+        method: read_resources(spec.resources, f"{path}, method {method!r}, resources", resources)
+        for method, spec in methods.items()
     }
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
@@ -166,6 +178,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     embedding=embeddings and seed == seeds[0],
                     checkpoints=checkpoints,
                     metric=metric,
+                    resources=asked[method],
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
     for task in tasks if metric is not None else ():
@@ -176,6 +189,25 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
     search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
+
+
+def only_seeds(plan: Plan, seeds: Sequence[int]) -> Plan:
+    """A plan's part with some of its seeds; parts that lie in folders of their own can be put together afterwards.
+
+    Args:
+        plan: The plan.
+        seeds: Which seeds.
+
+    Raises:
+        AdaptError: The plan has not all of them, or it searches settings, which belongs to no seed.
+    """
+    if missing := [seed for seed in seeds if seed not in plan.seeds]:
+        known = ", ".join(map(str, plan.seeds))
+        raise AdaptError(f"Expected --seeds of the benchmark ({known}), found {', '.join(map(str, missing))}.")
+    if plan.search is not None:
+        raise AdaptError("--seeds takes a part of a benchmark, and a `search` has none: leave --seeds out.")
+    kept = tuple(seed for seed in plan.seeds if seed in seeds)
+    return replace(plan, seeds=kept, cells=tuple(cell for cell in plan.cells if cell.seed in kept))
 
 
 def start_from(start: Cell | None, config: Config) -> tuple[Config, str]:
@@ -316,6 +348,7 @@ def _method(entry: Any, where: str, folder: Path) -> _Method:
         None if init_from is None else str(init_from),
         None if setting is None else str(setting),
         entry.get("search"),
+        entry.get("resources"),
     )
 
 

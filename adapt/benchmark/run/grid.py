@@ -3,9 +3,8 @@
 import contextlib
 import itertools
 import json
-import shutil
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,17 +14,19 @@ from rich.console import Console
 
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.plan.plan import Cell
-from adapt.benchmark.results.results import RESULT_FILE, CellResult, Tested, read_result, write_result
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.results.units import domain_pair, shared_pairs
 from adapt.benchmark.run.disk import DiskFullError, is_full
+from adapt.benchmark.run.engine import Engine, Event, Key, Lost, MakeEngine, RunCell, Started, key_of
+from adapt.benchmark.run.folders import prepare, refuse_foreign
 from adapt.benchmark.run.lock import locked
-from adapt.benchmark.run.machine import Jobs, share
+from adapt.benchmark.run.machine import Jobs
 from adapt.benchmark.run.progress import GridProgress
-from adapt.benchmark.run.workers import ERROR_FILE, RunCell, Workers, execute, result_of, utc_now
+from adapt.benchmark.run.workers import failure, local_engine, utc_now
 from adapt.benchmark.vocabulary import CELL_FILE, PLAN_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
-from adapt.yaml_files import read_yaml, to_yaml
+from adapt.yaml_files import read_yaml
 
 _SHOWN_DIFFERENCES = 3
 
@@ -48,6 +49,7 @@ def run_grid(
     run_cell: RunCell,
     *,
     jobs: Jobs = 1,
+    engine: MakeEngine = local_engine,
     retry: bool = False,
     rerun_changed: bool = False,
     command: str = "",
@@ -62,6 +64,7 @@ def run_grid(
         cells: Cells in running order, each after the one it starts from, all below one folder.
         run_cell: Top-level function that trains and tests one cell and returns its rows.
         jobs: Cells at a time, or `auto`; more than one run in processes of their own, see `machine.share`.
+        engine: What runs them; by default this machine.
         retry: Also run cells again that failed or diverged.
         rerun_changed: Also run finished cells again whose configuration has changed.
         command: What a person typed, for the results and for the hint how to resume.
@@ -73,7 +76,8 @@ def run_grid(
     """
     if not cells:
         raise AdaptError("Expected at least one cell to run, found none.")
-    shared = share(jobs)
+    if isinstance(jobs, int) and jobs < 1:
+        raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
     console = console or Console()
     out = cells[0].directory.parents[2]
     results: dict[Key, CellResult] = {}
@@ -82,23 +86,26 @@ def run_grid(
         try:
             results |= _known_results(cells, retry, rerun_changed, console)
             _write_plan(out, cells, command)
-            todo = [cell for cell in cells if _key(cell) not in results]
+            todo = [cell for cell in cells if key_of(cell) not in results]
             for cell in todo:
-                _refuse_foreign(cell)
+                refuse_foreign(cell)
             with contextlib.ExitStack() as stack:
-                workers = None
-                if shared.jobs > 1 and todo:
+                events: Iterator[Event] = iter(())
+                slots = 1
+                if todo:
                     # Before the progress bar, which has a thread.
-                    workers = Workers(run_cell, command, shared, len(todo))
-                    stack.callback(workers.stop)
-                progress = stack.enter_context(GridProgress(console, cells, results.values(), shared.jobs))
-                for result in (
-                    _serial(todo, results, run_cell, command, progress)
-                    if workers is None
-                    else _parallel(todo, results, workers, command, progress)
-                ):
-                    results[_key(result)] = result
-                    progress.finish(result)
+                    made = engine(run_cell, command, jobs, todo)
+                    stack.callback(made.stop)
+                    events, slots = _work(todo, results, made, command), made.slots
+                progress = stack.enter_context(GridProgress(console, cells, results.values(), slots))
+                for event in events:
+                    if isinstance(event, Started):
+                        progress.start(event.cell, event.node)
+                    elif isinstance(event, Lost):
+                        progress.lost(event.cell, event.node)
+                    else:
+                        results[key_of(event)] = event
+                        progress.finish(event)
         except KeyboardInterrupt:
             interrupted = True
         except (OSError, DiskFullError) as error:
@@ -115,18 +122,11 @@ def run_grid(
             highlight=False,
             soft_wrap=True,
         )
-    return GridOutcome(tuple(results[_key(cell)] for cell in cells if _key(cell) in results), interrupted)
+    return GridOutcome(tuple(results[key_of(cell)] for cell in cells if key_of(cell) in results), interrupted)
 
 
 def _kept(results: Collection[Any], cells: Collection[Any]) -> str:
     return f"{len(results)} of {len(cells)} cells are done and kept."
-
-
-Key = tuple[str, str, int]
-
-
-def _key(cell: Cell | CellResult) -> Key:
-    return cell.task, cell.method, cell.seed
 
 
 def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, console: Console) -> dict[Key, CellResult]:
@@ -144,7 +144,7 @@ def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, cons
             continue
         if result.config_hash == cell.config_hash:
             if result.status == "ok" or not retry:
-                known[_key(cell)] = result
+                known[key_of(cell)] = result
         elif result.status == "ok":
             # A failure under an older configuration holds nothing worth keeping, and simply runs again.
             changed.append(cell)
@@ -186,85 +186,32 @@ def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
     write_atomically(out / PLAN_FILE, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
 
 
-def _prepare(cell: Cell) -> None:
-    """An empty folder with the cell's configuration; what an unfinished run left there goes."""
-    _refuse_foreign(cell)
-    cell.directory.mkdir(parents=True, exist_ok=True)
-    # The configuration stays to the last: a grid killed in between still finds a folder that it knows as its own.
-    for path in cell.directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != CELL_FILE:
-            path.unlink()
-    write_atomically(cell.directory / CELL_FILE, to_yaml(cell.config))
-
-
-def _refuse_foreign(cell: Cell) -> None:
-    directory = cell.directory
-    for part in (directory, *list(directory.parents)[:2]):
-        if part.exists() and not part.is_dir():
-            raise AdaptError(f"Expected a folder at {part}, found a file; move it or choose another --out.")
-    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
-    if CELL_FILE not in names and any(not name.startswith(f".{CELL_FILE}.") for name in names):
-        raise AdaptError(
-            f"{directory} holds files that no grid wrote (no {CELL_FILE}); move them or choose another --out."
-        )
-
-
-def _start_of(cell: Cell, results: dict[Key, CellResult]) -> CellResult | None:
-    return results.get((cell.task, cell.init_from, cell.seed)) if cell.init_from is not None else None
+def _work(todo: Sequence[Cell], results: Mapping[Key, CellResult], engine: Engine, command: str) -> Iterator[Event]:
+    """Offer the engine the cells whose start has finished; a cell whose start has failed fails too."""
+    waiting = {key_of(cell): cell for cell in todo}
+    while waiting or (running := engine.running()):
+        running = engine.running()
+        unfinished = waiting.keys() | {key_of(cell) for cell in running}
+        ready: list[Cell] = []
+        for key, cell in list(waiting.items()):
+            begins = None if cell.init_from is None else (cell.task, cell.init_from, cell.seed)
+            if begins in unfinished:
+                continue
+            start = None if begins is None else results.get(begins)
+            if start is None or start.status == "ok":
+                ready.append(cell)
+                continue
+            del waiting[key]
+            yield _without_start(cell, start, command)
+        for cell in engine.take(ready):
+            del waiting[key_of(cell)]
+        yield from engine.events()
 
 
 def _without_start(cell: Cell, start: CellResult, command: str) -> CellResult:
-    error = f"It starts from {start.method} of the same task and seed, which {_PAST[start.status]}."
-    _prepare(cell)
-    write_atomically(cell.directory / ERROR_FILE, error + "\n")
-    result = result_of(cell, "failed", error, Tested(()), 0.0, command, utc_now())
-    write_result(result)
-    return result
-
-
-_PAST = {"failed": "failed", "diverged": "diverged", "ok": "is done"}
-
-
-def _serial(
-    todo: Sequence[Cell], results: dict[Key, CellResult], run_cell: RunCell, command: str, progress: GridProgress
-) -> Iterator[CellResult]:
-    for cell in todo:
-        start = _start_of(cell, results)
-        if start is not None and start.status != "ok":
-            yield _without_start(cell, start, command)
-            continue
-        _prepare(cell)
-        progress.start(cell)
-        yield execute(cell, run_cell, command)
-
-
-def _parallel(
-    todo: Sequence[Cell], results: dict[Key, CellResult], workers: Workers, command: str, progress: GridProgress
-) -> Iterator[CellResult]:
-    pending = list(todo)
-    while pending or workers.cells():
-        for cell in list(pending):
-            start = _start_of(cell, results)
-            if start is not None and start.status != "ok":
-                pending.remove(cell)
-                yield _without_start(cell, start, command)
-                continue
-            if _waits(cell, [*pending, *workers.cells()]):
-                continue
-            worker = workers.idle()
-            if worker is None:
-                break
-            pending.remove(cell)
-            _prepare(cell)
-            progress.start(cell)
-            worker.submit(cell)
-        yield from workers.results()
-
-
-def _waits(cell: Cell, unfinished: Sequence[Cell]) -> bool:
-    return (cell.task, cell.init_from, cell.seed) in {_key(other) for other in unfinished}
+    error = f"It starts from {start.method} of the same task and seed, which {start.status}."
+    prepare(cell)
+    return failure(cell, error, "", 0.0, command, utc_now())
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from adapt.benchmark.plan.resources import NOTHING_ASKED, Resources
 from adapt.errors import AdaptError
 
 Jobs = int | Literal["auto"]
@@ -26,7 +27,8 @@ class Share:
     Attributes:
         jobs: Cells side by side.
         threads: CPU threads of each.
-        devices: GPUs to deal out, as `CUDA_VISIBLE_DEVICES` names them; empty where cells share what there is.
+        devices: What to deal out as `CUDA_VISIBLE_DEVICES`, to the cell the entry that fewest have; empty where cells
+            share what there is.
     """
 
     jobs: int
@@ -34,25 +36,44 @@ class Share:
     devices: tuple[str, ...] = ()
 
 
-def share(jobs: Jobs) -> Share:
+def share(jobs: Jobs, asked: Resources = NOTHING_ASKED) -> Share:
     """How cells share this machine.
 
-    `auto` is one cell for each GPU; without a GPU one for each CPU that this process may use, as far as memory goes.
-    Cells of small networks then have one thread each: a second thread makes one of them 1.2 times as fast, a second
-    cell beside it gets twice as much done.
+    `auto` is one cell for each GPU, or as many as a fraction of one allows; without a GPU one for each CPU that this
+    process may use, as far as memory goes. Cells of small networks then have one thread each: a second thread makes one
+    of them 1.2 times as fast, a second cell beside it gets twice as much done.
 
     Args:
         jobs: Cells side by side, or `auto`.
+        asked: What each cell asks for. A machine without a GPU runs the cells that ask for one on its CPUs.
 
     Raises:
-        AdaptError: The number is below 1.
+        AdaptError: The number is below 1, or a cell asks for more GPUs than there are.
     """
     if isinstance(jobs, int) and jobs < 1:
         raise AdaptError(f"Expected --jobs of at least 1, found {jobs}.")
-    cores, devices = usable_cores(), _devices()
-    side_by_side = len(devices) or max(1, min(cores, int(_free_memory() / _BYTES_PER_CELL)))
-    count = side_by_side if jobs == "auto" else jobs
-    return Share(count, max(1, cores // count), devices if count > 1 else ())
+    cores = usable_cores()
+    devices, cells = _dealt(_devices(), asked.gpu)
+    fitting = max(1, min(cores // (asked.cpu or 1), int(_free_memory() / _BYTES_PER_CELL)))
+    count = jobs if jobs != "auto" else cells or fitting
+    hidden = devices == ("",)
+    return Share(count, asked.cpu or max(1, cores // count), devices if count > 1 or hidden else ())
+
+
+def _dealt(devices: tuple[str, ...], gpu: float | None) -> tuple[tuple[str, ...], int]:
+    """What cells see of the GPUs, and how many cells fit on these; 0 where CPUs decide."""
+    if not devices:
+        return (), 0
+    if gpu == 0:
+        return ("",), 0
+    if gpu is None or gpu <= 1:
+        # 1 / 0.1 is a little less than 10 for some fractions.
+        return devices, len(devices) * int(1 / (gpu or 1) + 1e-6)
+    each = int(gpu)
+    if each > len(devices):
+        raise AdaptError(f"A cell asks for {each} GPUs (`resources`), and this machine has {len(devices)}.")
+    groups = tuple(",".join(devices[at : at + each]) for at in range(0, len(devices) - each + 1, each))
+    return groups, len(groups)
 
 
 def usable_cores() -> int:
@@ -67,9 +88,10 @@ def usable_cores() -> int:
 def process_context() -> BaseContext:
     """How worker processes begin: as copies of this one where that is safe, which saves each its imports.
 
-    It is safe on Linux while this process has one thread and has not used a GPU.
+    It is safe on Linux while this process has one thread and there is no GPU: already to ask CUDA whether there is one
+    initialises its driver, which copies cannot use and which then knows every GPU, whatever their variable says.
     """
-    safe = sys.platform == "linux" and threading.active_count() == 1 and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    safe = sys.platform == "linux" and threading.active_count() == 1 and not torch.cuda.is_available()
     return multiprocessing.get_context("fork" if safe else "spawn")
 
 

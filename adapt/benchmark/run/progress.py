@@ -30,6 +30,7 @@ class GridProgress:
         self.left = {(cell.task, cell.method, cell.seed): cell for cell in cells}
         self.total, self.done, self.failed = len(self.left), 0, 0
         self.running: dict[str, float] = {}
+        self._nodes: dict[str, str] = {}
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._bar = Progress(
             SpinnerColumn(),
@@ -54,20 +55,28 @@ class GridProgress:
     ) -> None:
         self._bar.stop()
 
-    def start(self, cell: Cell) -> None:
-        """A cell begins."""
+    def start(self, cell: Cell, node: str = "") -> None:
+        """A cell begins, on this machine or on another one."""
         self.running[cell.name] = time.perf_counter()
+        self._nodes[cell.name] = node
+        # A cluster may have grown since the grid began.
+        self.jobs = max(self.jobs, len(self.running))
         self._update()
+
+    def lost(self, cell: Cell, node: str) -> None:
+        """What ran a cell is gone, and the cell has to begin again."""
+        self.running.pop(cell.name, None)
+        self._update()
+        self._say(f"lost {cell.name} with its process on {node}; it runs again")
 
     def finish(self, result: CellResult) -> None:
         """A cell has a result."""
         self.running.pop(result.name, None)
+        node = self._nodes.pop(result.name, "")
         self._count(result)
         self._update()
         if not self.console.is_terminal or result.status != "ok":
-            self.console.print(
-                f"{self.done}/{self.total} {describe(result)}", markup=False, highlight=False, soft_wrap=True
-            )
+            self._say(f"{self.done}/{self.total} {describe(result)}" + (f" on {node}" if node else ""))
 
     def seconds_left(self) -> float | None:
         """Mean duration of each method's cells so far, summed over what is left and shared by the jobs."""
@@ -83,6 +92,9 @@ class GridProgress:
             expected += max(0.0, mean - spent)
         return expected / max(1, min(self.jobs, len(self.left)))
 
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def _count(self, result: CellResult) -> None:
         self.left.pop((result.task, result.method, result.seed), None)
         self.done += 1
@@ -91,7 +103,7 @@ class GridProgress:
             self._seconds[result.method].append(result.wall_seconds)
 
     def _update(self) -> None:
-        names = ", ".join(self.running)
+        names = ", ".join(name + (f" on {self._nodes[name]}" if self._nodes[name] else "") for name in self.running)
         text = f"{len(self.running)} running · {self.failed} failed" + (f" · {escape(names)}" if names else "")
         self._bar.update(self._task, completed=self.done, description=text)
 

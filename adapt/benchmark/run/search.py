@@ -12,10 +12,10 @@ from adapt.benchmark.plan.merging import merge
 from adapt.benchmark.plan.plan import Cell, Plan, setting_of, start_from
 from adapt.benchmark.plan.search_space import Search, setting
 from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
+from adapt.benchmark.run.engine import RunCell
 from adapt.benchmark.run.grid import GridOutcome, run_grid
 from adapt.benchmark.run.lock import locked
 from adapt.benchmark.run.sampling import Settings, check_optuna, draw
-from adapt.benchmark.run.workers import RunCell
 from adapt.benchmark.statistics.trials import best_of, best_together, trial_scores
 from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, SEARCH_FILE
 from adapt.errors import AdaptError
@@ -49,7 +49,7 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
         plan: A plan with a search.
         run_cell: As for `run_grid`.
         retry: Also run trials and reruns again that failed or diverged.
-        **options: As for `run_grid`: `jobs`, `rerun_changed`, `command` and `console`.
+        **options: As for `run_grid`: `jobs`, `engine`, `rerun_changed`, `command` and `console`.
 
     Returns:
         Outcome of the reruns; of the trials, where the search was stopped among them.

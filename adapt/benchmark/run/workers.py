@@ -1,4 +1,4 @@
-"""Running one cell, here or in a worker process, such that whatever happens becomes a result."""
+"""Running one cell, here or in a process beside this one, such that whatever happens becomes a result."""
 
 import datetime
 import gc
@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.plan.resources import Resources
 from adapt.benchmark.results.results import (
     CellResult,
-    Row,
     Status,
     Tested,
     check_rows,
@@ -29,12 +29,11 @@ from adapt.benchmark.results.results import (
     write_result,
 )
 from adapt.benchmark.run.disk import DiskFullError, is_full
-from adapt.benchmark.run.machine import Share, process_context
+from adapt.benchmark.run.engine import Engine, Event, RunCell, Started
+from adapt.benchmark.run.folders import prepare
+from adapt.benchmark.run.machine import Jobs, Share, process_context, share
 from adapt.errors import AdaptError, DivergedError
 from adapt.files import write_atomically
-
-RunCell = Callable[[Cell], Tested | list[Row]]
-"""Trains and tests a cell; rows alone hold accuracy."""
 
 ERROR_FILE = "error.txt"
 LOG_FILE = "log.txt"
@@ -122,6 +121,23 @@ def result_of(
     )
 
 
+def failure(cell: Cell, error: str, more: str, seconds: float, command: str, started: str) -> CellResult:
+    """Record that a cell failed without a word of its own.
+
+    Args:
+        cell: The cell, whose folder is there.
+        error: Why, as its result says it.
+        more: What `error.txt` says beside that.
+        seconds: How long it ran.
+        command: What a person typed.
+        started: When it began.
+    """
+    write_atomically(cell.directory / ERROR_FILE, f"{error} {more}".strip() + "\n")
+    result = result_of(cell, "failed", error, Tested(()), seconds, command, started)
+    write_result(result)
+    return result
+
+
 def utc_now() -> str:
     """The time in ISO format, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -168,15 +184,66 @@ class Worker:
         except (EOFError, OSError):
             self.process.join()
             error = f"The worker process died ({_describe_exit(self.process.exitcode)})."
-            write_atomically(cell.directory / ERROR_FILE, f"{error} Its output is in {LOG_FILE}.\n")
             seconds = time.perf_counter() - self.clock
-            dead = result_of(cell, "failed", error, Tested(()), seconds, command, self.started)
-            write_result(dead)
-            return dead
+            return failure(cell, error, f"Its output is in {LOG_FILE}.", seconds, command, self.started)
         if isinstance(result, DiskFullError):
             raise result
         assert isinstance(result, CellResult)
         return result
+
+
+def local_engine(run_cell: RunCell, command: str, jobs: Jobs, cells: Sequence[Cell]) -> Engine:
+    """The engine of one machine: this process for one cell at a time, processes beside it for several.
+
+    Args:
+        run_cell: Trains and tests one cell.
+        command: What a person typed, for the results.
+        jobs: Cells at a time, or `auto`.
+        cells: The cells to run.
+    """
+    # Workers are alike: each can do what the most demanding cell asks for.
+    cpus = [cell.resources.cpu for cell in cells if cell.resources.cpu is not None]
+    gpus = [cell.resources.gpu for cell in cells if cell.resources.gpu is not None]
+    shared = share(jobs, Resources(max(cpus, default=None), max(gpus, default=None)))
+    if shared.jobs == 1 and not shared.devices:
+        return InThisProcess(run_cell, command)
+    return Workers(run_cell, command, shared, len(cells))
+
+
+class InThisProcess:
+    """Runs one cell after the other, here.
+
+    Args:
+        run_cell: Trains and tests one cell.
+        command: What a person typed, for the results.
+    """
+
+    slots = 1
+
+    def __init__(self, run_cell: RunCell, command: str) -> None:
+        self._run_cell, self._command = run_cell, command
+        self._cell: Cell | None = None
+
+    def take(self, ready: Sequence[Cell]) -> list[Cell]:
+        """The first one."""
+        self._cell = ready[0] if ready else None
+        return [*ready[:1]]
+
+    def running(self) -> list[Cell]:
+        """The one that was taken, between taking and its events."""
+        return [] if self._cell is None else [self._cell]
+
+    def events(self) -> Iterator[Event]:
+        """Run the cell."""
+        if self._cell is not None:
+            prepare(self._cell)
+            yield Started(self._cell)
+            result = execute(self._cell, self._run_cell, self._command)
+            self._cell = None
+            yield result
+
+    def stop(self) -> None:
+        """Nothing is left of a cell that was stopped."""
 
 
 class Workers:
@@ -191,25 +258,33 @@ class Workers:
 
     def __init__(self, run_cell: RunCell, command: str, share: Share, most: int) -> None:
         self._run_cell, self._command, self._share = run_cell, command, share
+        self.slots = share.jobs
         self._workers: list[Worker] = []
+        self._begun: list[Cell] = []
         for _ in range(min(share.jobs, most)):
             self._start()
 
-    def cells(self) -> list[Cell]:
+    def running(self) -> list[Cell]:
         """Cells that run now."""
         return [worker.cell for worker in self._workers if worker.cell is not None]
 
-    def idle(self) -> Worker | None:
-        """A process that waits for a cell; None where all are busy."""
-        # An idle process may have been killed for its memory: another takes its place.
-        self._workers = [worker for worker in self._workers if worker.cell or worker.process.is_alive()]
-        for worker in self._workers:
-            if worker.cell is None:
-                return worker
-        return self._start() if len(self._workers) < self._share.jobs else None
+    def take(self, ready: Sequence[Cell]) -> list[Cell]:
+        """As many as there are processes that wait for one."""
+        taken: list[Cell] = []
+        for cell in ready:
+            worker = self._idle()
+            if worker is None:
+                break
+            prepare(cell)
+            worker.submit(cell)
+            taken.append(cell)
+        self._begun += taken
+        return taken
 
-    def results(self) -> Iterator[CellResult]:
+    def events(self) -> Iterator[Event]:
         """Wait until a busy process has a result or has died; with none busy there is nothing to wait for."""
+        begun, self._begun = self._begun, []
+        yield from map(Started, begun)
         busy = {worker.pipe: worker for worker in self._workers if worker.cell is not None}
         if not busy:
             return
@@ -236,6 +311,14 @@ class Workers:
             for worker in self._workers:
                 worker.process.kill()
                 worker.process.join()
+
+    def _idle(self) -> Worker | None:
+        # An idle process may have been killed for its memory: another takes its place.
+        self._workers = [worker for worker in self._workers if worker.cell or worker.process.is_alive()]
+        for worker in self._workers:
+            if worker.cell is None:
+                return worker
+        return self._start() if len(self._workers) < self._share.jobs else None
 
     def _start(self) -> Worker:
         used = [worker.gpu for worker in self._workers]

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.plan.resources import Resources
 from adapt.benchmark.results.results import Row, read_results
+from adapt.benchmark.run import machine
 from adapt.benchmark.run.grid import GridOutcome, run_grid
 from adapt.benchmark.run.lock import HOLDER_FILE, LOCK_FILE, locked
 from adapt.benchmark.run.progress import GridProgress, duration
@@ -227,6 +230,40 @@ def test_two_jobs_give_the_same_results_from_two_processes(tmp_path: Path) -> No
     assert len(lines) == 6
     assert len({line.split()[-1] for line in lines} - {str(os.getpid())}) == 2
     assert {r.threads for r in parallel.results} == {1}
+
+
+def see(cell: Cell) -> list[Row]:
+    """Leave what a cell sees of the GPUs, and stay until as many cells as there are places run."""
+    running = cell.directory.parents[2] / "running"
+    running.mkdir(exist_ok=True)
+    (running / str(cell.seed)).touch()
+    with (cell.directory.parents[2] / "seen.txt").open("a") as file:
+        file.write(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {torch.get_num_threads()}\n")
+    end = time.monotonic() + 20
+    while len(list(running.iterdir())) < 4 and time.monotonic() < end:
+        time.sleep(0.02)
+    return run_cell(cell)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "seen"),
+    [
+        (0.5, ["0 2", "0 2", "1 2", "1 2"]),
+        (None, ["0 2", "0 2", "1 2", "1 2"]),
+        (2.0, ["0,1 2"] * 4),
+        (0.0, [" 2"] * 4),
+    ],
+)
+def test_every_cell_sees_its_gpu_alone(
+    tmp_path: Path, gpu: float | None, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_devices", lambda: ("0", "1"))
+    monkeypatch.setattr(machine, "usable_cores", lambda: 8)
+    some = [replace(c, resources=Resources(gpu=gpu)) for c in cells(tmp_path, methods=("DANN",), seeds=4)]
+    jobs: machine.Jobs = "auto" if gpu == 0.5 else 4
+    outcome = run_grid(some, see, jobs=jobs, console=Console(file=io.StringIO()))
+    assert set(statuses(outcome).values()) == {"ok"}
+    assert sorted((tmp_path / "seen.txt").read_text().splitlines()) == sorted(seen)
 
 
 def test_a_killed_worker_fails_its_cell_alone(tmp_path: Path) -> None:

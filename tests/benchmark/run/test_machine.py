@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapt.benchmark.plan.resources import Resources
 from adapt.benchmark.run import machine
 from adapt.benchmark.run.machine import Share, share, usable_cores
 from adapt.errors import AdaptError
@@ -36,6 +37,38 @@ def test_each_gpu_has_a_cell(eight: pytest.MonkeyPatch) -> None:
     assert share("auto") == Share(2, 4, ("2", "5"))
     assert share(4) == Share(4, 2, ("2", "5"))
     assert share(1) == Share(1, 8)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [
+        (0.25, (8, 1, ("2", "5"))),
+        (1 / 3, (6, 1, ("2", "5"))),
+        (0.1, (20, 1, ("2", "5"))),
+        (1.0, (2, 4, ("2", "5"))),
+        (2.0, (1, 8)),
+        (0.0, (8, 1, ("",))),
+    ],
+)
+def test_a_fraction_of_a_gpu_shares_it_and_several_are_dealt_together(
+    gpu: float, expected: tuple[int, int, tuple[str, ...]], eight: pytest.MonkeyPatch
+) -> None:
+    eight.setattr(machine, "_devices", lambda: ("2", "5"))
+    assert share("auto", Resources(gpu=gpu)) == Share(*expected)
+
+
+def test_several_gpus_of_a_cell_are_one_entry(eight: pytest.MonkeyPatch) -> None:
+    eight.setattr(machine, "_devices", lambda: tuple("01234"))
+    assert share("auto", Resources(gpu=2)) == Share(2, 4, ("0,1", "2,3"))
+    with pytest.raises(AdaptError, match=r"asks for 6 GPUs \(`resources`\), and this machine has 5"):
+        share("auto", Resources(gpu=6))
+
+
+def test_cpus_that_a_cell_asks_for_are_its_threads(eight: pytest.MonkeyPatch) -> None:
+    assert share("auto", Resources(cpu=3)) == Share(2, 3)
+    assert share(4, Resources(cpu=3)) == Share(4, 3)
+    # Without a GPU the cells that ask for one run on the CPUs.
+    assert share("auto", Resources(cpu=2, gpu=0.25)) == Share(4, 2)
 
 
 def test_no_cell_at_a_time_is_refused() -> None:
