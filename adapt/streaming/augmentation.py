@@ -55,7 +55,8 @@ def random_view(
         x = x.flip(3)
     if blur:
         x = x + 0.005 * torch.randn(x.shape).to(x.device)
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8)
+    found: Tensor = (x.clamp(0, 1) * 255).round().to(torch.uint8)
+    return found
 
 
 def _recoloured(x: Tensor, kind: int) -> Tensor:

@@ -23,7 +23,7 @@ from adapt.monitor.log import write_warnings
 from adapt.names import slug
 from adapt.streaming.base import StreamMethod
 from adapt.streaming.run import Streamed, run_stream
-from adapt.streaming.settings import method_class, run_folder
+from adapt.streaming.settings import arguments_of, method_class, run_folder
 from adapt.streaming.target import Arrivals, arrivals, source_batches
 from adapt.training.model import TrainedModel, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
@@ -95,8 +95,12 @@ def build_method(model: TrainedModel, entry: Mapping[str, Any]) -> StreamMethod:
         at = torch.arange(size(x))
         return model.data.on_after_batch_transfer(Unlabelled(x, at), 0).x
 
+    arguments = dict(entry["init_args"])
+    if "flip" in arguments_of(cls):
+        # Whether a mirrored image is still of its class is what the run's own augmentation says.
+        arguments.setdefault("flip", bool(getattr(model.data, "augment", False)))
     try:
-        return cls(model.method, prepare, **entry["init_args"])
+        return cls(model.method, prepare, **arguments)
     except (TypeError, ValueError) as error:
         raise AdaptError(
             f"Expected arguments that fit {cls.__name__}, found {entry['init_args']} ({error})."

@@ -34,6 +34,7 @@ class CoTTA(StreamMethod):
         teacher_momentum: α.
         symmetric: Mean of the cross-entropies in both directions, as their ImageNet code has it.
         flip: Whether views are mirrored: not where a mirrored image is of another class, as with digits.
+            `adapt stream` mirrors where the run's training did.
         **kwargs: Arguments of `StreamMethod`.
 
     Raises:

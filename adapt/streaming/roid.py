@@ -39,6 +39,7 @@ class ROID(StreamMethod):
         consistency: With the second term; `false` leaves it out, for inputs that are no images.
         correction: Correct predictions by the class shares.
         flip: Whether views are mirrored: not where a mirrored image is of another class, as with digits.
+            `adapt stream` mirrors where the run's training did.
         **kwargs: Arguments of `StreamMethod`.
 
     Raises:

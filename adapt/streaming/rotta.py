@@ -34,6 +34,7 @@ class RoTTA(StreamMethod):
         nu: ν, how fast the teacher follows.
         views: Show the student random views; `false` shows it the samples, which need not be images then.
         flip: Whether views are mirrored: not where a mirrored image is of another class, as with digits.
+            `adapt stream` mirrors where the run's training did.
         **kwargs: Arguments of `StreamMethod`.
 
     Raises:

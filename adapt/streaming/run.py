@@ -189,7 +189,7 @@ def _score(method: StreamMethod, arrivals: Arrivals, progress: Progress) -> Stre
     warned = None
     if not method.baseline:
         classes = arrivals.problem.num_outputs
-        warned = collapse(prediction, arrivals.batch_size, classes, order.window, method.name())
+        warned = collapse(prediction, arrivals.batch_size, classes, order.window, method.name(), method.updates > 0)
     return Streamed(
         tuple(batches),
         tuple(ShiftScore(name, *sums) for name, sums in shifts.items()),

@@ -148,7 +148,7 @@ def _corruptions(asked: Any, scenario: str, domains: Sequence[str] | None) -> li
             raise AdaptError(
                 f"Expected --corruptions all, none, or out of {', '.join(CORRUPTIONS)}, found {kind}.{hint}"
             )
-    return asked
+    return [str(kind) for kind in asked]
 
 
 def run_folder(path: Path) -> Path:

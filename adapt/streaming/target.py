@@ -72,7 +72,7 @@ class Arrivals:
         parts: list[Tree] = []
         labels: list[Tensor] = []
         places: list[Tensor] = []
-        for k in shift.unique().tolist():
+        for k in sorted(set(shift.tolist())):
             at = (shift == k).nonzero().flatten()
             found = self.order.shifts[k]
             numbers = sample[at].tolist()

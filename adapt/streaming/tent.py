@@ -22,7 +22,8 @@ class TENT(StreamMethod):
     set, and is then fixed. Departures from the authors' code: layer and group norm train too, where there are any, and
     batch norm of vectors; other layers are in evaluation mode, so that dropout does not change the entropy.
 
-    Nothing prevents that all samples end in one class: on long streams TENT may collapse, which `adapt stream` warns of.
+    Nothing prevents that all samples end in one class: on long streams TENT may collapse, of which `adapt stream`
+    warns.
 
     Args:
         **kwargs: Arguments of `StreamMethod`. The authors' CIFAR-10-C takes Adam with 0.001, their ImageNet-C SGD with

@@ -13,8 +13,16 @@ KIND = "stream_collapse"
 # One window may lack classes by chance, or because the target does.
 _PATIENCE = 2
 
+_ADVICE = {
+    True: "{method} follows its own predictions and seldom comes back by itself: lower its learning rate, give larger "
+    "batches, or take EATA, SAR, CoTTA or ROID, which hold the weights back.",
+    False: "{method} learns nothing, so it is these batches that do not suit it: compare with Source.",
+}
 
-def collapse(predictions: Tensor, batch_size: int, classes: int, window: int, method: str) -> Warned | None:
+
+def collapse(
+    predictions: Tensor, batch_size: int, classes: int, window: int, method: str, learns: bool = True
+) -> Warned | None:
     """The warning for a stream whose predictions leave out at least half of the classes, in two windows in a row.
 
     Args:
@@ -23,6 +31,7 @@ def collapse(predictions: Tensor, batch_size: int, classes: int, window: int, me
         classes: Number of classes K.
         window: Samples over which all classes are expected.
         method: Name of the method.
+        learns: Whether it changed any weight.
     """
     lost = losses(predictions, classes, window)
     for number in range(_PATIENCE - 1, len(lost)):
@@ -30,9 +39,7 @@ def collapse(predictions: Tensor, batch_size: int, classes: int, window: int, me
             end = (number + 1) * window
             text = (
                 f"At sample {end}, predictions have collapsed: {lost[number]} of {classes} classes were hardly "
-                f"predicted among the last {window} samples. {method} follows its own predictions and seldom comes back "
-                "by itself: lower its learning rate, give larger batches, or take EATA, SAR, CoTTA or ROID, which hold "
-                "the weights back."
+                f"predicted among the last {window} samples. {_ADVICE[learns].format(method=method)}"
             )
             return Warned(-(-end // batch_size), KIND, text)
     return None

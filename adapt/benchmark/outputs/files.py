@@ -50,7 +50,8 @@ def build_report(directory: Path) -> Output:
     """Write `results.csv`, `report.html`, `pictures/`, and four tables as `.md` and `.csv`.
 
     The tables are `table`, `selection`, `rules` and `significance`; the first three also come as `.tex`. A search has
-    `search.md` and `.csv` too, streamed targets `shifts.md`. Only the first tasks of a large grid get pictures of their own, and the page says so.
+    `search.md` and `.csv` too, streamed targets `shifts.md`. Only the first tasks of a large grid get pictures of their
+    own, and the page says so.
     All is made before the first file is replaced: whatever stops it leaves an earlier report whole.
 
     Raises:
