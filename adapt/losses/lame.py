@@ -51,7 +51,9 @@ def affinity(features: Tensor, kind: Literal["rbf", "knn", "linear"] = "rbf", ne
     # Not by the matrix product, whose rounding makes the distance of equal samples no zero.
     distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     if kind == "knn":
-        nearest = distances.topk(min(neighbours + 1, len(x)), dim=1, largest=False).indices[:, 1:]
+        # Oneself is left out by place: of equal samples another one may come first.
+        others = distances + torch.diag(torch.full_like(distances[0], torch.inf))
+        nearest = others.topk(min(neighbours, len(x) - 1), dim=1, largest=False).indices
         return torch.zeros_like(distances).scatter_(1, nearest, 1.0)
     width = distances.topk(min(neighbours, len(x)), dim=1, largest=False).values[:, -1].mean()
     # Of a single sample, or where all are equal, every distance is 0.
