@@ -229,7 +229,7 @@ def test_rotta_predicts_a_sample_alike_whoever_comes_with_it() -> None:
 
 
 def test_tent_collapses_on_a_long_stream_at_a_high_rate_and_is_warned_of() -> None:
-    long = target(rounds=3, noise=200.0, batch_size=8)
+    long = target(rounds=4, noise=200.0, batch_size=8)
     found = streamed("TENT", long, lr=1.0)
     (warned,) = found.warnings
     assert warned.kind == "stream_collapse"
