@@ -5,7 +5,7 @@ import contextlib
 import shlex
 import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def benchmark_command(argv: list[str]) -> int:
     """
     arguments = benchmark_options().parse_args(argv)
     command = shlex.join(["adapt", "benchmark", *argv])
-    console = _console()
+    console = console_of_grids()
     try:
         with stopping_by_signal():
             return _run(arguments, command, console)
@@ -79,11 +79,9 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         return _INTERRUPTED
     for name, folder in folders.items():
         report = build_report(folder)
-        _log(folder, name, wandb_mode, arguments.project, report, console)
+        log_to_wandb(folder, name, wandb_mode, arguments.project, report, console)
         _show(report, console)
-    unsent = [pattern for folder in folders.values() for pattern in unsent_runs(folder)]
-    if wandb_mode == "offline" and unsent:
-        _say(console, f"To Weights & Biases: wandb sync {' '.join(unsent)}")
+    say_unsent(folders.values(), wandb_mode, console)
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
     if outcome.failed:
@@ -134,7 +132,7 @@ def report_command(argv: list[str]) -> int:
         AdaptError: The folder holds no results, a result cannot be read, or W&B refuses the report.
     """
     arguments = report_options().parse_args(argv)
-    console = _console()
+    console = console_of_grids()
     try:
         report = build_report(arguments.runs)
     except KeyboardInterrupt:
@@ -162,7 +160,7 @@ def compare_command(argv: list[str]) -> int:
     """
     arguments = compare_options().parse_args(argv)
     changes = compare_grids(arguments.first, arguments.second, arguments.rule)
-    console = _console()
+    console = console_of_grids()
     _say(console, f"A: {arguments.first}\nB: {arguments.second}")
     console.print(to_terminal(changes_table(changes)))
     for sentence in changes_sentences(changes):
@@ -170,7 +168,8 @@ def compare_command(argv: list[str]) -> int:
     return 0
 
 
-def _log(out: Path, group: str, mode: WandbMode, project: str, report: Output, console: Console) -> None:
+def log_to_wandb(out: Path, group: str, mode: WandbMode, project: str, report: Output, console: Console) -> None:
+    """Log the comparison of a grid, if Weights & Biases is not disabled."""
     settled = settled_mode(mode)
     if settled == "disabled":
         return
@@ -181,6 +180,13 @@ def _log(out: Path, group: str, mode: WandbMode, project: str, report: Output, c
         _say(console, f"The comparison was not logged to Weights & Biases ({type(error).__name__}: {error}).")
 
 
+def say_unsent(folders: Iterable[Path], mode: WandbMode, console: Console) -> None:
+    """Say how offline runs are sent later."""
+    unsent = [pattern for folder in folders for pattern in unsent_runs(folder)]
+    if mode == "offline" and unsent:
+        _say(console, f"To Weights & Biases: wandb sync {' '.join(unsent)}")
+
+
 def _publish(report: Output, project: str, entity: str | None, console: Console) -> None:
     if settled_mode() != "online":
         _say(console, intention(report, project))
@@ -188,6 +194,7 @@ def _publish(report: Output, project: str, entity: str | None, console: Console)
         _say(console, f"Report in Weights & Biases: {publish(report, project, entity)}")
 
 
-def _console() -> Console:
+def console_of_grids() -> Console:
+    """Where a grid's progress and tables go."""
     # Piped output has no width; 80 columns would wrap tables that fit a log.
     return Console() if sys.stdout.isatty() else Console(width=200)

@@ -27,6 +27,7 @@ USAGE = """usage: adapt COMMAND [options]
   report     make table and page again        adapt report runs/quickstart
   compare    what changed between two grids   adapt compare runs/before runs/after
   choose     which run to deploy, and how good adapt choose runs/mine --out chosen
+  stream     adapt while the target comes in   adapt stream --run RUN --method TENT,EATA --scenario continual
   features   run a frozen backbone once       adapt features --config features/pacs_lite0
   style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
   configs    list the shipped configurations  adapt configs
@@ -157,6 +158,10 @@ def _dispatch(args: list[str]) -> int:
         # OpenMP reads it when torch is imported. Cells share a machine: threads that wait by spinning would take the
         # processors that other cells need.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if command == "stream":
+        from adapt.commands.stream import stream_command
+
+        return stream_command(args[1:])
     if command in OPTIONS:
         from adapt.commands import grids
 

@@ -207,10 +207,65 @@ def choose_options() -> argparse.ArgumentParser:
     return parser
 
 
+STREAM_HELP = """scenarios:
+  single      one shift: the run's target, or another of --domains, or one corruption
+  continual   one shift after the other; the method is not told when
+  gradual     each corruption rises to --severity and falls again
+  mixed       all shifts shuffled together
+  correlated  continual, with samples sorted by class (Dirichlet); needs labels to lay the order
+A batch size of 1 goes with any of them.
+
+methods: Source (unadapted, always there), BN1, TENT, EATA, SAR, CoTTA, RoTTA, LAME, ROID, or my_module.MyMethod;
+with arguments: TENT:lr=0.0001:optimizer=sgd
+
+The target is predicted once, in order: a batch is predicted, then the method adapts to it. Labels are read for the
+score alone. Results, tables and page are those of `adapt benchmark`; the same command goes on where it was stopped.
+"""
+
+
+def stream_options() -> argparse.ArgumentParser:
+    """Options of `adapt stream`."""
+    parser = OptionParser(
+        "adapt stream",
+        description="Stream a target through a trained run, which predicts each batch and then adapts to it.",
+        epilog=STREAM_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="S.yaml", help="these options in a file, by name")
+    parser.add_argument("--run", type=Path, nargs="+", metavar="RUN", help="trained runs, such as runs/mine")
+    parser.add_argument("--rule", help="which checkpoint of a run: last, or a selection rule that it kept")
+    parser.add_argument("--method", nargs="+", metavar="M", help="methods (default: BN1,TENT), commas between")
+    parser.add_argument("--scenario", nargs="+", metavar="S", help="see below (default: single)")
+    parser.add_argument("--domains", nargs="+", metavar="D", help="domains to stream (default: the run's target)")
+    parser.add_argument("--input", metavar="PATH", help="new files instead, as `adapt predict` takes them")
+    parser.add_argument(
+        "--corruptions",
+        nargs="+",
+        metavar="C",
+        help="all, none, or names (default: all, but none of a single shift or several domains)",
+    )
+    parser.add_argument("--severity", type=int, metavar="1..5", help="of the corruptions (default: 5)")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="samples of a batch (default: 64)")
+    parser.add_argument("--samples", type=int, metavar="N", help="samples of each shift at most (default: all)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often the sequence comes (default: 1)")
+    parser.add_argument("--split", help="train, val or test samples of a domain (default: test)")
+    parser.add_argument("--delta", type=float, help="of Dirichlet (default: 0.1; smaller is more correlated)")
+    parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="seeds of the stream of one run (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/stream)")
+    parser.add_argument("--jobs", type=_jobs, default=1, metavar="N|auto", help="streams at once (default: 1)")
+    parser.add_argument("--retry", action="store_true", help="run failed and diverged streams again")
+    parser.add_argument("--rerun-changed", action="store_true", help="run finished streams again that have changed")
+    modes = ["auto", "online", "offline", "disabled"]
+    parser.add_argument("--wandb", choices=modes, default="auto", help="auto: online when a key is configured")
+    parser.add_argument("--project", default="adapt", help="project in Weights & Biases (default: adapt)")
+    return parser
+
+
 OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "benchmark": benchmark_options,
     "report": report_options,
     "compare": compare_options,
     "choose": choose_options,
+    "stream": stream_options,
     "configs": configs_options,
 }

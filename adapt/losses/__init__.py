@@ -17,14 +17,16 @@ from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
 from adapt.losses.delta import delta
 from adapt.losses.domain_adversarial import domain_accuracy, domain_adversarial
+from adapt.losses.eata import differs_from_mean, fisher_penalty, reliable_weights
 from adapt.losses.elastic import elastic
-from adapt.losses.entropy import entropy
+from adapt.losses.entropy import entropy, sample_entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
+from adapt.losses.lame import affinity, laplacian_assignment
 from adapt.losses.linear_coral import coral_map
 from adapt.losses.lmmd import lmmd
 from adapt.losses.m3sda import moment_distance
@@ -40,11 +42,14 @@ from adapt.losses.osbp import unknown_boundary
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
 from adapt.losses.ovanet import one_versus_all, one_versus_all_entropy
 from adapt.losses.pada import target_class_weights
+from adapt.losses.roid import certainty_diversity_weights, corrected_by_prior, soft_likelihood_ratio
+from adapt.losses.rotta import memory_score, timeliness_weights
 from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
+from adapt.losses.soft_cross_entropy import soft_cross_entropy, symmetric_cross_entropy
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
 from adapt.losses.subspace_alignment import subspace_alignment
 from adapt.losses.tca import tca, transfer_components
@@ -56,6 +61,7 @@ __all__ = [
     "aad",
     "adamatch",
     "adda",
+    "affinity",
     "aligned",
     "ascent",
     "barycentric_map",
@@ -65,6 +71,7 @@ __all__ = [
     "calibration_temperature",
     "category_relationship",
     "centroid_labels",
+    "certainty_diversity_weights",
     "certainty_weights",
     "charbonnier_entropy",
     "class_balance",
@@ -77,16 +84,19 @@ __all__ = [
     "content_loss",
     "coral",
     "coral_map",
+    "corrected_by_prior",
     "critic_gap",
     "dare_gram",
     "deepjdot",
     "delta",
+    "differs_from_mean",
     "domain_accuracy",
     "domain_adversarial",
     "elastic",
     "entropy",
     "entropy_separation",
     "entropy_weights",
+    "fisher_penalty",
     "fixmatch",
     "gradient_penalty",
     "gram",
@@ -97,10 +107,12 @@ __all__ = [
     "known_entropy",
     "l2_sp",
     "label_proportions",
+    "laplacian_assignment",
     "lmmd",
     "masked_language",
     "mcc",
     "mdd",
+    "memory_score",
     "mmd",
     "moment_distance",
     "multilinear",
@@ -110,16 +122,22 @@ __all__ = [
     "nwd",
     "one_versus_all",
     "one_versus_all_entropy",
+    "reliable_weights",
     "rsd",
     "safn",
+    "sample_entropy",
     "sharpened",
     "sliced_wasserstein",
+    "soft_cross_entropy",
+    "soft_likelihood_ratio",
     "soft_maximum",
     "style_loss",
     "subspace_alignment",
+    "symmetric_cross_entropy",
     "target_class_weights",
     "task_features",
     "tca",
+    "timeliness_weights",
     "total_variation",
     "transfer_components",
     "transport_plan",

@@ -27,6 +27,7 @@ def critic() -> nn.Module:
 
 
 S, T, LOGITS, OTHER = draw(N, D), draw(M, D, seed=1), draw(M, K, seed=2), draw(M, K, seed=3)
+KERNEL = T @ T.T / D
 Y, IMAGES = torch.arange(N) % K, draw(2, 3, 6, 6)
 # Each loss as a function of the floating tensors that a network could give it in half precision.
 CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
@@ -95,6 +96,21 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "soft_maximum": (losses.soft_maximum, (LOGITS[:, 0],)),
     "target_class_weights": (losses.target_class_weights, (LOGITS,)),
     "unknown_boundary": (losses.unknown_boundary, (LOGITS,)),
+    "affinity": (losses.affinity, (S,)),
+    "certainty_diversity_weights": (
+        lambda x: losses.certainty_diversity_weights(x, torch.tensor([0.5, 0.25, 0.25])),
+        (LOGITS,),
+    ),
+    "corrected_by_prior": (losses.corrected_by_prior, (LOGITS,)),
+    "differs_from_mean": (lambda x: losses.differs_from_mean(x, torch.tensor([0.5, 0.25, 0.25]), 0.8), (LOGITS,)),
+    "fisher_penalty": (lambda a, b: losses.fisher_penalty([a], [b], [S.abs()]), (S, S.flip(0))),
+    "laplacian_assignment": (lambda x: losses.laplacian_assignment(x, KERNEL), (LOGITS,)),
+    "reliable_weights": (lambda x: losses.reliable_weights(x, margin=0.8), (LOGITS,)),
+    "sample_entropy": (losses.sample_entropy, (LOGITS,)),
+    "soft_cross_entropy": (losses.soft_cross_entropy, (LOGITS, OTHER)),
+    "soft_likelihood_ratio": (losses.soft_likelihood_ratio, (LOGITS,)),
+    "symmetric_cross_entropy": (losses.symmetric_cross_entropy, (LOGITS, OTHER)),
+    "timeliness_weights": (lambda x: losses.timeliness_weights(x.abs()), (LOGITS,)),
     "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
     "weighted_pseudo_labels": (lambda x: losses.weighted_pseudo_labels(x, OTHER.softmax(1)), (LOGITS,)),
 }
@@ -111,7 +127,7 @@ OTHERS = {
     "multilinear",
 }
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
-OTHERS |= {"virtual_adversarial_direction", "known_entropy"}
+OTHERS |= {"virtual_adversarial_direction", "known_entropy", "memory_score"}
 
 
 def test_no_loss_is_left_out() -> None:

@@ -9,7 +9,7 @@ from adapt.benchmark.outputs.page import build_page
 from adapt.benchmark.outputs.pictures import Picture
 from adapt.benchmark.outputs.render import to_csv, to_latex, to_markdown
 from adapt.benchmark.outputs.table import Table
-from adapt.benchmark.outputs.tables import accuracy, estimates, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, estimates, rules, search, selection, shifts, significance
 from adapt.benchmark.results.results import write_csv
 from adapt.benchmark.statistics.analysis import Analysis, read_analysis
 from adapt.files import replacing
@@ -50,7 +50,8 @@ def build_report(directory: Path) -> Output:
     """Write `results.csv`, `report.html`, `pictures/`, and four tables as `.md` and `.csv`.
 
     The tables are `table`, `selection`, `rules` and `significance`; the first three also come as `.tex`. A search has
-    `search.md` and `.csv` too. Only the first tasks of a large grid get pictures of their own, and the page says so.
+    `search.md` and `.csv` too, streamed targets `shifts.md`. Only the first tasks of a large grid get pictures of their
+    own, and the page says so.
     All is made before the first file is replaced: whatever stops it leaves an earlier report whole.
 
     Raises:
@@ -101,6 +102,8 @@ def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict
         "rules.tex": to_latex(rules.rule_table(analysis.rules, notes)),
         "significance.md": _significance(analysis, [p for p in drawn if p.kind == pictures.OF_RANKS], remarks),
     }
+    if of_shifts := shifts.shift_tables(analysis, analysis.leading.tasks):
+        texts["shifts.md"] = _markdown("Accuracy under each shift", of_shifts)
     if analysis.search is not None:
         trials = "\n".join(["## Trials\n", *map(to_markdown, search.trial_tables(analysis.search))])
         text = _markdown("Hyperparameter search", search.search_tables(analysis.search, notes), found_by)

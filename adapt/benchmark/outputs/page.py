@@ -15,9 +15,10 @@ from adapt.benchmark.outputs.cautions import cautions
 from adapt.benchmark.outputs.pictures import MOST_OF_METHODS, Picture, pictured_tasks
 from adapt.benchmark.outputs.render import template
 from adapt.benchmark.outputs.table import Entry, Table
-from adapt.benchmark.outputs.tables import accuracy, classes, estimates, rules, search, selection, significance
+from adapt.benchmark.outputs.tables import accuracy, classes, estimates, rules, search, selection, shifts, significance
 from adapt.benchmark.outputs.words import rule_name
 from adapt.benchmark.results.results import CellResult
+from adapt.benchmark.results.streams import STREAM_FILE
 from adapt.benchmark.run.progress import duration
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Summary
@@ -34,6 +35,13 @@ _MOST_ERROR = 2000
 
 # Kind → heading, explanation, size, and whether it is folded; `_heading` fills in the metrics.
 _KINDS = {
+    "stream": (
+        "Running accuracy",
+        "Accuracy of the predictions among the last tenth of the samples that had come, mean over seeds; each was made "
+        "before the method saw the next batch. Lines across mark where the target changes.",
+        "full",
+        False,
+    ),
     "curves": (
         "Learning curves",
         "Mean over seeds; the band is the 95% interval, of two seeds the range.",
@@ -111,6 +119,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
         len(analysis.summaries) > 1 and not analysis.nothing_measured,
     )
     gains, of_classes = accuracy.gain_table(analysis), classes.class_tables(analysis, pictured_tasks(leading))
+    of_shifts = shifts.shift_tables(analysis, pictured_tasks(leading))
     failed = sum(result.status != "ok" for result in results)
     command = analysis.planned.command or results[0].command
     unlabelled, estimated = accuracy.other_tasks(analysis), estimates.estimate_tables(analysis)
@@ -160,6 +169,7 @@ def _content(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[
                 else {}
             ),
             **({} if analysis.nothing_measured else {"Significance": _significance(analysis, remarks, several)}),
+            **({"Each shift": {"summary": "Show", "tables": of_shifts, "sentences": []}} if of_shifts else {}),
             **({"Each class": {"summary": "Show", "tables": of_classes, "sentences": []}} if of_classes else {}),
         },
         "measure": leading.measure.words.capitalize(),
@@ -201,6 +211,7 @@ def _headings(summary: Summary) -> list[str]:
         *(
             "Which rule to trust",
             "Significance",
+            "Each shift",
             "Each class",
             "Warnings",
             "Runs without a result",
@@ -357,6 +368,8 @@ def _provenance(results: Sequence[CellResult]) -> dict[str, str]:
 def _line(result: CellResult, command: str) -> str:
     folder = Path(*result.directory.parts[-3:])
     words = ["adapt", "fit", "--config", (folder / CELL_FILE).as_posix(), "--run_dir", "again"]
+    if (result.directory / STREAM_FILE).exists():
+        words = ["adapt", "stream", "--config", (folder / CELL_FILE).as_posix(), "--out", "again"]
     lines = [
         f"# seed {result.seed}: {result.status}, {duration(result.wall_seconds)}, config {result.config_hash[:12]}"
     ]

@@ -1,5 +1,6 @@
 """Running one cell, here or in a process beside this one, such that whatever happens becomes a result."""
 
+import atexit
 import datetime
 import gc
 import multiprocessing
@@ -389,6 +390,7 @@ def _clean_up() -> None:
     gc.collect()
     if not gc.get_freeze_count():
         gc.freeze()  # the libraries' objects, which every later search would look at in vain
+        atexit.register(gc.unfreeze)  # or libraries that count theirs at the end report leaks
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -8,6 +8,7 @@ from adapt.benchmark.outputs.pictures.ranks import KIND as OF_RANKS
 from adapt.benchmark.outputs.pictures.ranks import draw_diagram
 from adapt.benchmark.outputs.pictures.rules import CHANCE_KIND, GAP_KIND, SCATTER_KIND, draw_rules
 from adapt.benchmark.outputs.pictures.scores import draw_scores
+from adapt.benchmark.outputs.pictures.streams import draw_streams
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Summary
 from adapt.errors import AdaptError
@@ -35,6 +36,7 @@ def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
     drawn = [
         *([] if diagram is None else [diagram]),
         *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
+        *draw_streams(results, leading, tasks, folder),
         *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS),
         *draw_pictures(results, leading, without_labels, folder, MOST_OF_METHODS, measured=False),
         *draw_scores(results, leading, (*tasks, *without_labels), folder),

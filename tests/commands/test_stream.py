@@ -1,0 +1,145 @@
+"""`adapt stream` as a person types it, on digits that scikit-learn brings."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from adapt.benchmark.results.results import read_results
+from adapt.commands.main import main
+from adapt.streaming import cell
+
+RUN = [
+    *("fit", "--config", "tasks/optdigits_photo", "--model", "SourceOnly", "--model.backbone", "SmallCNN"),
+    *("--model.backbone.width", "8", "--trainer.max_steps", "30", "--trainer.logger", "false"),
+    *("--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu", "--run_dir", "run"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("stream")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("WANDB_MODE", "disabled")
+        assert main(RUN) == 0
+    return place
+
+
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    cell._prepared.cache_clear()
+    return folder
+
+
+def stream(*words: str) -> int:
+    return main(["stream", "--run", "run", "--wandb", "disabled", *words])
+
+
+def test_tables_curve_and_predictions_and_nothing_runs_twice(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--method", "TENT,EATA:lr=0.0005", "--scenario", "continual", "--corruptions", "contrast,gaussian_noise"]
+    words += ["--severity", "3", "--samples", "64", "--batch_size", "32", "--out", "out"]
+    assert stream(*words) == 0
+    said = capsys.readouterr().out
+    assert "EATA lr=0.0005" in said
+    results = read_results(here / "out")
+    assert [r.method for r in results] == ["EATA lr=0.0005", "Source", "TENT"]
+    (task,) = {r.task for r in results}
+    assert task == "optdigits → optdigits_photo, continual, severity 3, contrast, gaussian_noise"
+    own = next(r for r in results if r.method == "TENT")
+    rows = list(csv.DictReader((own.directory / "predictions.csv").open(encoding="utf-8")))
+    assert len(rows) == 128
+    assert rows[0]["shift"] == "optdigits_photo, contrast 3"
+    batches = list(csv.DictReader((own.directory / "stream.csv").open(encoding="utf-8")))
+    assert own.value("last") == pytest.approx(sum(int(b["right"]) for b in batches) / 128)
+    assert "Running accuracy" in (here / "out" / "report.html").read_text(encoding="utf-8")
+    assert "adapt stream --config" in (here / "out" / "report.html").read_text(encoding="utf-8")
+    assert "gaussian_noise 3" in (here / "out" / "shifts.md").read_text(encoding="utf-8")
+    assert list((here / "out" / "pictures").glob("stream-*.png"))
+    assert not list((here / "out").rglob("*.ckpt"))
+    before = {r.directory: r.started for r in results}
+    assert stream(*words) == 0
+    assert {r.directory: r.started for r in read_results(here / "out")} == before
+    assert stream(*words, "--samples", "32") == 2
+    assert "had another configuration" in capsys.readouterr().err
+
+
+def test_a_cells_own_file_gives_it_again(here: Path) -> None:
+    assert stream("--method", "BN1", "--samples", "64", "--out", "first") == 0
+    (path,) = (here / "first").glob("*/BN-1/0/cell.yaml")
+    assert main(["stream", "--config", str(path), "--out", "again", "--wandb", "disabled"]) == 0
+    found = {name: {r.method: r.value("last") for r in read_results(here / name)} for name in ("first", "again")}
+    assert found["first"] == found["again"]
+
+
+def test_a_killed_command_goes_on_in_the_midst_of_a_stream(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--method", "TENT", "--samples", "160", "--batch_size", "16"]
+    assert stream(*words, "--out", "whole") == 0
+    plain = cell.run_stream
+
+    def stopping(*args: object, **kwargs: object) -> object:
+        def stop(number: int) -> None:
+            if number == 5:
+                raise KeyboardInterrupt
+
+        return plain(*args, **kwargs, seconds=0.0, after_batch=stop)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cell, "run_stream", stopping)
+    assert stream(*words, "--out", "stopped") == 130
+    assert list((here / "stopped" / cell.UNFINISHED).rglob("*.ckpt"))
+    seen: list[int] = []
+    monkeypatch.setattr(cell, "run_stream", lambda *a, **k: plain(*a, **k, after_batch=seen.append))
+    assert stream(*words, "--out", "stopped") == 0
+    assert seen[0] == 6
+    files = ("stream.csv", "predictions.csv", "shifts.csv")
+    for result in read_results(here / "whole"):
+        other = here / "stopped" / result.directory.relative_to(here / "whole")
+        assert all((result.directory / name).read_bytes() == (other / name).read_bytes() for name in files)
+        assert (
+            json.loads((result.directory / "result.json").read_text())["rows"]
+            == json.loads((other / "result.json").read_text())["rows"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "TNT"], "Did you mean 'TENT'"),
+        (["--method", "TENT:rate=1"], "has no argument 'rate'"),
+        (["--method", "TENT:lr"], "TENT:lr=0.0001"),
+        (["--method", "TENT:lr=fast"], "fit TENT"),
+        (["--method", "math.tau"], "extends adapt.streaming.StreamMethod"),
+        (["--method", "TENT,TENT"], "twice"),
+        (["--scenario", "continual", "--corruptions", "none"], "several shifts"),
+        (["--scenario", "daily"], "scenario out of"),
+        (["--corruptions", "rain"], "corruptions all, none"),
+        (["--severity", "9", "--corruptions", "fog"], "severity from 1 to 5"),
+        (["--domains", "svnh"], "Did you mean 'svhn'"),
+        (["--split", "dev"], "split out of"),
+        (["--batch_size", "0"], "batch_size of at least 1"),
+        (["--run", "nowhere"], "found no such file"),
+        (["--run", "run", "run", "--seed", "1"], "one run alone"),
+    ],
+)
+def test_wrong_words_get_a_line_or_two(
+    words: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stream(*words, "--out", "wrong") == 2
+    text = capsys.readouterr().err
+    assert said in text
+    assert len(text.strip().splitlines()) <= 2
+    assert not (here / "wrong").exists()
+
+
+@pytest.mark.slow  # a grid of eight, each with a run of W&B
+def test_seeds_and_scenarios_make_a_grid_and_offline_runs_are_kept(here: Path) -> None:
+    words = ["stream", "--run", "run", "--method", "LAME", "--scenario", "single", "correlated", "--samples", "40"]
+    words += ["--corruptions", "none", "--seed", "0", "1", "--wandb", "offline", "--out", "grid"]
+    assert main(words) == 0
+    results = read_results(here / "grid")
+    assert {(r.task.rpartition(", ")[2], r.method, r.seed) for r in results} == {
+        (task, method, seed) for task in ("single", "correlated") for method in ("Source", "LAME") for seed in (0, 1)
+    }
+    assert len(list((here / "grid").glob("*/*/*/wandb/offline-run-*"))) == 8
