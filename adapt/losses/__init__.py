@@ -12,6 +12,8 @@ from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.cowa import joint_confidence, weighted_targets
+from adapt.losses.cst import reverse_error, tsallis_entropy
 from adapt.losses.dance import entropy_separation, known_entropy, neighbourhood_entropy
 from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
@@ -94,6 +96,7 @@ __all__ = [
     "homm",
     "information_maximisation",
     "jmmd",
+    "joint_confidence",
     "known_entropy",
     "l2_sp",
     "label_proportions",
@@ -110,6 +113,7 @@ __all__ = [
     "nwd",
     "one_versus_all",
     "one_versus_all_entropy",
+    "reverse_error",
     "rsd",
     "safn",
     "sharpened",
@@ -123,8 +127,10 @@ __all__ = [
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "tsallis_entropy",
     "unknown_boundary",
     "virtual_adversarial",
     "virtual_adversarial_direction",
     "weighted_pseudo_labels",
+    "weighted_targets",
 ]

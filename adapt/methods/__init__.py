@@ -14,6 +14,8 @@ from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
+from adapt.methods.cowa import CoWAJMDS
+from adapt.methods.cst import CST
 from adapt.methods.daln import DALN
 from adapt.methods.dance import DANCE
 from adapt.methods.dann import DANN
@@ -69,6 +71,7 @@ __all__ = [
     "CDAN",
     "CMD",
     "CORAL",
+    "CST",
     "DALN",
     "DANCE",
     "DANN",
@@ -102,6 +105,7 @@ __all__ = [
     "AdaMatch",
     "AlternatingMethod",
     "CoDATS",
+    "CoWAJMDS",
     "DeepJDOT",
     "Encoding",
     "Encodings",

@@ -78,12 +78,14 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "mmd, linear": (lambda s, t: losses.mmd(s, t, estimator="linear"), (S, T)),
     "nrc": (lambda x: losses.nrc(x, OTHER.softmax(1)[:, None], S[:M, :1].abs(), OTHER.softmax(1)[:, None]), (LOGITS,)),
     "nwd": (losses.nwd, (draw(N, K), LOGITS)),
+    "reverse_error": (lambda s, t: losses.reverse_error(s, t, Y, OTHER, ridge=0.1), (S, T)),
     "rsd": (losses.rsd, (draw(3, D), draw(3, D, seed=1))),
     "safn": (losses.safn, (S, T)),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),
     "total_variation": (losses.total_variation, (IMAGES,)),
+    "tsallis_entropy": (losses.tsallis_entropy, (LOGITS,)),
     "entropy_separation": (lambda x: losses.entropy_separation(x, margin=0.1), (LOGITS,)),
     "moment_distance": (lambda a, b, t: losses.moment_distance([a, b], t), (S, T, draw(N, D, seed=5))),
     "neighbourhood_entropy": (
@@ -97,6 +99,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "unknown_boundary": (losses.unknown_boundary, (LOGITS,)),
     "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
     "weighted_pseudo_labels": (lambda x: losses.weighted_pseudo_labels(x, OTHER.softmax(1)), (LOGITS,)),
+    "weighted_targets": (lambda x: losses.weighted_targets(x, OTHER.softmax(1), S[:M, 0].abs()), (LOGITS,)),
 }
 # Feature maps in the features' own precision, labels, and what is computed once, in double precision, off the step.
 OTHERS = {
@@ -111,6 +114,7 @@ OTHERS = {
     "multilinear",
 }
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
+OTHERS |= {"joint_confidence"}
 OTHERS |= {"virtual_adversarial_direction", "known_entropy"}
 
 
