@@ -7,6 +7,7 @@ from adapt.losses.atdoc import sharpened, weighted_pseudo_labels
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
+from adapt.losses.can import contrastive_discrepancy, spherical_clusters
 from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
@@ -24,6 +25,7 @@ from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
+from adapt.losses.iwan import importance_weights
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
@@ -35,6 +37,7 @@ from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdan import soft_maximum
 from adapt.losses.mdd import mdd
+from adapt.losses.mic import masked_consistency
 from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
@@ -77,6 +80,7 @@ __all__ = [
     "confident",
     "consistency",
     "content_loss",
+    "contrastive_discrepancy",
     "coral",
     "coral_map",
     "critic_gap",
@@ -94,6 +98,7 @@ __all__ = [
     "gram",
     "hafn",
     "homm",
+    "importance_weights",
     "information_maximisation",
     "jmmd",
     "joint_confidence",
@@ -101,6 +106,7 @@ __all__ = [
     "l2_sp",
     "label_proportions",
     "lmmd",
+    "masked_consistency",
     "masked_language",
     "mcc",
     "mdd",
@@ -119,6 +125,7 @@ __all__ = [
     "sharpened",
     "sliced_wasserstein",
     "soft_maximum",
+    "spherical_clusters",
     "style_loss",
     "subspace_alignment",
     "target_class_weights",

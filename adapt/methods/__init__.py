@@ -10,6 +10,7 @@ from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
+from adapt.methods.can import CAN
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
@@ -29,6 +30,7 @@ from adapt.methods.fixmatch import FixMatch
 from adapt.methods.gvb import GVB
 from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
+from adapt.methods.iwan import IWAN
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.m3sda import M3SDA
@@ -39,6 +41,7 @@ from adapt.methods.mcd import MCD
 from adapt.methods.mdan import MDAN
 from adapt.methods.mdd import MDD
 from adapt.methods.mfsan import MFSAN
+from adapt.methods.mic import MIC, MaskedConsistency
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
@@ -58,6 +61,7 @@ from adapt.methods.subspace_alignment import SubspaceAlignment
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
+from adapt.methods.teacher import HasTeacher
 from adapt.methods.tent import TENT
 from adapt.methods.toalign import ToAlign
 from adapt.methods.vada import VADA
@@ -68,6 +72,7 @@ __all__ = [
     "AFN",
     "ATDOC",
     "BNM",
+    "CAN",
     "CDAN",
     "CMD",
     "CORAL",
@@ -80,6 +85,7 @@ __all__ = [
     "DSAN",
     "FDA",
     "GVB",
+    "IWAN",
     "JAN",
     "M3SDA",
     "MCC",
@@ -87,6 +93,7 @@ __all__ = [
     "MDAN",
     "MDD",
     "MFSAN",
+    "MIC",
     "MMD",
     "MME",
     "NRC",
@@ -111,10 +118,12 @@ __all__ = [
     "Encodings",
     "FineTuning",
     "FixMatch",
+    "HasTeacher",
     "HoMM",
     "ImportanceWeighting",
     "LinearCORAL",
     "MappingMethod",
+    "MaskedConsistency",
     "MaskedLanguage",
     "Method",
     "MinEnt",

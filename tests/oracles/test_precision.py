@@ -50,6 +50,10 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "co_tuning": (losses.co_tuning, (LOGITS, OTHER.softmax(1).bfloat16().float())),
     "consistency": (losses.consistency, (LOGITS, OTHER)),
     "content_loss": (losses.content_loss, (IMAGES, IMAGES.flip(0))),
+    "contrastive_discrepancy": (
+        lambda s, t: losses.contrastive_discrepancy(s.view(2, 4, D), t.view(2, 3, D)),
+        (S, T),
+    ),
     "coral": (losses.coral, (S, T)),
     "coral, more features than samples": (losses.coral, (draw(4, 20), draw(5, 20, seed=1))),
     "critic_gap": (losses.critic_gap, (S[:, 0], T[:, 0])),
@@ -65,12 +69,14 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "gram": (losses.gram, (IMAGES,)),
     "hafn": (losses.hafn, (S, T)),
     "homm": (losses.homm, (S, T)),
+    "importance_weights": (losses.importance_weights, (S[:, 0],)),
     "information_maximisation": (losses.information_maximisation, (LOGITS,)),
     "jmmd": (lambda s, t, p, q: losses.jmmd([s, p], [t, q]), (S, T, draw(N, K), LOGITS)),
     "jmmd, linear": (lambda s, t, p, q: losses.jmmd([s, p], [t, q], estimator="linear"), (S, T, draw(N, K), LOGITS)),
     "l2_sp": (lambda a, b: losses.l2_sp([a], [b]), (S, S.flip(0))),
     "label_proportions": (lambda x: losses.label_proportions(x, torch.tensor([0.5, 0.5, 0.0])), (LOGITS,)),
     "lmmd": (lambda s, t, x: losses.lmmd(s, t, Y, x), (S, T, LOGITS)),
+    "masked_consistency": (losses.masked_consistency, (LOGITS, OTHER)),
     "masked_language": (lambda x: losses.masked_language(x[None], Y[None, :M], Y[None, :M] > 0), (LOGITS,)),
     "mcc": (losses.mcc, (LOGITS,)),
     "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
@@ -114,7 +120,7 @@ OTHERS = {
     "multilinear",
 }
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
-OTHERS |= {"joint_confidence"}
+OTHERS |= {"joint_confidence", "spherical_clusters"}
 OTHERS |= {"virtual_adversarial_direction", "known_entropy"}
 
 
