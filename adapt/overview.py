@@ -11,7 +11,7 @@ import adapt.methods
 import adapt.penalties
 import adapt.regularisers
 from adapt.errors import AdaptError
-from adapt.methods import AlternatingMethod, MappingMethod, Method, SeveralSources
+from adapt.methods import AlternatingMethod, HasTeacher, MappingMethod, MaskedConsistency, Method, SeveralSources
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.regularisers import FromStart, Regulariser
 
@@ -45,7 +45,9 @@ def regularisers_table() -> str:
 
 def methods() -> list[type[Method]]:
     """All methods by family and then by name, with the lower bound first and the upper bound last."""
-    found = _classes(adapt.methods, Method, (Method, AlternatingMethod, MappingMethod, SeveralSources))
+    found = _classes(
+        adapt.methods, Method, (Method, AlternatingMethod, HasTeacher, MappingMethod, MaskedConsistency, SeveralSources)
+    )
 
     def place(method: type[Method]) -> tuple[int, str]:
         if method.target_labels == "all":

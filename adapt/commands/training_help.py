@@ -8,7 +8,16 @@ from adapt.commands.options import predict_options
 
 _PACKAGE = Path(__file__).parents[1]
 # Exported beside the classes that `--model` and `--data` take.
-_NO_METHODS = {"AlternatingMethod", "Encoding", "Encodings", "MappingMethod", "Method", "Phase"}
+_NO_METHODS = {
+    "AlternatingMethod",
+    "Encoding",
+    "Encodings",
+    "HasTeacher",
+    "MappingMethod",
+    "MaskedConsistency",
+    "Method",
+}
+_NO_METHODS |= {"Phase", "SeveralSources"}
 _NO_DATA = {"DomainDataModule", "FewShotPair", "Labelled", "NO_LABEL", "Pair", "TargetBatch", "TensorDomain"}
 _NO_DATA |= {"InMemory", "Unlabelled", "standing_alone"}  # `InMemory` takes arrays, from Python alone
 

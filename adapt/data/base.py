@@ -280,6 +280,27 @@ class DomainDataModule(Recorded, LightningDataModule):
         for parts in zip(*loaders, strict=True):
             yield self.on_after_batch_transfer(type(loaders)(*parts), 0)
 
+    def training_samples(self, role: Role, positions: Sequence[int], visit: int = 0) -> Labelled | Unlabelled:
+        """Training samples of a method's own choice, as its batches have them: labels only of the source.
+
+        Like those, they are on the CPU and not transformed: `on_after_batch_transfer` does both.
+
+        Args:
+            role: `source` or `target`.
+            positions: Their positions in the training set.
+            visit: A number of which, with the positions, the random numbers of an augmentation follow.
+        """
+        self.setup("fit")
+        several = [_size(part) for part in self._source_parts] if len(self.sources) > 1 else None
+        described = self._described(role, "train")
+        view: LabelledView = (
+            LabelledView(self._train[role], **described, sizes=several)
+            if role == "source"
+            else UnlabelledView(self._train[role], **described)
+        )
+        visits = len(view) * (1 + visit) if view.draws else 0
+        return view.__getitems__([visits + position for position in positions])
+
     def domain_dataloader(self, role: Role) -> DataLoader[Any]:
         """One pass over the training inputs of a role, in order and as evaluation sees them; labels only of the source.
 

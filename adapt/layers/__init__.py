@@ -8,7 +8,7 @@ from adapt.layers.evaluation import evaluating
 from adapt.layers.fourier import swap_amplitude
 from adapt.layers.gradient_reversal import GradientReversal, reverse_gradient
 from adapt.layers.head import ClassifierHead, CosineHead
-from adapt.layers.masking import hide_words
+from adapt.layers.masking import hide_blocks, hide_words
 from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
 from adapt.layers.pixels import Pixels, to_bytes
 from adapt.layers.restyling import restyle
@@ -29,6 +29,7 @@ __all__ = [
     "batch_norms",
     "batch_statistics",
     "evaluating",
+    "hide_blocks",
     "hide_words",
     "only_batch_norm_trains",
     "perceptual_features",

@@ -1,7 +1,8 @@
-"""Hiding words from a language model that is to guess them."""
+"""Hiding a part of the inputs: words from a language model that is to guess them, and blocks of images."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from adapt.errors import AdaptError
 
@@ -41,3 +42,37 @@ def hide_words(
     other = torch.randint(vocabulary, ids.shape, device=ids.device, dtype=ids.dtype)
     hidden = torch.where(chosen & (draw < 0.8), torch.full_like(ids, mask_id), ids)
     return torch.where(chosen & (draw >= 0.9), other, hidden), chosen
+
+
+def hide_blocks(images: Tensor, *, blocks: int = 4, rate: float = 0.7) -> Tensor:
+    """Set random blocks of a grid to 0, in all channels; each image has its own.
+
+    MIC, Hoyer et al. 2023, https://arxiv.org/abs/2212.01322.
+
+    Args:
+        images: Images `(N, C, H, W)`.
+        blocks: Blocks along each side; one image's may differ in size by a pixel.
+        rate: Probability of hiding a block.
+
+    Returns:
+        The changed images, of the same shape.
+
+    Raises:
+        AdaptError: They are no images, or the blocks or the rate are out of range.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.layers import hide_blocks
+        >>> hide_blocks(torch.ones(1, 1, 4, 4), blocks=2, rate=1.0).sum().item()
+        0.0
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        found = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
+        raise AdaptError(f"Expected images (N, C, H, W) to hide blocks of, found {found}.")
+    if not 1 <= blocks <= min(images.shape[2:]) or not 0 <= rate <= 1:
+        raise AdaptError(
+            f"Expected between 1 and {min(images.shape[2:])} blocks along a side and a rate in [0, 1], found {blocks} "
+            f"and {rate}."
+        )
+    seen = (torch.rand(len(images), 1, blocks, blocks, device=images.device) >= rate).to(images.dtype)
+    return images * interpolate(seen, size=images.shape[2:], mode="nearest")

@@ -7,11 +7,14 @@ from adapt.losses.atdoc import sharpened, weighted_pseudo_labels
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
+from adapt.losses.can import contrastive_discrepancy, spherical_clusters
 from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
 from adapt.losses.co_tuning import calibration_temperature, category_relationship, co_tuning
 from adapt.losses.coral import coral
+from adapt.losses.cowa import joint_confidence, weighted_targets
+from adapt.losses.cst import reverse_error, tsallis_entropy
 from adapt.losses.dance import entropy_separation, known_entropy, neighbourhood_entropy
 from adapt.losses.dare_gram import dare_gram
 from adapt.losses.deepjdot import deepjdot
@@ -23,6 +26,7 @@ from adapt.losses.entropy import entropy, sample_entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
+from adapt.losses.iwan import importance_weights
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
@@ -35,6 +39,7 @@ from adapt.losses.mcc import mcc
 from adapt.losses.mcd import class_shares, classifier_discrepancy
 from adapt.losses.mdan import soft_maximum
 from adapt.losses.mdd import mdd
+from adapt.losses.mic import masked_consistency
 from adapt.losses.mmd import mmd
 from adapt.losses.neighbours import aad, nrc
 from adapt.losses.nwd import nwd
@@ -82,6 +87,7 @@ __all__ = [
     "confident",
     "consistency",
     "content_loss",
+    "contrastive_discrepancy",
     "coral",
     "coral_map",
     "corrected_by_prior",
@@ -102,13 +108,16 @@ __all__ = [
     "gram",
     "hafn",
     "homm",
+    "importance_weights",
     "information_maximisation",
     "jmmd",
+    "joint_confidence",
     "known_entropy",
     "l2_sp",
     "label_proportions",
     "laplacian_assignment",
     "lmmd",
+    "masked_consistency",
     "masked_language",
     "mcc",
     "mdd",
@@ -123,6 +132,7 @@ __all__ = [
     "one_versus_all",
     "one_versus_all_entropy",
     "reliable_weights",
+    "reverse_error",
     "rsd",
     "safn",
     "sample_entropy",
@@ -131,6 +141,7 @@ __all__ = [
     "soft_cross_entropy",
     "soft_likelihood_ratio",
     "soft_maximum",
+    "spherical_clusters",
     "style_loss",
     "subspace_alignment",
     "symmetric_cross_entropy",
@@ -141,8 +152,10 @@ __all__ = [
     "total_variation",
     "transfer_components",
     "transport_plan",
+    "tsallis_entropy",
     "unknown_boundary",
     "virtual_adversarial",
     "virtual_adversarial_direction",
     "weighted_pseudo_labels",
+    "weighted_targets",
 ]

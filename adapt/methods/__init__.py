@@ -10,10 +10,13 @@ from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
+from adapt.methods.can import CAN
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
 from adapt.methods.coral import CORAL
+from adapt.methods.cowa import CoWAJMDS
+from adapt.methods.cst import CST
 from adapt.methods.daln import DALN
 from adapt.methods.dance import DANCE
 from adapt.methods.dann import DANN
@@ -27,6 +30,7 @@ from adapt.methods.fixmatch import FixMatch
 from adapt.methods.gvb import GVB
 from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
+from adapt.methods.iwan import IWAN
 from adapt.methods.jan import JAN
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.m3sda import M3SDA
@@ -37,6 +41,7 @@ from adapt.methods.mcd import MCD
 from adapt.methods.mdan import MDAN
 from adapt.methods.mdd import MDD
 from adapt.methods.mfsan import MFSAN
+from adapt.methods.mic import MIC, MaskedConsistency
 from adapt.methods.min_ent import MinEnt
 from adapt.methods.mmd import MMD
 from adapt.methods.mme import MME
@@ -56,6 +61,7 @@ from adapt.methods.subspace_alignment import SubspaceAlignment
 from adapt.methods.swd import SWD
 from adapt.methods.target_only import TargetOnly
 from adapt.methods.tca import TCA
+from adapt.methods.teacher import HasTeacher
 from adapt.methods.tent import TENT
 from adapt.methods.toalign import ToAlign
 from adapt.methods.vada import VADA
@@ -66,9 +72,11 @@ __all__ = [
     "AFN",
     "ATDOC",
     "BNM",
+    "CAN",
     "CDAN",
     "CMD",
     "CORAL",
+    "CST",
     "DALN",
     "DANCE",
     "DANN",
@@ -77,6 +85,7 @@ __all__ = [
     "DSAN",
     "FDA",
     "GVB",
+    "IWAN",
     "JAN",
     "M3SDA",
     "MCC",
@@ -84,6 +93,7 @@ __all__ = [
     "MDAN",
     "MDD",
     "MFSAN",
+    "MIC",
     "MMD",
     "MME",
     "NRC",
@@ -102,15 +112,18 @@ __all__ = [
     "AdaMatch",
     "AlternatingMethod",
     "CoDATS",
+    "CoWAJMDS",
     "DeepJDOT",
     "Encoding",
     "Encodings",
     "FineTuning",
     "FixMatch",
+    "HasTeacher",
     "HoMM",
     "ImportanceWeighting",
     "LinearCORAL",
     "MappingMethod",
+    "MaskedConsistency",
     "MaskedLanguage",
     "Method",
     "MinEnt",

@@ -26,8 +26,9 @@ class DANCE(RemembersTarget):
     `adapt.losses.entropy_separation`. A sample with H > ρ is unknown. Features g `(N, d)`, logits `(N, K)`.
 
     As in the authors' code: w = 0.05, m = 0.5, τ = 0.05; the classifier is a `CosineHead`, whose weights are the
-    prototypes; the memory begins with a pass over the target and takes in each batch after its loss. Departures: batch
-    norm is not doubled for the two domains (`joint_forward: false` lets each batch be normalised by itself).
+    prototypes; the memory takes in each batch after its loss. Departures: the memory begins with a pass over the
+    target, theirs with zeros; the other samples of a batch count by their stored features, theirs by the new ones and
+    with a gradient; the two domains are encoded in one pass (`joint_forward: false` encodes them apart, as they do).
 
     Args:
         weight: Weight w of both terms.

@@ -20,9 +20,10 @@ class M3SDA(SeveralSources):
     moments, see `adapt.losses.moment_distance`. Features g `(N, d)`. Predictions are the mean of the S classifiers'
     probabilities, in proportion to how right each is on its own source, as log-probabilities `(N, K)`.
 
-    As in the paper: two moments; weights in proportion to each classifier's accuracy (a running mean over the training
-    batches). Departures: one classifier per source and not a pair with MCD's steps (the paper's M3SDA, not M3SDA-β);
-    w is an argument, because the features' scale is the backbone's (the authors' code: 0.0005).
+    Each classifier's accuracy is a running mean over the training batches. The authors' code differs: features have
+    their mean taken away before the higher moments, of which there are five; all distances are summed and divided by 6;
+    w = 0.0005; each source has a pair of classifiers, with MCD's steps. Here w is an argument, because the features'
+    scale is the backbone's, and there is one classifier per source (M3SDA, not M3SDA-β).
 
     Args:
         weight: Weight w of the moment distance.

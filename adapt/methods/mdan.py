@@ -23,8 +23,10 @@ class MDAN(SeveralSources):
     `(1/γ) log [1/S Σ_i e^{γ v_i}]`, see `adapt.losses.soft_maximum`, and the hard version the largest v_i.
     Features g `(N, d)`, logits `(N, K)`.
 
-    As in the authors' code: the sum of both losses in v_i, with a reversal for the features, and γ = 10. Departures: w
-    is an argument, and λ ramps up with the training's progress, as in `DANN`.
+    As in the authors' code: the sum of both losses in v_i, with a reversal for the features, and γ = 10. Departures: λ
+    ramps up with the training's progress, as in `DANN`, theirs is 1 throughout, with w = 0.01 and a domain loss that is
+    the sum of the two domains' and so twice as large; their discriminators are linear (`discriminator_layers: 0`), and
+    their hard version adds the largest cross-entropy to the smallest domain loss.
 
     Args:
         weight: Weight w of the domain losses.

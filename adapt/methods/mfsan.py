@@ -23,9 +23,10 @@ class MFSAN(SeveralSources):
     softmax f_j(x_t)|. λ(p) = 2 / (1 + e^{−10p}) − 1. Predictions are the mean of the classifiers' probabilities, as
     log-probabilities `(N, K)`.
 
-    As in the paper: both weights grow with λ(p), and the common extractor is shared. Departures: each space is a
-    Linear–ReLU layer on the shared features (the authors' has three convolutions with batch norm); a step takes all
-    sources at once, and not one after the other; w and v are arguments, in the authors' code 1.
+    As in the authors' code: both weights grow with λ(p), w = v = 1, D is the mean over samples and classes, the
+    classifiers' softmaxes are averaged. Departures: each space is a Linear–ReLU layer on the shared features, theirs a
+    block of convolutions with batch norm; a step takes all sources at once, and not one after the other; both domains
+    are encoded in one pass; the MMD is `adapt.losses.mmd` with its defaults.
 
     Args:
         weight: Weight w of the MMD.

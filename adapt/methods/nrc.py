@@ -25,11 +25,10 @@ class NRC(RemembersTarget):
 
     As in the authors' code: k = m = 5 and r = 0.1 (VisDA); the memory begins with a pass over the target and takes in
     each batch before the neighbours are looked up; a sample may be its neighbour's neighbour, which stands for the
-    paper's self-regularisation; the classifier trains too. Departures: the classifier is linear without weight
-    normalisation; a sample itself is left out by its position. Start from the run that `SHOT` starts from (label
-    smoothing 0.1, `bottleneck`). The neighbours' neighbours cost M · k · N products with a target of N samples.
-
-    Published, VisDA-2017, ResNet-101, mean over classes: 85.9 %; Office-Home, ResNet-50: 72.2 % (paper).
+    paper's self-regularisation, as their README says; the classifier trains too. Departures: the classifier is linear
+    without weight normalisation; a sample itself is left out by its position. Start from the run that `SHOT` starts
+    from (label smoothing 0.1, `bottleneck`). The neighbours' neighbours cost M · k · N products with a target of N
+    samples.
 
     Args:
         neighbours: Number k of neighbours.

@@ -23,8 +23,9 @@ class OSBP(Method):
     classes, puts the target on the boundary, and the features g leave it, to the known classes or to the unknown one.
     Logits `(N, K + 1)`.
 
-    As in the paper: t = 0.5, no weight. Departures: the classifier is one linear layer, the paper's has hidden layers
-    on AlexNet and VGG features, for which a `bottleneck` stands here; the two domains are encoded in one pass.
+    As in the authors' code: t = 0.5, both losses with the same weight, a reversal without a ramp. Departures: between
+    backbone and classifier they have two to four layers with batch norm (and on AlexNet and VGG two more in the
+    classifier), for which a `bottleneck` stands here; the two domains are encoded in one pass, theirs in two.
 
     Args:
         weight: Weight w of the boundary loss.

@@ -23,8 +23,9 @@ class OVANet(Method):
     binary predictions, see `adapt.losses.one_versus_all`. A sample is unknown where the binary classifier of its most
     likely class says no. Needs no threshold, and no source class has to be missing.
 
-    As in the authors' code: w = 0.1, half the sum of the two parts of OVA, the mean over classes in H. Departures: one
-    logit per binary classifier, whose sigmoid stands for a softmax of two.
+    As in the authors' code: half the sum of the two parts of OVA, the mean over classes in H. Departures: one
+    logit per binary classifier, whose sigmoid stands for a softmax of two; their binary classifiers' weights have
+    length 1 and no bias; the two domains are encoded in one pass.
 
     Args:
         weight: Weight w of the target's entropy.

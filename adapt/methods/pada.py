@@ -24,7 +24,8 @@ class PADA(DANN):
 
     As in the authors' code: γ is 1 in the beginning and comes from a pass over the target every 500 steps; the
     cross-entropy is divided by the sum of the weights; the weights of a batch are divided by their largest in the
-    domain loss. Departures: λ is the reversal's alone, see `DANN`.
+    domain loss. Departures: the pass sees one view of each target sample, theirs the mean over ten crops; λ follows the
+    training's progress, see `DANN`, theirs a fixed number of steps.
 
     Published, Office-31 (31 → 10 classes), mean, ResNet-50, by TLlib: source only 90.1, DANN 82.4, PADA 93.8 %.
 

@@ -1,6 +1,5 @@
 """Self-ensembling: a mean teacher for domain adaptation."""
 
-import copy
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,12 +11,12 @@ from adapt.errors import AdaptError
 from adapt.layers import Augmentation
 from adapt.layers.series import weak_series
 from adapt.losses import class_balance, confident, consistency
-from adapt.methods.base import Method
+from adapt.methods.teacher import HasTeacher
 from adapt.problems import Classification, Problem
 from adapt.schedules import gaussian_ramp
 
 
-class SelfEnsembling(Method):
+class SelfEnsembling(HasTeacher):
     """Train a student to agree on the target with a teacher, the moving average of its own weights.
 
     Papers: French, Mackiewicz and Fisher, Self-ensembling for Visual Domain Adaptation, ICLR 2018
@@ -76,17 +75,13 @@ class SelfEnsembling(Method):
         joint_forward: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(joint_forward=joint_forward, **kwargs)
-        if not 0 <= decay < 1 or not 0 < ramp <= 1:
-            raise AdaptError(
-                f"SelfEnsembling expects a decay in [0, 1) and a ramp in (0, 1], found {decay} and {ramp}."
-            )
-        self.weight, self.decay, self.balance = weight, decay, balance
+        super().__init__(decay=decay, joint_forward=joint_forward, **kwargs)
+        if not 0 < ramp <= 1:
+            raise AdaptError(f"SelfEnsembling expects a ramp in (0, 1], found {ramp}.")
+        self.weight, self.balance = weight, balance
         self.confidence, self.threshold, self.ramp = confidence, threshold, ramp
         self.predict_with = predict_with
         self.augmentation = affine_jitter() if augmentation is None else augmentation
-        parts = {name: getattr(self, name) for name in ("backbone", "bottleneck", "classifier")}
-        self.teacher = copy.deepcopy(nn.ModuleDict(parts)).requires_grad_(False)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         """Source cross-entropy, consistency with the teacher, and balance between the classes."""
@@ -111,22 +106,9 @@ class SelfEnsembling(Method):
         """Factor on the target's terms at this batch."""
         return gaussian_ramp(self.progress, self.ramp) if self.confidence == "ramp" else 1.0
 
-    def taught(self, x: Tensor) -> Encoding:
-        """The teacher's features and logits of inputs `(N, ...)`."""
-        features = self.teacher["bottleneck"](self.teacher["backbone"](x))
-        return Encoding(features, self.teacher["classifier"](features))
-
     def forward(self, x: Tensor) -> Encoding:
         """Features and logits of inputs `(N, ...)`: the student's in training, otherwise those of `predict_with`."""
         return super().forward(x) if self.training or self.predict_with == "student" else self.taught(x)
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Take the student's step, then update the teacher."""
-        super().optimizer_step(*args, **kwargs)
-        with torch.no_grad():
-            for name, module in self.teacher.items():
-                for kept, new in zip(module.parameters(), getattr(self, name).parameters(), strict=True):
-                    kept.lerp_(new, 1 - self.decay)
 
 
 def affine_jitter() -> Augmentation:

@@ -8,6 +8,7 @@ from adapt.data.batches import Pair, TargetBatch
 from adapt.errors import AdaptError
 from adapt.losses import centroid_labels, information_maximisation
 from adapt.methods.base import Method
+from adapt.methods.whole_domain import interval_begins
 from adapt.problems import Classification, Problem
 
 
@@ -76,7 +77,7 @@ class SHOT(Method):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Compute the pseudo-labels again at the start of each interval."""
-        if self.weight and self._share_begins(batch_idx):
+        if self.weight and interval_begins(self, self.refreshes, batch_idx):
             features, logits, _ = self.encode_domain("target")
             options: dict[str, Any] = {"threshold": self.threshold, "variant": self.centroids}
             self.pseudo_labels = centroid_labels(features, logits, **options)
@@ -109,9 +110,3 @@ class SHOT(Method):
             raise AdaptError("SHOT looks its pseudo-labels up, found none: they are made when training starts.")
         self.pseudo_labels = self.pseudo_labels.to(logits.device)  # a loaded checkpoint leaves them on the CPU
         return self.pseudo_labels
-
-    def _share_begins(self, batch_idx: int) -> bool:
-        batch, total, shares = self.batches_seen, self.total_batches, self.refreshes
-        if total == 0:
-            return batch_idx == 0
-        return batch * shares // total > (batch - 1) * shares // total

@@ -62,6 +62,20 @@ def on_device(data: Any, batches: Iterable[Any], device: torch.device) -> Iterat
         yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, device, 0), 0)
 
 
+def interval_begins(method: Any, intervals: int, batch_idx: int) -> bool:
+    """Whether this batch is the first of one of the equal intervals of a training; each epoch is one without a length.
+
+    Args:
+        method: What trains.
+        intervals: How many there are.
+        batch_idx: Place of the batch in its epoch.
+    """
+    batch, total = method.batches_seen, method.total_batches
+    if total == 0:
+        return batch_idx == 0
+    return bool(batch * intervals // total > (batch - 1) * intervals // total)
+
+
 def datamodule_of(trainer: Trainer, method: str, purpose: str) -> Any:
     """The trainer's datamodule.
 

@@ -9,7 +9,7 @@ import adapt.methods
 from adapt.cli import main
 from adapt.commands.training_help import data_names, method_names, training_help
 from adapt.data import DomainDataModule, InMemory
-from adapt.methods import AlternatingMethod, MappingMethod, Method
+from adapt.methods import AlternatingMethod, HasTeacher, MappingMethod, MaskedConsistency, Method, SeveralSources
 
 
 def exported(package: object, base: type, others: set[type]) -> set[str]:
@@ -18,7 +18,8 @@ def exported(package: object, base: type, others: set[type]) -> set[str]:
 
 
 def test_it_lists_all_methods_and_data() -> None:
-    assert set(method_names()) == exported(adapt.methods, Method, {AlternatingMethod, MappingMethod})
+    bases: set[type] = {AlternatingMethod, HasTeacher, MappingMethod, MaskedConsistency, SeveralSources}
+    assert set(method_names()) == exported(adapt.methods, Method, bases)
     assert set(data_names()) == exported(adapt.data, DomainDataModule, {InMemory})
 
 

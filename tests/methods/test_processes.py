@@ -32,6 +32,10 @@ for _name in CASES:
     if _name.startswith("AdaMatch"):
         # Without batch norm its two passes agree, so that the random mixture of their logits is nothing.
         PLAIN[_name] = {"weak": nn.Identity(), "strong": nn.Identity(), "threshold": 0.3, "bottleneck": None}
+    if _name.startswith("CoWAJMDS"):
+        PLAIN[_name] = {"mixing": 0.0, "bottleneck": None}
+    if _name.startswith("CST"):
+        PLAIN[_name] = {"strong": nn.Identity(), "threshold": 0.3}
     if _name.startswith("FixMatch"):
         PLAIN[_name] = {"weak": nn.Identity(), "strong": nn.Identity(), "threshold": 0.3}
 NORMALISED = [name for name, case in CASES.items() if case.method.__name__ in ("TENT", "AdaBN")]

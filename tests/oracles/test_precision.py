@@ -51,6 +51,10 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "co_tuning": (losses.co_tuning, (LOGITS, OTHER.softmax(1).bfloat16().float())),
     "consistency": (losses.consistency, (LOGITS, OTHER)),
     "content_loss": (losses.content_loss, (IMAGES, IMAGES.flip(0))),
+    "contrastive_discrepancy": (
+        lambda s, t: losses.contrastive_discrepancy(s.view(2, 4, D), t.view(2, 3, D)),
+        (S, T),
+    ),
     "coral": (losses.coral, (S, T)),
     "coral, more features than samples": (losses.coral, (draw(4, 20), draw(5, 20, seed=1))),
     "critic_gap": (losses.critic_gap, (S[:, 0], T[:, 0])),
@@ -66,12 +70,14 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "gram": (losses.gram, (IMAGES,)),
     "hafn": (losses.hafn, (S, T)),
     "homm": (losses.homm, (S, T)),
+    "importance_weights": (losses.importance_weights, (S[:, 0],)),
     "information_maximisation": (losses.information_maximisation, (LOGITS,)),
     "jmmd": (lambda s, t, p, q: losses.jmmd([s, p], [t, q]), (S, T, draw(N, K), LOGITS)),
     "jmmd, linear": (lambda s, t, p, q: losses.jmmd([s, p], [t, q], estimator="linear"), (S, T, draw(N, K), LOGITS)),
     "l2_sp": (lambda a, b: losses.l2_sp([a], [b]), (S, S.flip(0))),
     "label_proportions": (lambda x: losses.label_proportions(x, torch.tensor([0.5, 0.5, 0.0])), (LOGITS,)),
     "lmmd": (lambda s, t, x: losses.lmmd(s, t, Y, x), (S, T, LOGITS)),
+    "masked_consistency": (losses.masked_consistency, (LOGITS, OTHER)),
     "masked_language": (lambda x: losses.masked_language(x[None], Y[None, :M], Y[None, :M] > 0), (LOGITS,)),
     "mcc": (losses.mcc, (LOGITS,)),
     "mdd": (losses.mdd, (draw(N, K), draw(N, K, seed=1), LOGITS, OTHER)),
@@ -79,12 +85,14 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "mmd, linear": (lambda s, t: losses.mmd(s, t, estimator="linear"), (S, T)),
     "nrc": (lambda x: losses.nrc(x, OTHER.softmax(1)[:, None], S[:M, :1].abs(), OTHER.softmax(1)[:, None]), (LOGITS,)),
     "nwd": (losses.nwd, (draw(N, K), LOGITS)),
+    "reverse_error": (lambda s, t: losses.reverse_error(s, t, Y, OTHER, ridge=0.1), (S, T)),
     "rsd": (losses.rsd, (draw(3, D), draw(3, D, seed=1))),
     "safn": (losses.safn, (S, T)),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),
     "total_variation": (losses.total_variation, (IMAGES,)),
+    "tsallis_entropy": (losses.tsallis_entropy, (LOGITS,)),
     "entropy_separation": (lambda x: losses.entropy_separation(x, margin=0.1), (LOGITS,)),
     "moment_distance": (lambda a, b, t: losses.moment_distance([a, b], t), (S, T, draw(N, D, seed=5))),
     "neighbourhood_entropy": (
@@ -113,6 +121,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "timeliness_weights": (lambda x: losses.timeliness_weights(x.abs()), (LOGITS,)),
     "virtual_adversarial": (losses.virtual_adversarial, (LOGITS, OTHER)),
     "weighted_pseudo_labels": (lambda x: losses.weighted_pseudo_labels(x, OTHER.softmax(1)), (LOGITS,)),
+    "weighted_targets": (lambda x: losses.weighted_targets(x, OTHER.softmax(1), S[:M, 0].abs()), (LOGITS,)),
 }
 # Feature maps in the features' own precision, labels, and what is computed once, in double precision, off the step.
 OTHERS = {
@@ -127,7 +136,7 @@ OTHERS = {
     "multilinear",
 }
 OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
-OTHERS |= {"virtual_adversarial_direction", "known_entropy", "memory_score"}
+OTHERS |= {"virtual_adversarial_direction", "known_entropy", "memory_score", "joint_confidence", "spherical_clusters"}
 
 
 def test_no_loss_is_left_out() -> None:

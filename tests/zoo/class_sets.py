@@ -6,11 +6,11 @@ import torch
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import DANCE, M3SDA, MDAN, MFSAN, OSBP, PADA, OVANet
+from adapt.methods import DANCE, IWAN, M3SDA, MDAN, MFSAN, OSBP, PADA, OVANet
 from adapt.problems import Classification
 from tests.toy import Shifted, samples
 from tests.zoo.adversarial import DECAY, SMALL, Turned, turned_samples
-from tests.zoo.case import Case
+from tests.zoo.case import UNWATCHED, Case
 
 
 class Partial(Turned):
@@ -56,6 +56,7 @@ OPEN = {"problem": Classification(list("abcd"), "open")}
 
 CASES = {
     "PADA": Case(PADA, SMALL | DECAY | {"every": 50}, module=Partial, learns=False),
+    "IWAN": Case(IWAN, SMALL | DECAY | UNWATCHED | {"weight": 0.3}, module=Partial),
     "OSBP": Case(OSBP, OPEN | DECAY, module=Open, learns=False),
     "OVANet": Case(OVANet, OPEN | {"weight": 1.0}, module=Open, learns=False),
     "DANCE": Case(DANCE, OPEN, module=Open, learns=False),

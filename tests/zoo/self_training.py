@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.layers import WeakAugmentation
-from adapt.methods import AFN, ATDOC, BNM, DANN, MCC, AdaMatch, FixMatch, MinEnt, SelfEnsembling
+from adapt.methods import AFN, ATDOC, BNM, CST, DANN, MCC, AdaMatch, FixMatch, MinEnt, SelfEnsembling
 from adapt.penalties import MCC as ConfusionPenalty
 from tests.toy import CLASSES, SAMPLES, WIDTH
 from tests.zoo.case import UNWATCHED, Case
@@ -66,6 +66,7 @@ CASES = {
     "MinEnt": Case(MinEnt, module=Turned),
     "FixMatch": Case(FixMatch, module=Turned),
     "ATDOC": Case(ATDOC, UNWATCHED, module=Turned),
+    "CST": Case(CST, UNWATCHED, module=Turned),
     "AdaMatch": Case(AdaMatch, UNWATCHED | {"bottleneck": 32, "steps": 200}, module=Turned),
     "FixMatch, two passes": Case(FixMatch, {"joint_forward": False}, module=Turned, resume=False),
     "SelfEnsembling": Case(SelfEnsembling, ENSEMBLING, module=Turned),
