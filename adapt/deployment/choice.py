@@ -95,10 +95,8 @@ def choose(candidates: Sequence[Candidate], rule: str) -> Choice:
     chosen = best[0]
     others = [c for c in groups[ordered[0]] if c is not chosen]
     runner_up = best[1] if len(best) > 1 else max(others, key=lambda c: _value(c, rule) or 0.0, default=None)
-    if others:
-        for one in groups[ordered[0]]:
-            second = next(c for c in groups[ordered[0]] if c is not one)
-            one.estimates["agreement"] = float(agreement(one.target_logits, second.target_logits))
+    for group in groups.values():
+        _add_agreement(group)
     name = _estimate_of(chosen)
     found = measured().get(name) if name is not None else None
     return Choice(
@@ -112,6 +110,14 @@ def choose(candidates: Sequence[Candidate], rule: str) -> Choice:
         ranking=tuple(_ranked(method, groups[method], rule, name) for method in ordered),
         warnings=tuple(_warnings(chosen, candidates, name, None if found is None else found.error / 100)),
     )
+
+
+def _add_agreement(group: Sequence[Candidate]) -> None:
+    """The estimate that takes two seeds; only classes have it, for a number or several labels have no winner."""
+    for one in group:
+        second = next((c for c in group if c is not one), None)
+        if second is not None and one.counts is not None:
+            one.estimates["agreement"] = float(agreement(one.target_logits, second.target_logits))
 
 
 def _value(candidate: Candidate, rule: str) -> float | None:

@@ -1,6 +1,7 @@
 """Which run is chosen, with what estimate, and what is warned of; on candidates made by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,17 @@ def test_the_method_with_the_best_mean_over_seeds_and_its_best_seed() -> None:
     assert "85.0 ± 4.0 %" in estimate_words(choice) and "40 runs" in estimate_words(choice)
     card = model_card(choice, ["x", "y", "z"], {"init_args": {"source": "a", "target": "b"}}, "", {"torch": "2"})
     assert "85.0 ± 4.0 %" in card and "CORAL, seed 1" in card and "| MMD | 2 |" in card
+
+
+def test_only_classes_have_an_agreement_of_two_seeds() -> None:
+    runs = [candidate("MMD", 0, 0.9), candidate("MMD", 1, 0.8), candidate("CORAL", 0, 0.6), candidate("CORAL", 1, 0.5)]
+    choose(runs, "information_maximisation")
+    assert [run.estimates.get("agreement") for run in runs] == [1.0] * 4
+    # Several labels, or numbers: the largest output of a sample is no prediction.
+    labels = [replace(run, counts=None, source_counts=None, estimates={}) for run in runs]
+    choice = choose(labels, "information_maximisation")
+    assert choice.estimate is None
+    assert any("no estimate of its accuracy" in warning for warning in choice.warnings)
 
 
 def test_an_estimate_can_be_the_rule_and_a_rule_without_values_is_refused() -> None:
