@@ -190,7 +190,9 @@ def demonstrate(folder: Path, seeds: int, steps: int, ship: bool, log: Log) -> t
             grid.wait(lambda: len(results(out)) > before)
             third = cluster.add_node(num_cpus=1, object_store_memory=STORE)
             log("a third node joins")
-            grid.wait(lambda: bool(training([third])))
+            # Its process takes a while to begin, and the command has to die before the grid ends.
+            grid.wait(lambda: bool(training([third])) or len(results(out)) >= 3 * seeds - 3)
+            grid.wait(lambda: bool(training([cluster.head_node, third])))
             processes = training([cluster.head_node, third])
             log(f"SIGKILL to the command, while {', '.join(str(cell_of(p)) for p in processes)} run")
             grid.process.kill()

@@ -154,3 +154,21 @@ def test_files_are_opened_with_an_encoding() -> None:
     for path in Path(adapt.__file__).parent.rglob("*.py"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             assert not opening.search(line) or allowed.search(line), f"{path}, line {number}: {line}"
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_grid_sleep_while_they_wait(
+    given: str | None, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Set first, so that the test's end takes away what the command sets.
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    seen: list[str | None] = []
+    monkeypatch.setattr(
+        "adapt.commands.grids.benchmark_command", lambda _: seen.append(os.environ.get("OMP_WAIT_POLICY")) or 0
+    )
+    path = tmp_path / "b.yaml"
+    path.touch()
+    assert main(["benchmark", "--config", str(path)]) == 0
+    assert seen == [kept]

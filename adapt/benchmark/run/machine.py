@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from adapt.benchmark.plan.resources import NOTHING_ASKED, Resources
 from adapt.errors import AdaptError
 
 Jobs = int | Literal["auto"]
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _BYTES_PER_CELL = 1.5 * 2**30  # of a small network, mostly libraries
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -83,6 +85,18 @@ def usable_cores() -> int:
     if quota.isdecimal() and period.isdecimal():
         cores = min(cores, max(1, int(quota) // int(period)))
     return cores
+
+
+def limit_threads(threads: int) -> None:
+    """Let this process and those that it starts compute with so many threads: torch, and what NumPy and SciPy call.
+
+    Args:
+        threads: How many.
+    """
+    for name in _THREADS:
+        os.environ[name] = str(threads)  # for libraries that are loaded later
+    threadpool_limits(threads)
+    torch.set_num_threads(threads)
 
 
 def process_context() -> BaseContext:

@@ -21,6 +21,7 @@ from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
 from adapt.benchmark.run.disk import DiskFullError
 from adapt.benchmark.run.folders import prepare
+from adapt.benchmark.run.machine import limit_threads
 from adapt.benchmark.run.workers import LOG_FILE, execute
 from adapt.benchmark.vocabulary import CELL_FILE
 from adapt.errors import AdaptError
@@ -104,9 +105,7 @@ class CellRunner:
             os.chdir(home.folder)
             sys.path.insert(0, str(home.folder))
         self._run_cell = pickle.loads(run_cell)
-        import torch
-
-        torch.set_num_threads(threads)
+        limit_threads(threads)
 
     def about(self) -> tuple[str, bool, str]:
         """The machine's name, whether what runs here has to be sent to and fro, and Ray's name of the machine."""

@@ -32,7 +32,7 @@ from adapt.benchmark.results.results import (
 from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.engine import Engine, Event, RunCell, Started
 from adapt.benchmark.run.folders import prepare
-from adapt.benchmark.run.machine import Jobs, Share, process_context, share
+from adapt.benchmark.run.machine import Jobs, Share, limit_threads, process_context, share
 from adapt.errors import AdaptError, DivergedError
 from adapt.files import write_atomically
 
@@ -346,8 +346,7 @@ def _serve(
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    torch.set_num_threads(threads)
+    limit_threads(threads)
     for stream in (sys.stdout, sys.stderr):
         # What a cell prints goes into a file, whatever the terminal's encoding is.
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # the process's own streams

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from threadpoolctl import threadpool_info
 
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.plan.resources import Resources
@@ -264,6 +265,19 @@ def test_every_cell_sees_its_gpu_alone(
     outcome = run_grid(some, see, jobs=jobs, console=Console(file=io.StringIO()))
     assert set(statuses(outcome).values()) == {"ok"}
     assert sorted((tmp_path / "seen.txt").read_text().splitlines()) == sorted(seen)
+
+
+def count_threads(cell: Cell) -> list[Row]:
+    pools = {pool["num_threads"] for pool in threadpool_info()}
+    (cell.directory / "threads.txt").write_text(f"{sorted(pools)} {os.environ['OMP_NUM_THREADS']}")
+    return run_cell(cell)
+
+
+def test_a_cells_threads_are_those_of_every_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: 6)
+    outcome = run_grid(cells(tmp_path, seeds=1), count_threads, jobs=2, console=Console(file=io.StringIO()))
+    assert {r.threads for r in outcome.results} == {3}
+    assert {(r.directory / "threads.txt").read_text() for r in outcome.results} == {"[3] 3"}
 
 
 def test_a_killed_worker_fails_its_cell_alone(tmp_path: Path) -> None:
