@@ -30,9 +30,10 @@ class TENT(Method):
     single samples, take `running`: the average over the training batches, with the network's momentum. Then a sample's
     prediction does not depend on other samples.
 
-    The paper adapts on the same inputs that it predicts; `adapt.streaming.TENT` does (`adapt stream`). Here, as in its
-    Section 4.3, it adapts on the target's training inputs, and scale and shift are fixed at test time. No term prevents that all samples end in one class. Use
-    a small learning rate and few steps; `SHOT` has a term against it.
+    The paper adapts on the same inputs that it predicts; `adapt.streaming.TENT` does so (`adapt stream`). Here, as in
+    the paper's Section 4.3, it adapts on the target's training inputs, and scale and shift are fixed at test time. No
+    term prevents that all samples end in one class. Use a small learning rate and few steps; `SHOT` has a term against
+    it.
 
     Published, SVHN→MNIST: TENT 91.8 %, and 93.5 % when adapted on the training inputs, as here (paper, Sections 4.2 and
     4.3).
