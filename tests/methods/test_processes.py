@@ -34,6 +34,8 @@ for _name in CASES:
         PLAIN[_name] = {"weak": nn.Identity(), "strong": nn.Identity(), "threshold": 0.3, "bottleneck": None}
     if _name.startswith("CoWAJMDS"):
         PLAIN[_name] = {"mixing": 0.0, "bottleneck": None}
+    if _name.startswith("MIC"):
+        PLAIN[_name] = {"masked_share": 0.0}
     if _name.startswith("CST"):
         PLAIN[_name] = {"strong": nn.Identity(), "threshold": 0.3}
     if _name.startswith("FixMatch"):

@@ -8,10 +8,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
-from adapt.methods import FDA, StyleTransfer
+from adapt.methods import FDA, MIC, StyleTransfer
 from adapt.penalties import MinEnt
 from tests.toy import CLASSES
-from tests.zoo.case import Case
+from tests.zoo.adversarial import DECAY
+from tests.zoo.adversarial import SMALL as NARROW
+from tests.zoo.case import UNWATCHED, Case
 
 SIDE = 16
 # What each class is photographed in: the source's cue that the target does not have.
@@ -66,6 +68,25 @@ class Painted(Lit):
         return x + 0.1 * torch.randn(x.shape, generator=generator)
 
 
+class Surrounded(Lit):
+    """Stripes in one corner say the class; in the target they are faint, and what is around says it as well.
+
+    In the source the surroundings are those of any class, so that a source network looks at the corner alone.
+    """
+
+    samples = 400
+
+    def transform(self, x: Tensor) -> Tensor:
+        floats: Tensor = super().transform(x)
+        return (floats - 0.5) / 0.25
+
+    def images(self, y: Tensor, shifted: bool, generator: torch.Generator) -> Tensor:
+        stripes = torch.stack([wave(2, 0), wave(0, 2), wave(2, 2), wave(2, -2)])
+        x = 0.15 * stripes[y if shifted else torch.randint(CLASSES, y.shape, generator=generator)]
+        x[:, :8, :8] = (0.05 if shifted else 0.25) * stripes[y, :8, :8]
+        return 0.5 + x[:, None] + 0.2 * torch.randn(len(y), 3, SIDE, SIDE, generator=generator)
+
+
 def tints(y: Tensor, shifted: bool, generator: torch.Generator) -> Tensor:
     """The colour of each image `(N, 3)`: its class's, or anyone's."""
     drawn = torch.randint(CLASSES, (len(y),), generator=generator)
@@ -84,6 +105,8 @@ SMALL |= {"paint_batch": 150, "style_weight": 10.0, "smoothness": 1.0, "keep": 0
 CASES = {
     "FDA": Case(FDA, {"beta": 0.09}, module=Lit),
     "FDA, no entropy": Case(FDA, {"beta": 0.09, "entropy_weight": 0.0}, module=Lit, resume=False),
+    # From a source run: with the labels of an untrained network classes are given up.
+    "MIC": Case(MIC, UNWATCHED | NARROW | DECAY | {"weight": 0.1, "steps": 150}, True, module=Surrounded),
     "StyleTransfer": Case(StyleTransfer, SMALL, module=Painted),
     "StyleTransfer with MinEnt": Case(StyleTransfer, SMALL | {"penalties": [MinEnt()]}, module=Painted, resume=False),
 }
