@@ -12,6 +12,7 @@ from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
 from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
+from adapt.data.tables import Tables
 from adapt.data.texts import Texts
 from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
@@ -31,6 +32,7 @@ __all__ = [
     "Labelled",
     "Moons",
     "Pair",
+    "Tables",
     "TargetBatch",
     "TensorDomain",
     "Texts",
