@@ -28,6 +28,7 @@ from adapt.methods.gvb import GVB
 from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.jan import JAN
+from adapt.methods.label_shift import LabelShift
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.m3sda import M3SDA
 from adapt.methods.mapping import MappingMethod
@@ -109,6 +110,7 @@ __all__ = [
     "FixMatch",
     "HoMM",
     "ImportanceWeighting",
+    "LabelShift",
     "LinearCORAL",
     "MappingMethod",
     "MaskedLanguage",
