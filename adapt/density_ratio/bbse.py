@@ -14,8 +14,8 @@ def bbse(source: Tensor, y: Tensor, target: Tensor, *, soft: bool = False) -> Te
 
     Lipton, Wang & Smola 2018, https://arxiv.org/abs/1802.03916. `C_ij = P_s(ŷ = i, y = j)` is counted on held-out
     source samples, `μ_i = P_t(ŷ = i)` on target samples. Under label shift, p_s(x | y) = p_t(x | y), `C w = μ` is
-    exact for any classifier whose C can be inverted; a bad one makes the estimate noisy, and not biased. Entries below 0
-    become 0, for no weight is negative (as in the code of Alexandari et al., `abstention`).
+    exact for any classifier whose C can be inverted; a bad one makes the estimate noisy. Entries below 0 become 0, for
+    no weight is negative (as in the code of Alexandari et al., `abstention`).
 
     Args:
         source: Probabilities `(N, K)` of held-out source samples.
@@ -51,4 +51,5 @@ def bbse(source: Tensor, y: Tensor, target: Tensor, *, soft: bool = False) -> Te
             f"bbse expects a confusion matrix that can be inverted, found that {why}. Hold out more "
             "(--data.val_fraction), train longer, or take mlls."
         )
-    return torch.linalg.solve(joint, q.mean(0)).clamp(min=0).to(torch.promote_types(source.dtype, torch.float32))
+    weights: Tensor = torch.linalg.solve(joint, q.mean(0)).clamp(min=0)
+    return weights.to(torch.promote_types(source.dtype, torch.float32))

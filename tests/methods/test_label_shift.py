@@ -22,15 +22,11 @@ ESTIMATORS = ["mlls", "bbse", "bbse_soft"]
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_the_shares_are_near_the_targets_and_the_weights_have_mean_one(estimator: str, tmp_path: Path) -> None:
-    options: Any = {
-        "module": Priors,
-        "source_fraction": 0.5,
-        "estimator": estimator,
-        "trainer": {"log_every_n_steps": 1},
-    }
-    trained, data, fit = train(LabelShift, tmp_path, steps=120, **options)
+    each: Any = {"log_every_n_steps": 1, "limit_val_batches": 0, "num_sanity_val_steps": 0}
+    options: Any = {"module": Priors, "source_fraction": 0.8, "estimator": estimator, "trainer": each}
+    trained, data, fit = train(LabelShift, tmp_path, steps=100, **options)
     shares: Any = trained.shares
-    assert (shares - torch.tensor(Priors.shares[::-1])).abs().max() < 0.1
+    assert (shares - torch.tensor(Priors.shares[::-1])).abs().max() < 0.15
     y = torch.cat([batch.y for batch in data.domain_dataloader("source")])
     weights: Any = trained.weights
     assert weights[y].mean().item() == pytest.approx(1, abs=1e-5)
@@ -48,7 +44,7 @@ def test_the_loss_is_the_mean_of_cross_entropies_weighted_by_class() -> None:
     assert method.losses(batch)["source"].item() == pytest.approx(method.cross_entropy(method(x).logits, y).item())
     method.weights = torch.tensor([0.1, 2.0, 0.5, 1.5])
     expected = sum(method.weights[k] * functional.cross_entropy(method(x).logits[i], k) for i, k in enumerate(y)) / 5
-    assert method.losses(batch)["source"].item() == pytest.approx(float(expected), rel=1e-5)
+    assert method.losses(batch)["source"].item() == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_a_continued_run_has_the_same_weights_and_does_not_estimate_them_again(
@@ -64,6 +60,7 @@ def test_a_continued_run_has_the_same_weights_and_does_not_estimate_them_again(
     assert torch.equal(first.shares, loaded.shares)
 
 
+@pytest.mark.slow
 def test_a_test_writes_the_shares(tmp_path: Path) -> None:
     words = ["--data", "Moons", "--data.source", "moons", "--data.target", "moons_30", "--model", "LabelShift"]
     words += ["--model.backbone", "MLP", "--model.source_fraction", "0.2", "--trainer.max_steps", "20"]
