@@ -16,6 +16,7 @@ from adapt.data.tables import Tables
 from adapt.data.texts import Texts
 from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
+from adapt.data.volumes import Volumes
 
 __all__ = [
     "NO_LABEL",
@@ -39,5 +40,6 @@ __all__ = [
     "TimeSeries",
     "TurnedDigits",
     "Unlabelled",
+    "Volumes",
     "standing_alone",
 ]
