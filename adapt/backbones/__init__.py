@@ -8,9 +8,11 @@ from adapt.backbones.mlp import MLP
 from adapt.backbones.pretrained import TimmBackbone, TorchvisionBackbone
 from adapt.backbones.series import CNN1D, TCN, InceptionTime, ResNet1D
 from adapt.backbones.transformer import TransformerBackbone
+from adapt.backbones.volumes import CNN3D
 
 __all__ = [
     "CNN1D",
+    "CNN3D",
     "MLP",
     "TCN",
     "Backbone",

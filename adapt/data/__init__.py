@@ -12,9 +12,11 @@ from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
 from adapt.data.lists import ImageLists
 from adapt.data.moons import Moons
+from adapt.data.tables import Tables
 from adapt.data.texts import Texts
 from adapt.data.time_series import TimeSeries
 from adapt.data.views import TensorDomain
+from adapt.data.volumes import Volumes
 
 __all__ = [
     "NO_LABEL",
@@ -31,11 +33,13 @@ __all__ = [
     "Labelled",
     "Moons",
     "Pair",
+    "Tables",
     "TargetBatch",
     "TensorDomain",
     "Texts",
     "TimeSeries",
     "TurnedDigits",
     "Unlabelled",
+    "Volumes",
     "standing_alone",
 ]

@@ -141,7 +141,7 @@ def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: st
     texts = {name: as_texts(found) for name in wanted[3:] if (found := column(name)) is not None}
     split = _index_lists(arrays, count, path)
     if (given := texts.get(wanted.split)) is not None:
-        split = _splits(given, path, wanted.split)
+        split = as_splits(given, path, wanted.split)
     class_names = arrays.get(wanted.class_names)
     return ReadArrays(
         x,
@@ -240,7 +240,12 @@ def _inputs(values: Array, path: Path, name: str) -> Array:
     return values.astype(np.float32)
 
 
-def _splits(values: Array, path: Path, name: str) -> Array:
+def as_splits(values: Array, path: Path, name: str) -> Array:
+    """Splits by their names here.
+
+    Raises:
+        AdaptError: One has another name.
+    """
     found = np.array([SPLITS.get(text.strip().lower(), text) for text in values.tolist()], dtype=str)
     if odd := sorted(set(found.tolist()) - {"train", "val", "test", ""}):
         raise AdaptError(f"Expected train, val or test as {name!r} in {path}, found {', '.join(map(repr, odd[:5]))}.")
@@ -315,6 +320,19 @@ def _read_npy(path: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _read_table(path: Path, separator: str) -> dict[str, Any]:
+    return {name: _parsed(texts) for name, texts in read_lines(path, separator).items()}
+
+
+def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
+    """The columns of a table of texts, as they are written, without spaces around them.
+
+    Args:
+        path: The file.
+        separator: What stands between two cells.
+
+    Raises:
+        AdaptError: It has no rows, a column twice, or rows of other lengths.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = [line for line in csv.reader(file, delimiter=separator) if line]
     if len(lines) < 2:
@@ -328,7 +346,7 @@ def _read_table(path: Path, separator: str) -> dict[str, Any]:
             raise AdaptError(
                 f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}."
             )
-    return {name: _parsed([row[k].strip() for row in rows]) for k, name in enumerate(header)}
+    return {name: [row[k].strip() for row in rows] for k, name in enumerate(header)}
 
 
 def _parsed(texts: Sequence[str]) -> Array:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import Split
+from adapt.data.splits import held_out
 from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
@@ -23,7 +24,6 @@ __all__ = ["ArrayNames", "Arrays", "ReadArrays", "read_arrays"]
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _PICTURES = 4
-_INSTRUCTIONS = f"Arrays lie there as <domain> with one of the endings {', '.join(ENDINGS)}."
 
 
 class Arrays(StandardisedDataModule):
@@ -64,6 +64,8 @@ class Arrays(StandardisedDataModule):
     """
 
     rows_are_numbered_by_split = False
+    endings: ClassVar[tuple[str, ...]] = ENDINGS
+    """Endings of the files that are looked at."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Arrays(StandardisedDataModule):
         self.folder, self.file, self.no_label, self.labels = folder, file, no_label, labels
         self.names = ArrayNames(x, y, index=index, domain=domain_column, groups=groups, split=split)
         self.transductive, self.standardise, self.test_fraction = transductive, standardise, test_fraction
-        self._wholes: dict[str, _Whole] = {}
+        self._wholes: dict[str, Whole] = {}
         self._statistics: dict[str, Statistics] = {}
         self._problem: Problem | None = None
         super().__init__(source, target, **kwargs)
@@ -114,7 +116,7 @@ class Arrays(StandardisedDataModule):
             if value not in known:
                 raise AdaptError(f"Expected {name} out of {', '.join(known)}, found {value!r}.")
         self._refuse_source_statistics()
-        folder = self.data_path(self.folder, instructions=_INSTRUCTIONS)
+        folder = self.data_path(self.folder, instructions=self._instructions())
         self.known_domains = self._domains_in(folder)
         used = list(dict.fromkeys([*self.sources, self.target]))
         for name in used:
@@ -126,16 +128,20 @@ class Arrays(StandardisedDataModule):
                     f"Expected labels {self.names.y!r} of the source {name!r}, found {wholes[name].arrays.x.shape} "
                     f"inputs alone: a source needs labels.\nSay what they are called: --data.y NAME."
                 )
+        self._check_shapes(wholes)
+        if self.labels == "classes":
+            self._names = self.class_names = self._find_classes(wholes)
+        super()._check_arguments()
+
+    def _check_shapes(self, wholes: "Mapping[str, Whole]") -> None:
+        """Refuse domains whose inputs differ in shape, and say what it is."""
         self.input_shape = wholes[self.target].arrays.x.shape[1:]
-        for name in used:
+        for name in wholes:
             if (shape := wholes[name].arrays.x.shape[1:]) != self.input_shape:
                 raise AdaptError(
                     f"Expected inputs of one shape, found {shape} in {name!r} and {self.input_shape} in "
                     f"{self.target!r}. Bring both domains to the same columns or sizes."
                 )
-        if self.labels == "classes":
-            self._names = self.class_names = self._find_classes(wholes)
-        super()._check_arguments()
 
     def domain_classes(self, name: str) -> Sequence[str]:
         """The classes that a domain has samples of, in the order of all; all where only some samples have labels."""
@@ -182,7 +188,7 @@ class Arrays(StandardisedDataModule):
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's file, where it has one of its own."""
-        files = {} if self.file else _files_of(self.root / self.folder, self.names).get(name, {})
+        files = {} if self.file else self._files(self.root / self.folder).get(name, {})
         return files[""] if list(files) == [""] else None
 
     def training_inputs(self, name: str) -> Tensor:
@@ -192,10 +198,13 @@ class Arrays(StandardisedDataModule):
         return _tensor(part.x)
 
     def _plain(self, name: str, split: Split) -> TensorDomain:
-        whole, at = self._whole(name).arrays, self._positions(name)[split]
+        at = self._positions(name)[split]
         y, known = self._labels(name)
-        x = torch.from_numpy(whole.x[at.numpy()])
-        return TensorDomain(x, y[at], known[at])
+        return TensorDomain(self._inputs(name, at), y[at], known[at])
+
+    def _inputs(self, name: str, at: Tensor) -> Tensor:
+        """The inputs of some rows, before they are standardised."""
+        return torch.from_numpy(self._whole(name).arrays.x[at.numpy()])
 
     def _labels(self, name: str) -> tuple[Tensor, Tensor]:
         whole = self._whole(name)
@@ -235,7 +244,7 @@ class Arrays(StandardisedDataModule):
         assert whole.indices is not None
         return whole.indices
 
-    def _find_classes(self, wholes: "Mapping[str, _Whole]") -> Sequence[str]:
+    def _find_classes(self, wholes: "Mapping[str, Whole]") -> Sequence[str]:
         """The classes of both domains; `_numbering` then says which label is which."""
         found = {name: set(texts.tolist()) - {""} for name in wholes if (texts := self._label_texts(name)) is not None}
         for name, own in found.items():
@@ -300,66 +309,61 @@ class Arrays(StandardisedDataModule):
         self, rows: Tensor, groups: NDArray[np.str_] | None, fraction: float, name: str
     ) -> tuple[Tensor, Tensor]:
         """A random share of some rows, and the others; groups stay whole."""
-        generator = torch.Generator().manual_seed(self.split_seed)
-        if groups is None:
-            order = torch.randperm(len(rows), generator=generator)
-            held = max(1, round(fraction * len(rows)))
-            return rows[order[:held]], rows[order[held:]]
-        _, of_row = np.unique(groups[rows.numpy()], return_inverse=True)
-        member = torch.from_numpy(of_row.reshape(-1))
-        count = int(member.max()) + 1
-        if count < 2:
-            raise AdaptError(
-                f"Expected groups to share out between the splits of {name!r}, found {count} group. Give more groups, "
-                "a column of fixed splits, or no groups."
-            )
-        order = torch.randperm(count, generator=generator)
-        sizes = torch.bincount(member, minlength=count)[order].cumsum(0)
-        # As many groups as come nearest to the share, at least one, and never all.
-        nearest = int((sizes - fraction * len(rows)).abs().argmin()) + 1
-        chosen = torch.zeros(count, dtype=torch.bool)
-        chosen[order[: min(nearest, count - 1)]] = True
-        return rows[chosen[member]], rows[~chosen[member]]
+        return held_out(rows, groups, fraction, self.split_seed, name)
 
-    def _whole(self, name: str) -> "_Whole":
+    def _whole(self, name: str) -> "Whole":
         if name not in self._wholes:
-            self._wholes[name] = _Whole(self._read(name))
+            self._wholes[name] = Whole(self._read(name))
         return self._wholes[name]
 
     def _read(self, name: str) -> ReadArrays:
         folder = self.root / self.folder
         if self.file:
-            found = _cached(folder / self.file, self.names)
+            found = self._load(folder / self.file)
             assert found.domain is not None  # as `known_domains` found
             return found.rows(np.flatnonzero(found.domain == name))
-        files = _files_of(folder, self.names).get(name)
+        files = self._files(folder).get(name)
         if files is None:  # the base names it, with what it was probably meant to be
             self.check_domain(name)
             raise AssertionError
-        parts = {part: _cached(path, self.names) for part, path in files.items()}
+        parts = {part: self._load(path) for part, path in files.items()}
         if list(parts) == [""]:
             return parts[""]
         return _one_after_the_other(name, parts)
 
     def _domains_in(self, folder: Path) -> list[str]:
         if self.file:
-            found = _cached(self.data_path(self.folder, self.file, instructions=_INSTRUCTIONS), self.names)
-            if found.domain is None:
+            domain = self._domain_column(self.data_path(self.folder, self.file, instructions=self._instructions()))
+            if domain is None:
                 raise AdaptError(
                     f"Expected the domain of each row as {self.names.domain!r} in {folder / self.file}, found no such "
                     "array or column.\nSay what it is called (--data.domain_column NAME), or give a file per domain."
                 )
-            return sorted(set(found.domain.tolist()))
-        known = sorted(_files_of(folder, self.names))
+            return sorted(set(domain.tolist()))
+        known = sorted(self._files(folder))
         if not known:
             there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
             raise AdaptError(
-                f"Expected arrays as <domain>.npz (or {', '.join(ENDINGS[1:])}) in {folder}, found {there}."
+                f"Expected arrays as <domain>{self.endings[0]} (or {', '.join(self.endings[1:])}) in {folder}, found "
+                f"{there}."
             )
         return known
 
+    def _load(self, path: Path) -> ReadArrays:
+        return _cached(path, self.names)
 
-class _Whole(NamedTuple):
+    def _domain_column(self, path: Path) -> NDArray[np.str_] | None:
+        """The domain of each row of a file of all."""
+        return self._load(path).domain
+
+    def _files(self, folder: Path) -> dict[str, dict[str, Path]]:
+        return _files_of(folder, self.names, self.endings)
+
+    def _instructions(self) -> str:
+        return f"Arrays lie there as <domain> with one of the endings {', '.join(self.endings)}."
+
+
+class Whole(NamedTuple):
     """A domain as it was read, and what was made of it."""
 
     arrays: ReadArrays
@@ -376,7 +380,7 @@ def _read_once(path: Path, changed: int, names: ArrayNames) -> ReadArrays:
     return read_arrays(path, names)
 
 
-def _files_of(folder: Path, names: ArrayNames) -> dict[str, dict[str, Path]]:
+def _files_of(folder: Path, names: ArrayNames, endings: Sequence[str]) -> dict[str, dict[str, Path]]:
     """Files by domain and split; the split is empty where one file holds the domain.
 
     Raises:
@@ -385,7 +389,7 @@ def _files_of(folder: Path, names: ArrayNames) -> dict[str, dict[str, Path]]:
     found: dict[str, Path] = {}
     beside = {f"_{name}" for name in (*names[1:], "train_index", "val_index", "test_index")}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in ENDINGS or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in endings or not path.is_file():
             continue
         stem = path.stem
         if path.suffix.lower() == ".npy":

@@ -82,6 +82,9 @@ class DomainDataModule(Recorded, LightningDataModule):
             of the source's), `open` (the target has more; these are one class `unknown` in evaluation), `universal`
             (both have classes of their own). None finds out from the labels.
         balance_sources: Take as many samples of each source into every batch, instead of pooling them.
+        positive: The class that is looked for, such as a disease: tests then also measure `auroc`, and `sensitivity` at
+            the given specificity.
+        specificity: Share of the other classes' samples that must not be taken for the positive class.
     """
 
     known_domains: Sequence[str] = ()
@@ -113,6 +116,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         target_classes: list[str] | None = None,
         class_sets: ClassSets | None = None,
         balance_sources: bool = False,
+        positive: str | None = None,
+        specificity: float = 0.9,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -124,6 +129,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.source_free, self.predict_split = source_free, predict_split
         self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
         self.balance_sources = balance_sources
+        self.positive, self.specificity = positive, specificity
         self._all_classes: tuple[str, ...] = ()
         self.missing_classes: tuple[str, ...] = ()
         self.unknown_classes: tuple[str, ...] = ()
@@ -157,7 +163,7 @@ class DomainDataModule(Recorded, LightningDataModule):
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
                 f"{', '.join(self.class_names) or 'none'}."
             )
-        return Classification(self.class_names, self.class_sets or "closed")
+        return Classification(self.class_names, self.class_sets or "closed", self.positive, self.specificity)
 
     @property
     def num_sources(self) -> int:

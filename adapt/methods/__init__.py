@@ -32,6 +32,7 @@ from adapt.methods.homm import HoMM
 from adapt.methods.importance_weighting import ImportanceWeighting
 from adapt.methods.iwan import IWAN
 from adapt.methods.jan import JAN
+from adapt.methods.label_shift import LabelShift
 from adapt.methods.linear_coral import LinearCORAL
 from adapt.methods.m3sda import M3SDA
 from adapt.methods.mapping import MappingMethod
@@ -121,6 +122,7 @@ __all__ = [
     "HasTeacher",
     "HoMM",
     "ImportanceWeighting",
+    "LabelShift",
     "LinearCORAL",
     "MappingMethod",
     "MaskedConsistency",

@@ -435,6 +435,10 @@ class Method(Recorded, GlobalBatch):
         """Index and the problem's columns for each sample."""
         return {"index": batch.index} | self.problem.columns(self.answered(self(batch.x)).logits)
 
+    def findings(self) -> dict[str, Any]:
+        """What the method found out on the way, as plain values that `adapt test` adds to `test.json`."""
+        return {}
+
     def configure_optimizers(self) -> Any:
         """The optimizer over the backbone's and the other parameters, and its schedule."""
         return self.with_schedule(self.parameter_groups())

@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 
 from adapt.errors import AdaptError, SampleError
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
+from adapt.problems.binary import PositiveAUROC, PositiveSensitivity
 from adapt.problems.class_shares import HScore, KnownAccuracy, PresentClassAccuracy, UnknownAccuracy
 
 ClassSets = Literal["closed", "partial", "open", "universal"]
@@ -34,12 +35,18 @@ class Classification(Problem):
     al., ECCV 2020; Bucci et al., ECCV 2020, https://arxiv.org/abs/2007.12360). In `partial` sets classes without
     samples are left out of `mean_class_accuracy`.
 
+    With a `positive` class, such as a disease, tests also measure how it is told from all others: `auroc` (area under
+    the receiver operating characteristic of its probability) and `sensitivity` (share of its samples that are found, at
+    the threshold of the test samples at which at least `specificity` of the others are not taken for it).
+
     Args:
         classes: Number of classes K, or their names.
         class_sets: How the classes of source and target relate.
+        positive: Name of the class that is looked for; None for none.
+        specificity: What `sensitivity` is measured at.
 
     Raises:
-        AdaptError: There is no class, or one is called `unknown` where that is an answer.
+        AdaptError: There is no class, one is called `unknown` where that is an answer, or `positive` is none of them.
 
     Examples:
         >>> problem = Classification(["cat", "dog"])
@@ -50,9 +57,22 @@ class Classification(Problem):
     kind: ClassVar[str] = "classification"
     probabilities: ClassVar[bool] = True
 
-    def __init__(self, classes: int | Sequence[str], class_sets: ClassSets = "closed") -> None:
+    def __init__(
+        self,
+        classes: int | Sequence[str],
+        class_sets: ClassSets = "closed",
+        positive: str | None = None,
+        specificity: float = 0.9,
+    ) -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
         self.class_sets = class_sets
+        if positive is not None and (str(positive) not in self.names or not 0 < specificity < 1):
+            raise AdaptError(
+                f"Expected the positive class out of {', '.join(self.names)} and a specificity between 0 and 1, found "
+                f"{positive!r} and {specificity}."
+            )
+        # What is measured is no part of what the network is: `describe` leaves it out.
+        self.positive, self.specificity = None if positive is None else str(positive), specificity
         if self.has_unknown and UNKNOWN in self.names:
             raise AdaptError(f"Expected no class {UNKNOWN!r}, which {class_sets} sets have of their own. Rename it.")
 
@@ -97,7 +117,14 @@ class Classification(Problem):
             "mean_class_accuracy": average if self.class_sets == "closed" else PresentClassAccuracy(count),
             "macro_f1": MulticlassF1Score(count, average="macro"),
             "calibration_error": MulticlassCalibrationError(count, n_bins=15),
+            **self._of_positive(),
         }
+
+    def _of_positive(self) -> dict[str, Metric]:
+        if self.positive is None:
+            return {}
+        at = self.names.index(self.positive)
+        return {"auroc": PositiveAUROC(at), "sensitivity": PositiveSensitivity(at, self.specificity)}
 
     def columns(self, outputs: Tensor) -> dict[str, Tensor]:
         """Predicted class, its probability, and the probability of each class."""

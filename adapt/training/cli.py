@@ -293,6 +293,7 @@ class AdaptCLI(LightningCLI):
             metrics["per_source"] = self.model.evaluation.per_source
             shares = ", ".join(f"{name} {value:.3f}" for name, value in self.model.evaluation.per_source.items())
             print(f"{self.model.problem.headline} of each source: {shares}")
+        metrics |= self.model.findings()
         found = counted(self.run_dir)
         if getattr(self.model.problem, "has_unknown", False) and "test/target_h_score" in metrics:
             shown = ("h_score", "known_accuracy", "unknown_accuracy")

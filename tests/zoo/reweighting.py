@@ -1,6 +1,7 @@
 """The methods that weight the source's samples, on a shift of the inputs' density alone."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from adapt.data import DomainDataModule, TensorDomain
-from adapt.methods import ImportanceWeighting
+from adapt.methods import ImportanceWeighting, LabelShift
 from tests.toy import CLASSES, SAMPLES, WIDTH
 from tests.zoo.case import Case
 
@@ -42,6 +43,28 @@ def turning(seed: int, mean: float, spread: float) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+class Priors(DomainDataModule):
+    """Label shift: four overlapping classes, of which the source's most frequent is the target's rarest."""
+
+    known_domains = ("source", "target")
+    class_names = tuple("abcd")
+    input_shape = (WIDTH,)
+    shares = (0.6, 0.2, 0.12, 0.08)
+
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        seed = 10 * self.known_domains.index(name) + (split == "test")
+        dataset = TensorDomain(*shared(seed, self.shares if name == "source" else self.shares[::-1]))
+        return dataset if split == "test" else self.holdout(dataset, split)
+
+
+def shared(seed: int, shares: Sequence[float]) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.multinomial(torch.tensor(shares), 2 * SAMPLES, replacement=True, generator=generator)
+    x = torch.randn(2 * SAMPLES, WIDTH, generator=generator)
+    x[:, :CLASSES] += 1.8 * torch.eye(CLASSES)[y]
+    return x, y
+
+
 # Less than half of the training before the weights, so that a run that is cut in its middle has them already.
 EARLY = {"source_fraction": 0.3}
 CASES = {
@@ -52,4 +75,7 @@ CASES = {
     "ImportanceWeighting, RuLSIF": Case(
         ImportanceWeighting, EARLY | {"estimator": "rulsif"}, module=Rare, resume=False
     ),
+    "LabelShift": Case(LabelShift, EARLY, module=Priors),
+    "LabelShift, BBSE": Case(LabelShift, EARLY | {"estimator": "bbse"}, module=Priors, resume=False),
+    "LabelShift, soft BBSE": Case(LabelShift, EARLY | {"estimator": "bbse_soft"}, module=Priors, resume=False),
 }

@@ -1,0 +1,322 @@
+"""The columns of a table: what of them are numbers and what categories, and how they become vectors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from adapt.data.array_files import Array, as_texts, load_arrays, read_lines
+from adapt.errors import AdaptError
+
+ENDINGS = (".csv", ".tsv", ".parquet")
+"""Endings of the tables that can be read."""
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "?")
+"""What a cell without a value may hold."""
+Impute = Literal["median", "mean", "most_frequent"]
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_FEW_CATEGORIES = 50
+
+
+class Kinds(NamedTuple):
+    """Which columns are inputs, and of what kind.
+
+    Attributes:
+        numbers: Names of the columns of numbers.
+        categories: Names of the columns of categories.
+    """
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+class Preprocessing(NamedTuple):
+    """How a table's columns become vectors: numbers first, then marks of missing ones, then a column per category.
+
+    It holds what scikit-learn's transformers found, as plain values, so that a checkpoint can keep it.
+
+    Attributes:
+        kinds: The columns.
+        fill: What stands in for a missing number, for each column of numbers.
+        mean: What is subtracted from each.
+        std: What each is divided by.
+        marked: Positions of the columns of numbers of which a further column says where they were missing.
+        values: The categories of each column of categories; a value that is none of them becomes zeros.
+        missing: Texts that mean that there is no value.
+    """
+
+    kinds: Kinds
+    fill: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    marked: tuple[int, ...]
+    values: tuple[tuple[str, ...], ...]
+    missing: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the vectors' entries."""
+        marks = [f"{self.kinds.numbers[k]} missing" for k in self.marked]
+        pairs = zip(self.kinds.categories, self.values, strict=True)
+        return [*self.kinds.numbers, *marks, *(f"{name}={value}" for name, values in pairs for value in values)]
+
+    @classmethod
+    def fitted(
+        cls, cells: Array, kinds: Kinds, impute: Impute, scale: bool, marks: bool, missing: Sequence[str]
+    ) -> "Preprocessing":
+        """What scikit-learn's `ColumnTransformer` finds in some rows.
+
+        Args:
+            cells: The rows `(N, d)`, as `cells_of` returns them.
+            kinds: The columns.
+            impute: What stands in for a missing number.
+            scale: Whether numbers are standardised.
+            marks: Whether further columns say where numbers were missing.
+            missing: Texts that mean that there is no value.
+        """
+        count = len(kinds.numbers)
+        numbers = cells[:, :count].astype(np.float64)
+        marked = tuple(np.flatnonzero(np.isnan(numbers).any(0)).tolist()) if marks else ()
+        found = column_transformer(kinds, impute, scale).fit(cells)
+        fill, mean, std = np.zeros(count), np.zeros(count), np.ones(count)
+        if count:
+            steps = found.named_transformers_["numbers"].named_steps
+            fill = steps["fill"].statistics_
+            if scale:
+                mean, std = steps["scale"].mean_, steps["scale"].scale_
+        values = found.named_transformers_["categories"].categories_ if kinds.categories else []
+        plain = [tuple(float(v) for v in part) for part in (fill, mean, std)]
+        listed = tuple(tuple(map(str, part)) for part in values)
+        return cls(kinds, plain[0], plain[1], plain[2], marked, listed, tuple(missing))
+
+    def applied(self, cells: Array) -> NDArray[np.float32]:
+        """Vectors `(N, width)` of rows `(N, d)`."""
+        count = len(self.kinds.numbers)
+        numbers = cells[:, :count].astype(np.float64)
+        absent = np.isnan(numbers)
+        filled = np.where(absent, np.array(self.fill), numbers)
+        parts = [(filled - np.array(self.mean)) / np.array(self.std), absent[:, list(self.marked)]]
+        for k, values in enumerate(self.values):
+            column = cells[:, count + k].astype(str)
+            parts.append(column[:, None] == np.array(values, dtype=str)[None])
+        return np.concatenate(parts, 1).astype(np.float32)
+
+    def plain(self) -> dict[str, Any]:
+        """As a checkpoint keeps it."""
+        return {
+            "numbers": list(self.kinds.numbers),
+            "categories": {name: list(v) for name, v in zip(self.kinds.categories, self.values, strict=True)},
+            "fill": list(self.fill),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "marked": list(self.marked),
+            "missing": list(self.missing),
+        }
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Out of a checkpoint."""
+        kinds = Kinds(tuple(values["numbers"]), tuple(values["categories"]))
+        listed = tuple(map(tuple, values["categories"].values()))
+        fill, mean, std, marked = (tuple(values[name]) for name in ("fill", "mean", "std", "marked"))
+        return cls(kinds, fill, mean, std, marked, listed, tuple(values["missing"]))
+
+
+def column_transformer(kinds: Kinds, impute: Impute = "median", scale: bool = True) -> ColumnTransformer:
+    """Scikit-learn's transformer of rows `(N, d)`, numbers first: impute and standardise; one column per category.
+
+    Args:
+        kinds: The columns.
+        impute: What stands in for a missing number.
+        scale: Whether numbers are standardised.
+    """
+    steps = [("floats", FunctionTransformer(_floats)), ("fill", SimpleImputer(strategy=impute))]
+    numbers = Pipeline([*steps, *([("scale", StandardScaler())] if scale else [])])
+    categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    count, width = len(kinds.numbers), len(kinds.numbers) + len(kinds.categories)
+    parts = [("numbers", numbers, list(range(count))), ("categories", categories, list(range(count, width)))]
+    return ColumnTransformer([part for part in parts if part[2]])
+
+
+def _floats(cells: Array) -> NDArray[np.float64]:
+    return cells.astype(np.float64)
+
+
+def read_columns(path: Path) -> dict[str, Array]:
+    """A table's columns: of a text file texts as they are written, of parquet numbers and texts.
+
+    Args:
+        path: A `.csv`, `.tsv` or `.parquet` file.
+
+    Raises:
+        AdaptError: It is not there, has another ending, or cannot be read.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise AdaptError(f"Expected a table ({', '.join(ENDINGS)}), found {path}.")
+    if not path.is_file():
+        raise AdaptError(f"Expected a table at {path}, found no file there.")
+    if ending == ".parquet":
+        found = load_arrays(path)
+        if odd := next((name for name, values in found.items() if values.ndim != 1 or values.dtype.kind in "Mm"), None):
+            raise AdaptError(
+                f"Expected numbers or texts in each column of {path}, found {found[odd].dtype} {found[odd].shape} in "
+                f"{odd!r}. Leave it out (--data.drop [{odd}]), or write it as a number."
+            )
+        return found
+    try:
+        lines = read_lines(path, _SEPARATORS[ending])
+    except UnicodeDecodeError as error:
+        raise AdaptError(f"Expected a table at {path} as UTF-8, found other bytes ({error.reason}).") from error
+    if len(lines) == 1 and (only := next(iter(lines))).count(";") > 0:
+        raise AdaptError(
+            f"Expected columns of {path} with {_SEPARATORS[ending]!r} between them, found one, {only[:40]!r}. Save it "
+            "with commas and decimal points."
+        )
+    return {name: np.array(texts, dtype=object) for name, texts in lines.items()}
+
+
+def as_numbers(values: Array, missing: Sequence[str]) -> NDArray[np.float64] | str:
+    """A column as numbers, NaN where there is no value; the first text that is no number, where there is one."""
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    found = np.full(len(values), np.nan)
+    for k, text in enumerate(as_texts(values).tolist()):
+        if text in missing:
+            continue
+        try:
+            found[k] = float(text)
+        except ValueError:
+            return str(text)
+    return found
+
+
+def as_categories(values: Array, missing: Sequence[str]) -> Array:
+    """A column as texts, empty where there is no value."""
+    texts = as_texts(values)
+    return np.where(np.isin(texts, list(missing)), "", texts).astype(object)
+
+
+def find_kinds(
+    tables: Sequence[Mapping[str, Array]], others: Sequence[str], categorical: Sequence[str], missing: Sequence[str]
+) -> Kinds:
+    """Which columns of the sources are numbers: all whose values are, unless they are named as categories.
+
+    Args:
+        tables: The columns of each source.
+        others: Names of columns that are no inputs.
+        categorical: Columns of categories that look like numbers, such as codes.
+        missing: Texts that mean that there is no value.
+
+    Raises:
+        AdaptError: The sources have no column in common.
+    """
+    shared = [name for name in tables[0] if all(name in table for table in tables) and name not in others]
+    if not shared:
+        raise AdaptError(
+            f"Expected columns of inputs, found {', '.join(list(tables[0])[:8])}, none of which is left for them."
+        )
+    numbers = [
+        name
+        for name in shared
+        if name not in categorical and not any(isinstance(as_numbers(t[name], missing), str) for t in tables)
+    ]
+    return Kinds(tuple(numbers), tuple(name for name in shared if name not in numbers))
+
+
+def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str], where: str) -> Array:
+    """The inputs of a table as rows of objects `(N, d)`, numbers first and NaN or an empty text where there is none.
+
+    Args:
+        columns: A table's columns.
+        kinds: Which of them are inputs.
+        missing: Texts that mean that there is no value.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: A column is not there, or holds a text or an infinite number in the place of a number.
+    """
+    if absent := [name for name in (*kinds.numbers, *kinds.categories) if name not in columns]:
+        raise AdaptError(
+            f"Expected the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent[:5]))} in {where}, as in the "
+            f"source, found {', '.join(list(columns)[:8])}. Add it (cells may be empty), or train without: --data.drop "
+            f"[{', '.join(absent[:5])}]."
+        )
+    cells = np.empty((len(next(iter(columns.values()))), len(kinds.numbers) + len(kinds.categories)), dtype=object)
+    for k, name in enumerate(kinds.numbers):
+        found = as_numbers(columns[name], missing)
+        if isinstance(found, str) or np.isinf(found).any():
+            odd = found if isinstance(found, str) else "inf"
+            raise AdaptError(
+                f"Expected numbers in the column {name!r} of {where}, found {odd[:40]!r}. Mend it, say that it means "
+                f"no value (--data.missing), or that the column holds categories (--data.categorical [{name}])."
+            )
+        cells[:, k] = found
+    for k, name in enumerate(kinds.categories, len(kinds.numbers)):
+        cells[:, k] = as_categories(columns[name], missing)
+    return cells
+
+
+def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
+    """Refuse columns that a source tells nothing by: without any value, or texts that are all different.
+
+    Args:
+        cells: The source's rows `(N, d)`.
+        kinds: The columns.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: Names the column.
+    """
+    count = len(kinds.numbers)
+    for k, name in enumerate((*kinds.numbers, *kinds.categories)):
+        number = k < count
+        column = cells[:, k]
+        given = column[~np.isnan(column.astype(np.float64))] if number else column[column != ""]
+        if not len(given):
+            raise AdaptError(
+                f"Expected values in the column {name!r} of {where}, found none. Leave it out: --data.drop [{name}]."
+            )
+        different = 0 if number else len(set(given.tolist()))
+        if different > _FEW_CATEGORIES and different > len(given) / 2:
+            raise AdaptError(
+                f"Expected categories in the column {name!r} of {where}, found {different} different texts in "
+                f"{len(given)} rows, such as {given[0][:40]!r}. If it is a name, say so: --data.index {name}; else "
+                f"leave it out: --data.drop [{name}]."
+            )
+
+
+def given_columns(inputs: Any) -> dict[str, Array]:
+    """The columns of a table that a person has in Python: a dict of columns, a list of dicts, or a DataFrame.
+
+    Raises:
+        AdaptError: It is none of them.
+    """
+    if isinstance(inputs, list) and inputs and all(isinstance(row, Mapping) for row in inputs):
+        names = dict.fromkeys(name for row in inputs for name in row)
+        return {str(name): _objects([row.get(name) for row in inputs]) for name in names}
+    columns: Any = inputs if isinstance(inputs, Mapping) else getattr(inputs, "columns", None)
+    if columns is None:
+        raise AdaptError(
+            f"Expected a table (a path, a dict of columns, a list of dicts, or a DataFrame), found "
+            f"{type(inputs).__name__}."
+        )
+    read: Callable[[Any], Any] = inputs.__getitem__
+    found = {str(name): _objects(list(read(name))) for name in columns}
+    if len({len(values) for values in found.values()}) != 1:
+        sizes = ", ".join(f"{name} {len(values)}" for name, values in list(found.items())[:5])
+        raise AdaptError(f"Expected columns of one length, found {sizes or 'none'}.")
+    return found
+
+
+def _objects(values: Sequence[Any]) -> Array:
+    found = np.empty(len(values), dtype=object)
+    for k, value in enumerate(values):
+        found[k] = None if value is None or value != value else value.item() if hasattr(value, "item") else value
+    return found

@@ -1,0 +1,218 @@
+"""Volumes and images of many channels on disk: NumPy, NIfTI and DICOM, as arrays of one shape."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from adapt.data.images import is_hidden
+from adapt.errors import AdaptError, SampleError
+from adapt.extras import optional
+
+ENDINGS = (".npy", ".nii", ".nii.gz", ".dcm")
+"""Endings of the files that can be read; a folder of `.dcm` files is one volume."""
+
+_MODES = {2: "bilinear", 3: "trilinear"}
+_LEVELS = 256
+
+
+def ending_of(path: Path) -> str:
+    """A scan's ending in small letters, empty where it is none."""
+    name = path.name.lower()
+    return next((ending for ending in ENDINGS if name.endswith(ending)), "")
+
+
+def scans_below(folder: Path, rank: int) -> list[Path]:
+    """The scans below a folder, sorted: files, and for volumes folders of DICOM files.
+
+    Args:
+        folder: Searched at any depth, through links too; what is hidden is left out.
+        rank: 3 for volumes, 2 for images.
+    """
+    found: list[Path] = []
+    for place, inner, files in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not is_hidden(name))
+        kinds = [(Path(place, name), ending_of(Path(name))) for name in sorted(files) if not is_hidden(name)]
+        if rank == 3 and any(ending == ".dcm" for _, ending in kinds):
+            found.append(Path(place))
+        found += [path for path, ending in kinds if ending and not (rank == 3 and ending == ".dcm")]
+    return sorted(found)
+
+
+def patient_of(inner: Path, pattern: str | None) -> str:
+    """Whose a scan is, from its path below its class: the first folder, or the file's name without its ending.
+
+    Args:
+        inner: The path below the class.
+        pattern: A regular expression that is searched in it; its first group, or the whole match, is the patient.
+
+    Raises:
+        AdaptError: The expression does not occur in it.
+
+    Examples:
+        >>> patient_of(Path("p7/2021/scan.npy"), None), patient_of(Path("p7.nii.gz"), None)
+        ('p7', 'p7')
+        >>> patient_of(Path("p7_left.npy"), "^(p[0-9]+)_")
+        'p7'
+    """
+    if pattern is None:
+        return inner.parts[0].removesuffix(ending_of(inner)) if len(inner.parts) == 1 else inner.parts[0]
+    found = re.search(pattern, inner.as_posix())
+    if found is None:
+        raise AdaptError(f"Expected each path to hold the patient_pattern {pattern!r}, found {inner.as_posix()!r}.")
+    return found[1] if found.groups() else found[0]
+
+
+def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
+    """A scan `(channels, depth, height, width)`, or `(channels, height, width)`, as its values are.
+
+    NumPy files are read as they are, with or without a first axis of channels. NIfTI files are turned to their
+    nearest axes (right, anterior, superior), read as depth, height and width from their third to their first axis; a
+    fourth one is the channels. DICOM slices are sorted along the series' normal, and rescaled as their headers say.
+
+    Args:
+        path: A file, or the folder of a DICOM series.
+        rank: 3 for volumes, 2 for images.
+
+    Raises:
+        AdaptError: It is not there, or the package that reads it is missing.
+        SampleError: It cannot be read, or has another number of axes.
+    """
+    ending = ".dcm" if path.is_dir() else ending_of(path)
+    if not ending:
+        raise AdaptError(f"Expected a scan ({', '.join(ENDINGS)}) or a folder of DICOM files, found {path}.")
+    if not path.exists():
+        raise AdaptError(f"Expected a scan at {path}, found nothing there.")
+    try:
+        if ending == ".npy":
+            values = np.load(path, allow_pickle=False)
+        elif ending == ".dcm":
+            values = _read_dicom(path)
+        else:
+            values = _read_nifti(path)
+    except AdaptError:
+        raise
+    except Exception as error:  # every format has errors of its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise SampleError(f"Expected a scan at {path}, could not read it ({reason}).") from error
+    return with_channels(values, rank, str(path))
+
+
+def with_channels(values: Any, rank: int, where: str) -> NDArray[np.float32]:
+    """An array of a scan with its channels first.
+
+    Raises:
+        SampleError: It has another number of axes, or values that are not finite.
+    """
+    found = np.asarray(values)
+    if found.ndim == rank + 1 and rank == 2 and 1 in found.shape[:1]:
+        found = found[0]
+    found = found[None] if found.ndim == rank else found
+    if found.ndim != rank + 1 or found.dtype.kind not in "fiub" or not found.size:
+        axes = "(depth, height, width)" if rank == 3 else "(height, width)"
+        raise SampleError(
+            f"Expected numbers {axes} in {where}, or the same after an axis of channels, found {found.dtype} "
+            f"{np.asarray(values).shape}. --data.shape has {rank} numbers: give as many as a scan has axes."
+        )
+    found = found.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise SampleError(f"Expected finite values in {where}, found NaN or infinity. Mend the file, or leave it out.")
+    return found
+
+
+def windowed(values: NDArray[np.float32], level: float, width: float) -> NDArray[np.float32]:
+    """Values from `level − width/2` to `level + width/2` as 0 to 1; what is beyond is cut off.
+
+    Examples:
+        >>> windowed(np.array([-1000.0, -160.0, 40.0, 240.0], dtype=np.float32), 40, 400).tolist()
+        [0.0, 0.0, 0.5, 1.0]
+    """
+    return np.asarray(np.clip((values - (level - width / 2)) / width, 0, 1), dtype=np.float32)
+
+
+def between_percentiles(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """Each channel's values between two of its own percentiles as 0 to 1; what is beyond is cut off."""
+    bounds = np.percentile(values.reshape(len(values), -1), [low, high], axis=1)
+    first, last = (bound.reshape(-1, *[1] * (values.ndim - 1)) for bound in bounds)
+    return np.asarray(np.clip((values - first) / np.maximum(last - first, 1e-12), 0, 1), dtype=np.float32)
+
+
+def resampled(values: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """A scan `(channels, ...)` with another number of values along each axis.
+
+    Means of the values under each new one where every axis becomes shorter, linear between them otherwise.
+    """
+    if values.shape[1:] == tuple(shape):
+        return values
+    x = torch.from_numpy(np.ascontiguousarray(values))[None]
+    if all(new <= old for new, old in zip(shape, values.shape[1:], strict=True)):
+        found = interpolate(x, size=tuple(shape), mode="area")
+    else:
+        found = interpolate(x, size=tuple(shape), mode=_MODES[len(shape)], align_corners=False)
+    return np.asarray(found[0].numpy())
+
+
+def levels_of(scans: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Quantiles of each channel `(channels, 256)` of scans `(N, channels, ...)`, all together."""
+    rows = np.moveaxis(scans, 1, 0).reshape(scans.shape[1], -1)
+    return np.quantile(rows, np.linspace(0, 1, _LEVELS), axis=1).T.astype(np.float32)
+
+
+def matched(values: NDArray[np.float32], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A scan `(channels, ...)` whose histogram is that of some quantiles, by scikit-image's `match_histograms`.
+
+    Raises:
+        AdaptError: Scikit-image is missing.
+    """
+    exposure = optional("skimage.exposure", "scikit-image", "medical", "Histogram matching")
+    shape = (-1, *[1] * (values.ndim - 2))
+    found = [exposure.match_histograms(part, row.reshape(shape)) for part, row in zip(values, levels, strict=True)]
+    return np.stack(found).astype(np.float32)
+
+
+def _read_nifti(path: Path) -> NDArray[np.float32]:
+    nibabel = optional("nibabel", "nibabel", "medical", "A NIfTI file")
+    file = nibabel.as_closest_canonical(nibabel.load(path))
+    values = np.asarray(file.get_fdata(dtype=np.float32))
+    # From (x, y, z, channels), as NIfTI has them, to (channels, z, y, x).
+    return values.transpose()
+
+
+def _read_dicom(path: Path) -> NDArray[np.float32]:
+    pydicom = optional("pydicom", "pydicom", "medical", "A DICOM file")
+    files = [path] if path.is_file() else sorted(each for each in path.iterdir() if ending_of(each) == ".dcm")
+    slices = [pydicom.dcmread(file) for file in files]
+    series = {str(part.get("SeriesInstanceUID", "")) for part in slices}
+    if len(series) > 1:
+        raise SampleError(
+            f"Expected one DICOM series in {path}, found {len(series)}. Put each into a folder of its own."
+        )
+    slices.sort(key=_along_normal)
+    values = [_rescaled(part) for part in slices]
+    if len({part.shape for part in values}) > 1:
+        raise SampleError(f"Expected slices of one size in {path}, found {sorted({part.shape for part in values})}.")
+    if path.is_file() or len(values) == 1:
+        return values[0]
+    return np.stack(values, 1) if values[0].ndim == 3 else np.stack(values)
+
+
+def _along_normal(part: Any) -> tuple[float, int]:
+    number = int(part.get("InstanceNumber") or 0)
+    position, turned = part.get("ImagePositionPatient"), part.get("ImageOrientationPatient")
+    if position is None or turned is None:
+        return (0.0, number)
+    axes = np.array(turned, dtype=float)
+    return (float(np.cross(axes[:3], axes[3:]) @ np.array(position, dtype=float)), number)
+
+
+def _rescaled(part: Any) -> NDArray[np.float32]:
+    values = part.pixel_array.astype(np.float32)
+    values = values * float(part.get("RescaleSlope") or 1) + float(part.get("RescaleIntercept") or 0)
+    # Colours stand last in a DICOM file.
+    return np.moveaxis(values, -1, 0) if int(part.get("SamplesPerPixel") or 1) > 1 else values

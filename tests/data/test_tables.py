@@ -1,0 +1,247 @@
+"""Tables as people have them: vectors as scikit-learn's, from the source's training rows alone, kept for new rows."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import adapt
+from adapt.cli import main
+from adapt.data import Tables, standing_alone
+from adapt.data.columns import Kinds, column_transformer
+from adapt.data.views import in_memory
+from adapt.errors import AdaptError
+
+WARDS = ("east", "north", "west")
+
+
+def rows(n: int = 90, seed: int = 0, shift: float = 0.0, wards: tuple[str, ...] = WARDS) -> list[dict[str, Any]]:
+    """Patients with an age, a lactate that is missing for one in five, a ward and an outcome."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for k in range(n):
+        sick = k % 3 == 0
+        found.append(
+            {
+                "age": round(60 + 10 * sick + 8 * rng.normal(), 2),
+                "lactate": "" if k % 5 == 1 else round(1 + 2 * sick + 0.3 * rng.normal() + shift, 3),
+                "ward": "" if k % 7 == 2 else wards[int(rng.integers(len(wards)))],
+                "code": f"0{k % 2}",
+                "patient": f"p{k // 2}",
+                "died": "yes" if sick else "no",
+            }
+        )
+    return found
+
+
+def write(path: Path, table: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        columns = {name: [None if row[name] == "" else row[name] for row in table] for name in table[0]}
+        parquet.write_table(pyarrow.table(columns), path)
+        return path
+    with path.open("w", newline="") as file:
+        out = csv.DictWriter(file, list(table[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
+        out.writeheader()
+        out.writerows(table)
+    return path
+
+
+def hospitals(root: Path, ending: str = ".csv", **options: Any) -> Tables:
+    if not (root / f"a{ending}").exists():
+        write(root / f"a{ending}", rows())
+        new = [{k: v for k, v in row.items() if k != "died"} for row in rows(60, 1, 0.5, (*WARDS, "harbour"))]
+        write(root / f"b{ending}", new)
+    return Tables("a", "b", root=str(root), **{"y": "died", "groups": "patient", "batch_size": 8} | options)
+
+
+def split_inputs(data: Tables, name: str, split: Any) -> Any:
+    found = in_memory(data.domain(name, split))
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
+def test_every_kind_of_file_gives_the_same_vectors(ending: str, tmp_path: Path) -> None:
+    data, reference = hospitals(tmp_path, ending), hospitals(tmp_path / "csv")
+    assert data.preprocessing == reference.preprocessing
+    assert torch.equal(split_inputs(data, "b", "test"), split_inputs(reference, "b", "test"))
+    assert data.preprocessing.names == [
+        "age", "lactate", "code", "ward=", *(f"ward={ward}" for ward in WARDS),
+    ]  # fmt: skip
+    assert data.class_names == ["no", "yes"] and data.target_labels("test").labelled == 0
+
+
+@pytest.mark.parametrize("impute", ["median", "mean", "most_frequent"])
+@pytest.mark.parametrize("scale", [True, False])
+def test_vectors_are_those_of_scikit_learn_fitted_on_the_sources_training_rows(
+    impute: Any, scale: bool, tmp_path: Path
+) -> None:
+    data = hospitals(tmp_path, impute=impute, standardise="source" if scale else "none", categorical=["code"])
+    train = [rows()[int(at)] for at in data._positions("a")["train"]]
+    kinds = Kinds(("age", "lactate"), ("ward", "code"))
+    cells = [
+        np.array(
+            [
+                [r["age"], np.nan if r["lactate"] == "" else r["lactate"], r["ward"], r["code"]]
+                for r in table
+            ],
+            dtype=object,
+        )
+        for table in (train, rows(60, 1, 0.5, (*WARDS, "harbour")))
+    ]  # fmt: skip
+    expected = column_transformer(kinds, impute, scale).fit(cells[0]).transform(cells[1])
+    new, _ = data.read_inputs(tmp_path / "b.csv")
+    found = in_memory(new)
+    assert found is not None
+    np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-5, atol=1e-5)
+    # By hand: means are of the training rows, and no others.
+    ages = np.array([r["age"] for r in train])
+    if scale:
+        assert data.preprocessing.mean[0] == pytest.approx(ages.mean())
+        assert data.preprocessing.std[0] == pytest.approx(ages.std())
+    assert "code=00" in data.preprocessing.names
+
+
+def test_neither_held_out_rows_nor_the_target_change_the_preprocessing(tmp_path: Path) -> None:
+    before = hospitals(tmp_path).preprocessing
+    data = hospitals(tmp_path)
+    table = rows()
+    for split in ("val", "test"):
+        for at in data._positions("a")[split].tolist():  # type: ignore[index]
+            table[at] |= {"age": 1e6, "ward": "elsewhere"}
+    write(tmp_path / "a.csv", table)
+    write(tmp_path / "b.csv", rows(60, 3, 99.0, ("harbour",)))
+    assert hospitals(tmp_path).preprocessing == before
+
+
+def test_an_unknown_category_and_a_missing_number_become_zeros_and_the_median(tmp_path: Path) -> None:
+    data = hospitals(tmp_path, marks=True)
+    x = data.prepare([{"age": None, "lactate": "?", "ward": "harbour", "code": "01", "more": 1}])[0]
+    known = data.preprocessing
+    assert dict(zip(known.names, x.tolist(), strict=True))["lactate missing"] == 1
+    assert x[0].item() == pytest.approx((known.fill[0] - known.mean[0]) / known.std[0], abs=1e-6)
+    assert x[[k for k, name in enumerate(known.names) if name.startswith("ward")]].sum() == 0
+
+
+def test_columns_in_another_order_and_every_way_to_give_a_table_are_the_same(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    data = hospitals(tmp_path)
+    table = rows(12, 5)
+    turned = [dict(reversed(row.items())) for row in table]
+    expected = in_memory(data.read_inputs(write(tmp_path / "new.csv", table))[0])
+    assert expected is not None
+    columns = {name: [row[name] for row in table] for name in table[0]}
+    nothing = [{name: None if value == "" else value for name, value in row.items()} for row in turned]
+    for given in (turned, columns, nothing, pandas.DataFrame(nothing), pandas.read_csv(tmp_path / "new.csv")):
+        assert torch.equal(torch.stack([data.prepare(given)[k] for k in range(12)]), expected[0])
+
+
+def test_no_patient_is_in_two_splits(tmp_path: Path) -> None:
+    data = hospitals(tmp_path)
+    patients = [
+        {rows()[int(at)]["patient"] for at in data._positions("a")[split]} for split in ("train", "val", "test")
+    ]
+    assert all(patients) and not set.intersection(*patients)
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 45
+
+
+def test_a_domain_column_and_numbers_to_predict(tmp_path: Path) -> None:
+    both = [row | {"domain": name} for name, seed in (("a", 0), ("b", 1)) for row in rows(60, seed)]
+    write(tmp_path / "all.csv", both)
+    data = Tables("a", "b", root=str(tmp_path), file="all.csv", y="age", labels="numbers", drop=["died", "patient"])
+    assert data.problem.names == ("age",) and data.known_domains == ["a", "b"]
+    assert "age" not in data.preprocessing.names and "lactate" in data.preprocessing.names
+
+
+def test_standardised_by_domains_leaves_zeros_and_ones(tmp_path: Path) -> None:
+    data = hospitals(tmp_path, standardise="domains")
+    for name in ("a", "b"):
+        x = split_inputs(data, name, "train")
+        assert x[:, :3].mean(0).abs().max() < 1e-5
+        assert set(x[:, 3:].unique().tolist()) <= {0.0, 1.0}
+
+
+def test_a_datamodule_that_stands_alone_needs_no_file(tmp_path: Path) -> None:
+    for standardise in ("source", "domains"):
+        data = hospitals(tmp_path, standardise=standardise)
+        torch.save(data.state_dict(), tmp_path / "state.pt")
+        state = torch.load(tmp_path / "state.pt", weights_only=True)
+        with standing_alone(state):
+            alone = Tables("a", "b", root=str(tmp_path / "gone"), y="died", standardise=standardise)  # type: ignore[arg-type]
+        expected, found = (in_memory(d.read_inputs(tmp_path / "b.csv")[0]) for d in (data, alone))
+        assert expected is not None and found is not None and torch.equal(expected[0], found[0])
+
+
+def test_without_its_source_the_preprocessing_comes_from_a_checkpoint(tmp_path: Path) -> None:
+    data = hospitals(tmp_path)
+    torch.save({"Tables": data.state_dict()}, tmp_path / "source.ckpt")
+    with pytest.raises(AdaptError, match=r"--data\.checkpoint"):
+        hospitals(tmp_path, source_free=True)
+    free = hospitals(tmp_path, source_free=True, checkpoint=str(tmp_path / "source.ckpt"))
+    assert torch.equal(split_inputs(free, "b", "train"), split_inputs(data, "b", "train"))
+    (tmp_path / "other.ckpt").write_bytes(b"none")
+    with pytest.raises(AdaptError, match="another file"):
+        hospitals(tmp_path, source_free=True, checkpoint=str(tmp_path / "other.ckpt"))
+
+
+def changed(**values: Any) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda table: [row | values for row in table]
+
+
+@pytest.mark.parametrize(
+    ("domain", "change", "options", "said"),
+    [
+        ("b", lambda t: [{k: v for k, v in r.items() if k != "age"} for r in t], {}, "column 'age' in"),
+        ("b", changed(age="old"), {}, "found 'old'"),
+        ("b", changed(age="inf"), {}, "found 'inf'"),
+        ("a", changed(ward=""), {}, "'ward' of the source 'a', found none"),
+        ("a", lambda t: [r | {"note": f"note {k}"} for k, r in enumerate(t)], {}, "different texts"),
+        ("a", changed(), {"drop": ["weight"]}, "no 'weight'"),
+        ("a", changed(), {"y": "outcome"}, "--data.y NAME"),
+        ("a", changed(), {"impute": "guess"}, "impute out of"),
+        ("a", changed(), {"drop": ["age", "lactate", "ward", "code"]}, "none of which is left"),
+    ],
+)
+def test_what_does_not_fit_is_refused(domain: str, change: Any, options: Any, said: str, tmp_path: Path) -> None:
+    hospitals(tmp_path)
+    table = rows() if domain == "a" else rows(60, 1)
+    write(tmp_path / f"{domain}.csv", change(table))
+    with pytest.raises(AdaptError, match=said):
+        hospitals(tmp_path, **{"drop": []} | options)
+
+
+def test_a_table_with_semicolons_or_another_ending_is_refused(tmp_path: Path) -> None:
+    data = hospitals(tmp_path)
+    (tmp_path / "new.csv").write_text("age;ward\n1,5;east\n")
+    with pytest.raises(AdaptError, match="found 2 in row"):
+        data.read_inputs(tmp_path / "new.csv")
+    (tmp_path / "new.csv").write_text("age;ward\n1;east\n")
+    with pytest.raises(AdaptError, match="commas and decimal points"):
+        data.read_inputs(tmp_path / "new.csv")
+    with pytest.raises(AdaptError, match="Expected a table"):
+        data.read_inputs(tmp_path / "new.xlsx")
+    with pytest.raises(AdaptError, match="a list of dicts"):
+        data.prepare(torch.zeros(2, 6))
+
+
+def test_a_run_trains_predicts_new_rows_and_is_loaded_without_its_data(tmp_path: Path) -> None:
+    root, run = tmp_path / "data", tmp_path / "run"
+    write(root / "a.csv", rows()), write(root / "b.csv", rows(60, 1, 0.5))
+    words = ["--data", "Tables", "--data.root", str(root), "--data.source", "a", "--data.target", "b"]
+    words += ["--data.y", "died", "--data.groups", "patient", "--data.batch_size", "16", "--model", "CORAL"]
+    words += ["--model.backbone", "MLP", "--trainer.max_steps", "40", "--run_dir", str(run)]
+    main(["fit", *words, "--trainer.logger", "false", "--trainer.accelerator", "cpu"])
+    new = write(tmp_path / "new.csv", [{k: v for k, v in r.items() if k != "died"} for r in rows(30, 7, 0.5)])
+    for file in root.iterdir():
+        file.unlink()
+    model = adapt.load(run, device="cpu")
+    found = model.predict(new)
+    right = np.array([row["died"] == "yes" for row in rows(30, 7, 0.5)])
+    assert (found == right).mean() > 0.8
+    assert model.predict_proba([{"age": 60, "lactate": "NA", "ward": "roof", "code": 0}]).shape == (1, 2)
