@@ -110,6 +110,10 @@ class AdaptCLI(LightningCLI):
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
         )
+        # The encoder of images within a FusionBackbone.
+        parser.link_arguments(
+            "data.input_shape", "model.init_args.backbone.init_args.image.init_args.input_shape", apply_on="instantiate"
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then set which labels the data must give the method, and find the checkpoint to evaluate."""
@@ -192,7 +196,9 @@ class AdaptCLI(LightningCLI):
         self._dump_config()
         backbone = self.config_dump["model"]["init_args"].get("backbone")
         if isinstance(backbone, dict):
-            backbone.setdefault("init_args", {})
+            own = backbone.setdefault("init_args", {})
+            if isinstance(own.get("image"), dict):
+                own["image"].setdefault("init_args", {})
         super().instantiate_classes()
 
     @property
@@ -358,6 +364,9 @@ def take_tokenizer(config: Any) -> None:
     """
     backbone = config.model.init_args.get("backbone")
     data = config.data.init_args
-    path = None if backbone is None or not backbone.get("init_args") else backbone.init_args.get("path")
+    own = None if backbone is None else backbone.get("init_args")
+    path = None if not own else own.get("path")
+    if own and path is None and own.get("text") is not None and own.text.get("init_args"):
+        path = own.text.init_args.get("path")  # the encoder of texts within a FusionBackbone
     if path is not None and "tokenizer" in data and data.tokenizer is None:
         data.tokenizer = path
