@@ -1,6 +1,7 @@
 """One network for samples of an image and a text."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -46,6 +47,8 @@ class FusionBackbone(Backbone):
         heads: Attention heads.
         encoder_lr_scale: Factor on the encoders' learning rate, beside the method's `backbone_lr_scale`: 0.1 is usual
             for pretrained encoders under new layers.
+        input_shape: `(channels, height, width)` of the images, which the command line fills in: `image` is then built
+            anew for it, where it has an argument of that name. None takes it as it is.
 
     Raises:
         AdaptError: An argument is out of range; an input is no pair of image and text.
@@ -61,8 +64,10 @@ class FusionBackbone(Backbone):
         slots: int = 4,
         heads: int = 4,
         encoder_lr_scale: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
+        image = _built_for(image, input_shape)
         if fusion not in _FUSIONS:
             raise AdaptError(f"Expected fusion out of {', '.join(_FUSIONS)}, found {fusion!r}.")
         if width is None and fusion in ("late", "cross"):
@@ -159,6 +164,15 @@ class FusionBackbone(Backbone):
         asked = [self.image_asks(image, of_image, text, of_text), self.text_asks(text, of_text, image, of_image)]
         joined: Tensor = self.joint(torch.cat(asked, 1))
         return joined
+
+
+def _built_for(encoder: Backbone, shape: Sequence[int] | None) -> Backbone:
+    # A parser's link reaches the fusion's own arguments, and none of what they are built of.
+    known: dict[str, Any] = dict(getattr(encoder, "_built_with", {}))
+    taken = inspect.signature(type(encoder).__init__).parameters
+    if shape is None or not known or "input_shape" not in taken or known.get("input_shape") == tuple(shape):
+        return encoder
+    return type(encoder)(**known | {"input_shape": tuple(shape)})
 
 
 class _Parts(nn.Module):

@@ -11,7 +11,15 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 
 from adapt.errors import AdaptError, SampleError
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
-from adapt.problems.class_shares import HScore, KnownAccuracy, PresentClassAccuracy, UnknownAccuracy
+from adapt.problems.class_shares import (
+    HScore,
+    KnownAccuracy,
+    PresentClassAccuracy,
+    SeenAccuracy,
+    SeenUnseenMean,
+    UnknownAccuracy,
+    UnseenAccuracy,
+)
 
 ClassSets = Literal["closed", "partial", "open", "universal"]
 """How the classes of source and target relate."""
@@ -34,12 +42,18 @@ class Classification(Problem):
     al., ECCV 2020; Bucci et al., ECCV 2020, https://arxiv.org/abs/2007.12360). In `partial` sets classes without
     samples are left out of `mean_class_accuracy`.
 
+    `unseen` names classes that the source has no sample of and that may be the answer all the same, which a method has
+    to know by other means (`TextAnchors`). `seen_loss` is then the loss of the others, and the metrics have
+    `unseen_accuracy`, `seen_accuracy` and their harmonic mean `seen_unseen_mean` (Xian et al., CVPR 2017,
+    https://arxiv.org/abs/1703.04394).
+
     Args:
         classes: Number of classes K, or their names.
         class_sets: How the classes of source and target relate.
+        unseen: Names of the classes without a sample in the source.
 
     Raises:
-        AdaptError: There is no class, or one is called `unknown` where that is an answer.
+        AdaptError: There is no class, or one is called `unknown` where that is an answer; fewer than two are seen.
 
     Examples:
         >>> problem = Classification(["cat", "dog"])
@@ -50,9 +64,17 @@ class Classification(Problem):
     kind: ClassVar[str] = "classification"
     probabilities: ClassVar[bool] = True
 
-    def __init__(self, classes: int | Sequence[str], class_sets: ClassSets = "closed") -> None:
+    def __init__(
+        self, classes: int | Sequence[str], class_sets: ClassSets = "closed", unseen: Sequence[str] = ()
+    ) -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
         self.class_sets = class_sets
+        self.unseen = tuple(map(str, unseen))
+        if not set(self.unseen) <= set(self.names) or (self.unseen and len(self.names) - len(self.unseen) < 2):
+            raise AdaptError(
+                f"Expected unseen classes out of {', '.join(self.names)}, and two others, found "
+                f"{', '.join(self.unseen)}."
+            )
         if self.has_unknown and UNKNOWN in self.names:
             raise AdaptError(f"Expected no class {UNKNOWN!r}, which {class_sets} sets have of their own. Rename it.")
 
@@ -73,13 +95,32 @@ class Classification(Problem):
 
     def describe(self) -> dict[str, Any]:
         """Plain values that describe this problem."""
-        return super().describe() | ({} if self.class_sets == "closed" else {"class_sets": self.class_sets})
+        sets = {} if self.class_sets == "closed" else {"class_sets": self.class_sets}
+        return super().describe() | sets | ({"unseen": list(self.unseen)} if self.unseen else {})
 
     def loss(
         self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
     ) -> Tensor:
         """Cross-entropy of logits `(N, K)` against class indices `(N,)`, in nats."""
         return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing, reduction=reduction)
+
+    def seen_loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Mean cross-entropy in which samples of seen classes leave the unseen ones out of the softmax.
+
+        A source sample is no reason to find an unseen class less likely. Samples that are of an unseen class, which
+        labelled target samples may be, count among all classes.
+
+        Args:
+            outputs: Logits `(N, K)`.
+            y: Class indices `(N,)`.
+            label_smoothing: Share of the probability that is spread over the classes that count.
+        """
+        unseen = torch.tensor([name in self.unseen for name in self.names], device=outputs.device)
+        left_out = unseen[None] & ~unseen[y][:, None]
+        log_p = outputs.masked_fill(left_out, -torch.inf).log_softmax(1)
+        right = log_p.gather(1, y[:, None])[:, 0]
+        spread = log_p.masked_fill(left_out, 0).sum(1) / (~left_out).sum(1)
+        return -((1 - label_smoothing) * right + label_smoothing * spread).mean()
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Class probabilities `(N, K)`."""
@@ -92,11 +133,16 @@ class Classification(Problem):
         if self.has_unknown:
             parts = {cls.name: cls(count) for cls in (HScore, KnownAccuracy, UnknownAccuracy)}
         average = MulticlassAccuracy(count, average="macro")
+        further: dict[str, Metric] = {}
+        if self.unseen:
+            which = [self.names.index(name) for name in self.unseen]
+            further = {cls.name: cls(count, which) for cls in (UnseenAccuracy, SeenAccuracy, SeenUnseenMean)}
         return parts | {
             "accuracy": MulticlassAccuracy(count, average="micro"),
             "mean_class_accuracy": average if self.class_sets == "closed" else PresentClassAccuracy(count),
             "macro_f1": MulticlassF1Score(count, average="macro"),
             "calibration_error": MulticlassCalibrationError(count, n_bins=15),
+            **further,
         }
 
     def columns(self, outputs: Tensor) -> dict[str, Tensor]:

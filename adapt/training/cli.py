@@ -110,10 +110,6 @@ class AdaptCLI(LightningCLI):
         parser.link_arguments(
             "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
         )
-        # The encoder of images within a FusionBackbone.
-        parser.link_arguments(
-            "data.input_shape", "model.init_args.backbone.init_args.image.init_args.input_shape", apply_on="instantiate"
-        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then set which labels the data must give the method, and find the checkpoint to evaluate."""
@@ -196,9 +192,7 @@ class AdaptCLI(LightningCLI):
         self._dump_config()
         backbone = self.config_dump["model"]["init_args"].get("backbone")
         if isinstance(backbone, dict):
-            own = backbone.setdefault("init_args", {})
-            if isinstance(own.get("image"), dict):
-                own["image"].setdefault("init_args", {})
+            backbone.setdefault("init_args", {})
         super().instantiate_classes()
 
     @property

@@ -246,8 +246,6 @@ def _built(
         several = f"{key}.init_args.num_sources"
         parser.link_arguments("known.num_sources", several, apply_on="instantiate")
         parser.link_arguments("known.input_shape", shape, apply_on="instantiate")
-        of_image = f"{key}.init_args.backbone.init_args.image.init_args.input_shape"
-        parser.link_arguments("known.input_shape", of_image, apply_on="instantiate")
         entry["known"] = dict(known)
     # The older name is deprecated, and all that the oldest version allowed here has.
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes
