@@ -3,19 +3,17 @@
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import Metric, MetricCollection
 
 from adapt.backbones import Backbone
 from adapt.backbones.speed import compile_in_place, put_channels_last
@@ -24,8 +22,10 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import Bottleneck, TextAnchors
 from adapt.methods.checkpoints import check_checkpoint, network_state
+from adapt.methods.evaluation import Evaluation
+from adapt.methods.global_batch import GlobalBatch
 from adapt.methods.late import LateChecks
-from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule
+from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule, parameter_groups
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
     refuse_anchors,
@@ -41,11 +41,9 @@ from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.problems import Classification, ClassSets, Problem, as_problem
-from adapt.processes import gather, world
 from adapt.recorded import Recorded
 from adapt.trees import Tree, cat, size
 
-DOMAINS = ("source", "target")
 _Encode = TypeVar("_Encode", bound=Callable[..., Encodings])
 
 
@@ -60,7 +58,7 @@ def _remembered(encode: _Encode) -> _Encode:
     return cast(_Encode, remembering)
 
 
-class Method(Recorded, LightningModule):
+class Method(Recorded, GlobalBatch):
     """Base of every method: a backbone, an optional bottleneck, an output layer, and a dict of losses.
 
     A method is one class in one file: its own keyword arguments, `**kwargs` to this base, and `losses`.
@@ -177,19 +175,8 @@ class Method(Recorded, LightningModule):
         self.term_watchers: list[Callable[[Method, dict[str, Tensor]], None]] = []
         """Called with the method and the terms of each step, before their backward pass."""
         self._encodings: Encodings | None = None
-        # At validations the headline is enough; tests report every metric.
-        headline = self.problem.headline
-        self.validation_metrics = nn.ModuleList(self.problem.metrics()[headline] for _ in DOMAINS)
-        self.test_metrics = nn.ModuleList(self.problem.collection(f"test/{domain}_") for domain in DOMAINS)
-        watched: dict[str, Metric | MetricCollection] = {
-            name: metric for name, metric in self.problem.metrics().items() if name in self.problem.watched
-        }
-        self.watched_metrics = MetricCollection(watched, prefix="oracle/target_") if watched else None
-        self._each_source: dict[int, Any] = {}
-        self.per_source: dict[str, float] = {}
-        """The headline of each of several sources' test sets, by the domain's name, after a test."""
+        self.evaluation = Evaluation(self.problem)
         self._late = LateChecks()
-        self._sees_all = False
         self.sharpness, self._detour = sharpness, Detour()
         # A missing file is refused where training starts: loaded from its own checkpoint, or continued from it, a
         # method needs the source run no more.
@@ -246,49 +233,6 @@ class Method(Recorded, LightningModule):
         else:
             source, target = self.forward(batch.source.x), self.forward(batch.target.x)
         return Encodings(*self.of_all_processes(source, target))
-
-    def of_all_processes(self, *encodings: Encoding) -> list[Encoding]:
-        """The encodings of all processes' inputs, with gradient; outside of `losses` those that are given.
-
-        Args:
-            *encodings: Of this process's inputs.
-        """
-        if not self._sees_all:
-            return list(encodings)
-        # One exchange for all of them.
-        rows, widths = [len(e.features) for e in encodings], [part.shape[1] for part in encodings[0]]
-        table = gather(torch.cat([torch.cat(e, 1) for e in encodings]))
-        parts = torch.split(table.view(-1, sum(rows), sum(widths)), rows, 1)
-        return [Encoding(*torch.split(part.flatten(0, 1), widths, 1)) for part in parts]
-
-    @contextmanager
-    def global_batch(self, batch: Any) -> Iterator[Any]:
-        """Within it, losses are those of all processes' batches: `encode` and `self(x)` gather what they compute.
-
-        Args:
-            batch: This process's share.
-
-        Yields:
-            The share's inputs with the labels and indices of all processes; the batch itself where there is but one.
-        """
-        if world()[1] == 1:
-            yield batch
-            return
-        self._sees_all = True
-        try:
-            yield type(batch)(*(_with_all_labels(part) for part in batch))
-        finally:
-            self._sees_all = False
-
-    def own_share(self, x: Tensor) -> Tensor:
-        """This process's rows of what the batch in `losses` has of all processes, its labels and indices."""
-        rank, processes = world()
-        return x.chunk(processes)[rank] if self._sees_all else x
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """As every module, and with the encodings of all processes in `losses`."""
-        encoding = super().__call__(*args, **kwargs)
-        return self.of_all_processes(encoding)[0] if self._sees_all else encoding
 
     def encode_domain(self, role: Literal["source", "target"]) -> DomainEncoding:
         """One pass in evaluation mode over a domain's training inputs, in order, without augmentation or gradient.
@@ -489,47 +433,26 @@ class Method(Recorded, LightningModule):
             self.log_dict({f"train/{name}": value for name, value in tensors.items()})
 
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """The headline on each domain, the target's named oracle, for it uses target labels; encodings for scores.
-
-        A target without labels has no oracle; where some samples have one, it is of these.
-        """
+        """The headline on each domain; encodings for scores."""
         domain = dataloader_idx + self.source_free
         encoding = self.answered(self.evaluated(batch.x, domain))
-        metric: Any = self.validation_metrics[domain]
-        name = f"{('val/source', 'oracle/target')[domain]}_{self.problem.headline}"
-        self._measure(metric, {name: metric}, encoding.logits, batch.y, domain, "val")
-        if self.watched_metrics is not None and domain == DOMAINS.index("target"):
-            self._measure(self.watched_metrics, self.watched_metrics, encoding.logits, batch.y, domain, "val")
-        return encoding._asdict()
-
-    def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Every metric on each domain, as far as its samples have labels; encodings for whoever draws them."""
-        domain = dataloader_idx + self.source_free
-        encoding = self.answered(self.evaluated(batch.x, domain))
-        metrics: Any = self.test_metrics[domain]
-        self._measure(metrics, metrics, encoding.logits, batch.y, domain, "test")
-        if batch.domain is not None:
-            self._measure_sources(encoding.logits, batch)
+        self.evaluation.validate(self, encoding.logits, batch, domain)
         return encoding._asdict()
 
     def on_test_start(self) -> None:
         """Prepare to measure each of several sources by itself."""
-        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
-        headline = self.problem.headline
-        several = {} if self.source_free or len(sources) < 2 else dict(enumerate(sources))
-        self._each_source = {k: self.problem.metrics()[headline].to(self.device) for k in several}
-        self.per_source = {}
+        self.evaluation.begin_sources(self, self.source_free)
+
+    def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Every metric on each domain; encodings for whoever draws them."""
+        domain = dataloader_idx + self.source_free
+        encoding = self.answered(self.evaluated(batch.x, domain))
+        self.evaluation.test(self, encoding.logits, batch, domain)
+        return encoding._asdict()
 
     def on_test_end(self) -> None:
-        """Compute them, in all processes together."""
-        sources = getattr(getattr(self.trainer, "datamodule", None), "sources", [])
-        self.per_source = {str(sources[k]): float(metric.compute()) for k, metric in self._each_source.items()}
-
-    def _measure_sources(self, logits: Tensor, batch: Labelled) -> None:
-        assert batch.domain is not None
-        for k, metric in self._each_source.items():
-            if (rows := batch.domain == k).any():
-                metric.update(self.problem.predict(logits[rows]), batch.y[rows])
+        """Compute what was measured of each source."""
+        self.evaluation.end_sources()
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""
@@ -568,18 +491,7 @@ class Method(Recorded, LightningModule):
 
     def groups_of(self, *modules: nn.Module) -> list[dict[str, Any]]:
         """The groups of some modules' trainable parameters: the backbone's apart from the others'."""
-        trained = [p for module in modules for p in module.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = []
-        known: set[int] = set()
-        # A module of the user's own may be any `nn.Module` with `num_features`.
-        layer_groups = getattr(self.backbone, "layer_groups", lambda: [(1.0, self.backbone.parameters())])
-        for factor, parameters in layer_groups():
-            own = {id(p) for p in parameters}
-            known |= own
-            layer = [p for p in trained if id(p) in own]
-            groups.append({"params": layer, "lr_scale": self.backbone_lr_scale * factor})
-        groups.append({"params": [p for p in trained if id(p) not in known], "lr_scale": 1.0})
-        return [group for group in groups if group["params"]]
+        return parameter_groups(self.backbone, modules, self.backbone_lr_scale)
 
     def configure_callbacks(self) -> list[Callback]:
         """What makes a continued run equal an uninterrupted one, also in a trainer that a script builds."""
@@ -627,28 +539,6 @@ class Method(Recorded, LightningModule):
         """Encoding of inputs at validation and test; `domain` is 0 for the source, 1 for the target."""
         encoding: Encoding = self(x)
         return encoding
-
-    def _measure(
-        self, metric: Any, logged: Any, logits: Tensor, y: Tensor, domain: int, split: Literal["val", "test"]
-    ) -> None:
-        # Only a datamodule of ours knows of samples without labels; every process is told the same.
-        counted = getattr(getattr(self.trainer, "datamodule", None), "target_labels", None)
-        labels = None if domain == DOMAINS.index("source") or counted is None else counted(split)
-        if labels is not None and not labels.labelled:
-            return
-        if labels is not None and not labels.all:
-            known = self.problem.has_label(y)
-            logits, y = logits[known], y[known]
-        if len(y):
-            metric.update(self.problem.predict(logits), y)
-        # A process without a labelled sample takes part in the sum; alone, it has nothing to say.
-        if len(y) or self.trainer.world_size > 1:
-            self.log_dict(logged, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=max(1, len(y)))
-
-
-def _with_all_labels(part: Any) -> Any:
-    whole = {name: value for name, value in part._asdict().items() if name != "x" and value is not None}
-    return part._replace(**{name: gather(value) for name, value in whole.items()})
 
 
 def _is_object(value: Any) -> bool:

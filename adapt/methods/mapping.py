@@ -12,7 +12,8 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError
 from adapt.layers import Bottleneck
 from adapt.losses.inputs import full_precision
-from adapt.methods.base import DOMAINS, Method
+from adapt.methods.base import Method
+from adapt.methods.evaluation import TARGET
 from adapt.trees import Tree
 
 Side = Literal["source", "target"]
@@ -121,7 +122,7 @@ class MappingMethod(Method):
 
     def evaluated(self, x: Tree, domain: int) -> Encoding:
         """Encoding of inputs, mapped with their domain's side."""
-        with self._seen_from("source" if DOMAINS[domain] == "source" else "target"):
+        with self._seen_from("target" if domain == TARGET else "source"):
             return super().evaluated(x, domain)
 
     @contextmanager

@@ -1,16 +1,42 @@
 """Build optimizers and schedules, and check them."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from adapt.errors import AdaptError
+
+
+def parameter_groups(
+    backbone: nn.Module, modules: Sequence[nn.Module], backbone_lr_scale: float
+) -> list[dict[str, Any]]:
+    """Groups of trainable parameters, each with `lr_scale`: the backbone's, layer by layer, and the others'.
+
+    Args:
+        backbone: The feature extractor; its `layer_groups`, where it has them, give a factor for each layer.
+        modules: Those whose parameters are trained.
+        backbone_lr_scale: Factor on the backbone's rate.
+    """
+    trained = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = []
+    known: set[int] = set()
+    # A module of the user's own may be any `nn.Module` with `num_features`.
+    layer_groups: Any = getattr(backbone, "layer_groups", lambda: [(1.0, backbone.parameters())])
+    for factor, parameters in layer_groups():
+        own = {id(p) for p in parameters}
+        known |= own
+        layer = [p for p in trained if id(p) in own]
+        groups.append({"params": layer, "lr_scale": backbone_lr_scale * factor})
+    groups.append({"params": [p for p in trained if id(p) not in known], "lr_scale": 1.0})
+    return [group for group in groups if group["params"]]
 
 
 def make_optimizer(make: OptimizerCallable, groups: list[dict[str, Any]]) -> Optimizer:

@@ -288,9 +288,9 @@ class AdaptCLI(LightningCLI):
                 print(f"no target labels: nothing is measured on {self.datamodule.target}")
         if (classes := class_accuracies(self.run_dir)) is not None:
             metrics["per_class_accuracy"] = classes
-        if self.model.per_source:
-            metrics["per_source"] = self.model.per_source
-            shares = ", ".join(f"{name} {value:.3f}" for name, value in self.model.per_source.items())
+        if self.model.evaluation.per_source:
+            metrics["per_source"] = self.model.evaluation.per_source
+            shares = ", ".join(f"{name} {value:.3f}" for name, value in self.model.evaluation.per_source.items())
             print(f"{self.model.problem.headline} of each source: {shares}")
         found = counted(self.run_dir)
         if getattr(self.model.problem, "has_unknown", False) and "test/target_h_score" in metrics:
