@@ -25,6 +25,11 @@ class TextAnchors(Recorded):
     that both domains share and that no training moves. A class that no labelled image shows has an anchor all the same
     (`--data.unseen_classes`).
 
+    A network that was trained on images of the other classes alone finds those nearly always, whatever it sees. With
+    `calibration` γ the cosine of each class that has labelled images is lowered by it (calibrated stacking; Chao et
+    al., ECCV 2016, https://arxiv.org/abs/1605.04253). The source's loss does not change by it. To choose γ, leave out a
+    class that the source has, and look at the source's own images of it.
+
     Departures: DeViSE ranks with a hinge loss, here it is the method's own loss on the logits, as for any classifier;
     CLIP trains both encoders on image-text pairs, here the text encoder is frozen and never saw an image, so that P has
     to learn from the source's classes alone how images and names correspond.
@@ -36,6 +41,7 @@ class TextAnchors(Recorded):
         templates: Texts with a `{}` for the class's name, in which `_` and `-` become blanks.
         descriptions: Texts of single classes, by their names, in the place of the templates: one or several.
         temperature: Temperature T, above 0.
+        calibration: Margin γ that seen classes' cosines lose where some are unseen, from 0 to 2.
         pooling: How the encoder's vectors become one, `mean` or `cls`.
 
     Raises:
@@ -50,12 +56,16 @@ class TextAnchors(Recorded):
         descriptions: Mapping[str, str | list[str]] | None = None,
         temperature: float = 0.05,
         pooling: Literal["mean", "cls"] = "mean",
+        calibration: float = 0.0,
     ) -> None:
         templates = [templates] if isinstance(templates, str) else list(templates)
         if not templates or any("{}" not in template for template in templates):
             raise AdaptError(f"Expected templates with {{}} for the class's name, found {templates or 'none'}.")
         if temperature <= 0:
             raise AdaptError(f"Expected a temperature above 0, found {temperature}.")
+        if not 0 <= calibration <= 2:
+            raise AdaptError(f"Expected a calibration from 0 to 2, as cosines differ, found {calibration}.")
+        self.calibration = calibration
         self.path, self.templates, self.temperature, self.pooling = path, templates, temperature, pooling
         given = {str(name): texts for name, texts in (descriptions or {}).items()}
         self.descriptions = {name: [texts] if isinstance(texts, str) else list(texts) for name, texts in given.items()}
@@ -76,11 +86,12 @@ class TextAnchors(Recorded):
             for name in names
         ]
 
-    def head(self, names: Sequence[str]) -> "AnchorHead":
+    def head(self, names: Sequence[str], unseen: Sequence[str] = ()) -> "AnchorHead":
         """The output layer of some classes, for which the encoder is read and let go again.
 
         Args:
             names: The classes' names.
+            unseen: Which of them have no labelled image.
         """
         # A frozen encoder draws no numbers, but building it does: a run is to be the same with any encoder.
         state = torch.get_rng_state()
@@ -91,15 +102,17 @@ class TextAnchors(Recorded):
                 vectors = encoder(tokenise(texts, self.path, min(128, encoder.longest)))
                 anchors.append(normalize(normalize(vectors, dim=1).mean(0), dim=0))
         torch.set_rng_state(state)
-        return AnchorHead(torch.stack(anchors), self.temperature)
+        margins = [self.calibration if unseen and name not in unseen else 0.0 for name in names]
+        return AnchorHead(torch.stack(anchors), self.temperature, torch.tensor(margins))
 
 
 class AnchorHead(nn.Module):
-    """Class logits cos(f, a_k) / T of features, with fixed anchors.
+    """Class logits (cos(f, a_k) − γ_k) / T of features, with fixed anchors.
 
     Args:
         anchors: One vector a_k for each class `(K, D)`.
         temperature: T, above 0.
+        margins: γ_k `(K,)`; 0 when None.
 
     Examples:
         >>> head = AnchorHead(torch.eye(2), temperature=0.5)
@@ -108,13 +121,15 @@ class AnchorHead(nn.Module):
     """
 
     anchors: Tensor
+    margins: Tensor
 
-    def __init__(self, anchors: Tensor, temperature: float = 0.05) -> None:
+    def __init__(self, anchors: Tensor, temperature: float = 0.05, margins: Tensor | None = None) -> None:
         super().__init__()
         self.temperature = temperature
+        self.register_buffer("margins", torch.zeros(len(anchors)) if margins is None else margins)
         self.register_buffer("anchors", normalize(anchors, dim=1))
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits `(N, K)` of features `(N, D)`."""
-        logits: Tensor = normalize(features, dim=1) @ self.anchors.to(features.dtype).T / self.temperature
-        return logits
+        cosines = normalize(features, dim=1) @ self.anchors.to(features.dtype).T
+        return (cosines - self.margins.to(cosines.dtype)) / self.temperature

@@ -7,6 +7,7 @@ from adapt.losses.atdoc import sharpened, weighted_pseudo_labels
 from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
+from adapt.losses.cca import canonical_correlation
 from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
@@ -22,6 +23,7 @@ from adapt.losses.entropy import entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
+from adapt.losses.info_nce import info_nce
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
 from adapt.losses.label_proportions import label_proportions
@@ -63,6 +65,7 @@ __all__ = [
     "bsp",
     "bss",
     "calibration_temperature",
+    "canonical_correlation",
     "category_relationship",
     "centroid_labels",
     "certainty_weights",
@@ -92,6 +95,7 @@ __all__ = [
     "gram",
     "hafn",
     "homm",
+    "info_nce",
     "information_maximisation",
     "jmmd",
     "known_entropy",

@@ -10,6 +10,7 @@ from adapt.methods.alternating import AlternatingMethod, Phase
 from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
+from adapt.methods.cca import CCA
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
@@ -66,6 +67,7 @@ __all__ = [
     "AFN",
     "ATDOC",
     "BNM",
+    "CCA",
     "CDAN",
     "CMD",
     "CORAL",

@@ -162,7 +162,7 @@ class Method(Recorded, GlobalBatch):
             self.classifier = self.new_classifier()
         else:
             refuse_anchors(type(self), self.problem)
-            self.classifier = anchors.head(self.problem.names)
+            self.classifier = anchors.head(self.problem.names, getattr(self.problem, "unseen", ()))
             into_text = nn.Linear(self.num_features, self.classifier.anchors.shape[1])
             self.bottleneck = nn.Sequential(self.bottleneck, into_text)
             self.num_features = into_text.out_features

@@ -229,7 +229,7 @@ def _differences(asked: Any, kept: Any, keys: tuple[str, ...], given: Any) -> It
             if key in asked or isinstance(kept[key], Mapping):
                 below = given.get(key) if isinstance(given, Namespace) else None
                 # A class all of whose arguments are linked, such as Identity, has no `init_args` in a configuration.
-                nothing = {} if key == "init_args" else None
+                nothing: Any = {} if key == "init_args" else None
                 yield from _differences(asked.get(key, nothing), kept[key], (*keys, key), below)
     elif asked != kept:
         yield Difference(keys, asked, kept, given is not None)
