@@ -27,6 +27,7 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 _DOMAINS = ("clean", "photo", "misheard", "reworded", "photo_misheard", "no_text", "no_image")
 _LENGTH = 32
 _DIMMED = 0.7
+_PAPER = 0.4  # ink up to which a pixel is background: above it, small loops fill up or break open
 _MISHEARD, _LOST = 0.5, 0.2
 _NAMED, _MENTIONED = 0.5, 0.7
 # Source and targets never share a digit: positions in one permutation, training and test.
@@ -206,7 +207,7 @@ def measured(digits: NDArray[np.float32]) -> NDArray[np.float64]:
     bottom = rows[:, ::-1].argmax(1)
     height = (y - bottom) / np.maximum(top - bottom, 1)
     # The background around the digit is one component, each hole one more.
-    holes = [components(np.pad(digit <= 0.5, 1, constant_values=True))[1] - 1 for digit in digits]
+    holes = [components(np.pad(digit <= _PAPER, 1, constant_values=True))[1] - 1 for digit in digits]
     lean, width = both / np.maximum(var_y, 1e-6), np.sqrt(var_x / np.maximum(var_y, 1e-6))
     return np.stack([2 * digits.sum((1, 2)) / np.maximum(outline, 1e-6), lean, width, height, np.array(holes)], 1)
 

@@ -151,7 +151,7 @@ def unseen(rows: Rows, data_root: str, seeds: list[int], pairs: int) -> None:
 
 
 def fusion(rows: Rows, data_root: str, seeds: list[int], pairs: int) -> None:
-    """Described digits: one source-only training for each fusion, measured on every shift; then MMD on three of them."""
+    """Described digits: one source-only training for each fusion, measured on every shift; then MMD on three."""
 
     def network(how: str, dropped: float) -> FusionBackbone:
         image, text = SmallCNN((3, 16, 16), width=16, grid=2), BagOfWords(width=32)
