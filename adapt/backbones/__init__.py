@@ -2,6 +2,7 @@
 
 from adapt.backbones.base import Backbone
 from adapt.backbones.cnn import SmallCNN
+from adapt.backbones.fusion import FusionBackbone
 from adapt.backbones.identity import Identity
 from adapt.backbones.lenet import LeNet
 from adapt.backbones.mlp import MLP
@@ -9,6 +10,7 @@ from adapt.backbones.pretrained import TimmBackbone, TorchvisionBackbone
 from adapt.backbones.series import CNN1D, TCN, InceptionTime, ResNet1D
 from adapt.backbones.transformer import TransformerBackbone
 from adapt.backbones.volumes import CNN3D
+from adapt.backbones.words import BagOfWords
 
 __all__ = [
     "CNN1D",
@@ -16,6 +18,8 @@ __all__ = [
     "MLP",
     "TCN",
     "Backbone",
+    "BagOfWords",
+    "FusionBackbone",
     "Identity",
     "InceptionTime",
     "LeNet",

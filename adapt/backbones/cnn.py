@@ -29,7 +29,7 @@ class SmallCNN(Backbone):
         if grid < 1:
             raise AdaptError(f"SmallCNN expects a grid of at least 1, found {grid}.")
         channels, rows, columns = image_shape("SmallCNN", input_shape, max(8, 4 * grid))
-        self.num_features = 2 * width * grid**2
+        self.num_features, self.part_features = 2 * width * grid**2, 2 * width
         self.layers = nn.Sequential(
             _stage(channels, width, nn.MaxPool2d(2)),
             _stage(width, width, nn.MaxPool2d(2)),
@@ -42,6 +42,11 @@ class SmallCNN(Backbone):
         """Features `(N, num_features)` of images `(N, *input_shape)`."""
         features: Tensor = self.dropout(self.layers(x).flatten(1))
         return features
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The vector of each cell of the grid `(N, grid², 2 · width)`, all of which count."""
+        cells = self.dropout(self.layers(x)).flatten(2).transpose(1, 2)
+        return cells, torch.ones(cells.shape[:2], dtype=torch.bool, device=cells.device)
 
 
 def _stage(channels: int, width: int, pool: nn.Module) -> nn.Sequential:

@@ -1,10 +1,12 @@
 """Text encoders from a local Hugging Face folder."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,7 +63,7 @@ class TransformerBackbone(PretrainedBackbone):
         config: Any = self.model.config
         if getattr(self.model, "pooler", None) is not None:
             setattr(self.model, "pooler", None)  # noqa: B010  # a layer on the first token that no pooling here uses
-        self.num_features = int(config.hidden_size)
+        self.num_features = self.part_features = int(config.hidden_size)
         self.longest = longest_text(config)
         if dropout is not None:
             for module in self.model.modules():
@@ -102,9 +104,7 @@ class TransformerBackbone(PretrainedBackbone):
 
     def forward(self, x: Tree) -> Tensor:
         """Features `(N, num_features)` of `{"ids": (N, L), "mask": (N, L)}`."""
-        if not isinstance(x, dict) or not {"ids", "mask"} <= x.keys():
-            found = f"{tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
-            raise AdaptError(f"TransformerBackbone expects texts as a dict of ids and mask, found {found}: use Texts.")
+        self._check(x)
         return pooled(self.tokens(x["ids"], x["mask"]), x["mask"], self.pooling)
 
     def tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -115,11 +115,27 @@ class TransformerBackbone(PretrainedBackbone):
             hidden: Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return hidden.to(next(self.model.parameters()).dtype)
 
+    def parts(self, x: Tree) -> tuple[Tensor, Tensor]:
+        """Each token's vector `(N, L, num_features)`, and which of them are the text's `(N, L)`."""
+        self._check(x)
+        return self.tokens(x["ids"], x["mask"]), x["mask"].bool()
+
     @property
     def embeddings(self) -> nn.Parameter:
         """The tokens' vectors `(V, d)` at the input."""
         found: nn.Parameter = cast(Any, self.model).get_input_embeddings().weight
         return found
+
+    def _check(self, x: Tree) -> None:
+        if isinstance(x, dict) and {"ids", "mask"} <= x.keys():
+            return
+        if isinstance(x, dict) and "words" in x:
+            raise AdaptError(
+                "TransformerBackbone expects its own tokenizer's ids, found hashed words: give --data.tokenizer "
+                f"{self.path}."
+            )
+        found = f"{tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+        raise AdaptError(f"TransformerBackbone expects texts as a dict of ids and mask, found {found}: use Texts.")
 
     def _problem(self, shape: Any) -> str | None:
         return None  # texts have no shape that could be wrong
@@ -219,3 +235,37 @@ def longest_text(config: Any) -> int:
     # RoBERTa and its kin begin to count positions after the padding's.
     shifted = getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert")
     return positions - (int(config.pad_token_id) + 1 if shifted else 0)
+
+
+def tokenise(texts: Sequence[str], tokenizer: str, length: int) -> dict[str, Tensor]:
+    """Tokens of texts, padded to the longest of them.
+
+    Args:
+        texts: The texts.
+        tokenizer: A Hugging Face folder.
+        length: Most tokens of a text.
+
+    Returns:
+        `ids` `(N, L)`, int32, and `mask` `(N, L)`, uint8, 0 where a text has ended.
+
+    Raises:
+        AdaptError: The folder has no tokenizer, or its encoder takes fewer tokens.
+    """
+    reader = read_tokenizer(tokenizer)
+    most = _longest_of(tokenizer)
+    if length > most:
+        raise AdaptError(f"Expected a length of at most {most} tokens, those of {tokenizer}, found {length}.")
+    found = reader(list(texts), truncation=True, max_length=length, return_token_type_ids=False)["input_ids"]
+    longest = max(map(len, found), default=1)
+    padding = int(reader.pad_token_id or 0)
+    ids = np.full((len(found), longest), padding, np.int32)
+    mask = np.zeros((len(found), longest), np.uint8)
+    for row, tokens in enumerate(found):
+        ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+    return {"ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+
+
+def _longest_of(tokenizer: str) -> int:
+    transformers = optional("transformers", "transformers", "text", "A text encoder")
+    folder = str(encoder_folder(tokenizer))
+    return longest_text(transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))

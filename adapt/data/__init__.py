@@ -4,10 +4,12 @@ from adapt.data.amazon import AmazonReviews
 from adapt.data.arrays import Arrays
 from adapt.data.base import DomainDataModule, standing_alone
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
+from adapt.data.described_digits import DescribedDigits
 from adapt.data.digit_tasks import DigitPairs, TurnedDigits
 from adapt.data.digits import Digits
 from adapt.data.features import Features
 from adapt.data.folders import ImageFolders
+from adapt.data.image_text import ImageText
 from adapt.data.in_memory import InMemory
 from adapt.data.labels import NO_LABEL
 from adapt.data.lists import ImageLists
@@ -22,6 +24,7 @@ __all__ = [
     "NO_LABEL",
     "AmazonReviews",
     "Arrays",
+    "DescribedDigits",
     "DigitPairs",
     "Digits",
     "DomainDataModule",
@@ -29,6 +32,7 @@ __all__ = [
     "FewShotPair",
     "ImageFolders",
     "ImageLists",
+    "ImageText",
     "InMemory",
     "Labelled",
     "Moons",

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
-from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected
+from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
 from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
@@ -81,6 +81,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         class_sets: How the two domains' classes relate: `closed` (they are the same), `partial` (the target has some
             of the source's), `open` (the target has more; these are one class `unknown` in evaluation), `universal`
             (both have classes of their own). None finds out from the labels.
+        unseen_classes: Names of classes that may be the answer though no labelled source sample shows them, such as for
+            `TextAnchors`; what the source has of them is left out. They follow the source's classes.
         balance_sources: Take as many samples of each source into every batch, instead of pooling them.
         positive: The class that is looked for, such as a disease: tests then also measure `auroc`, and `sensitivity` at
             the given specificity.
@@ -118,6 +120,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         balance_sources: bool = False,
         positive: str | None = None,
         specificity: float = 0.9,
+        unseen_classes: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
@@ -128,7 +131,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free, self.predict_split = source_free, predict_split
         self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
-        self.balance_sources = balance_sources
+        self.balance_sources, self.unseen_classes = balance_sources, unseen_classes
         self.positive, self.specificity = positive, specificity
         self._all_classes: tuple[str, ...] = ()
         self.missing_classes: tuple[str, ...] = ()
@@ -163,7 +166,9 @@ class DomainDataModule(Recorded, LightningDataModule):
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
                 f"{', '.join(self.class_names) or 'none'}."
             )
-        return Classification(self.class_names, self.class_sets or "closed", self.positive, self.specificity)
+        return Classification(
+            self.class_names, self.class_sets or "closed", self.unseen_classes or (), self.positive, self.specificity
+        )
 
     @property
     def num_sources(self) -> int:
@@ -431,6 +436,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         }
         fixed |= {"source": self.sources, "class_names": [str(name) for name in self.class_names]}
         fixed |= {name: getattr(self, name) for name in ("source_classes", "target_classes", "class_sets")}
+        if self.unseen_classes is not None:
+            fixed["unseen_classes"] = [str(name) for name in self.unseen_classes]
         inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
         return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs
 
@@ -539,7 +546,10 @@ class DomainDataModule(Recorded, LightningDataModule):
         """Find the problem's classes, which are the source's, and what becomes of each domain's labels."""
         self._all_classes = tuple(map(str, self.class_names))
         asked = {"source_classes": self.source_classes, "target_classes": self.target_classes}
-        given = [name for name, value in (asked | {"class_sets": self.class_sets}).items() if value is not None]
+        if self.unseen_classes is not None:
+            asked["source_classes"] = self._seen_classes()
+        told = asked | {"class_sets": self.class_sets, "unseen_classes": self.unseen_classes}
+        given = [name for name, value in told.items() if value is not None]
         if given and not self._has_classes():
             raise AdaptError(f"Expected classes to choose from, found {self.problem.kind}. Leave {given[0]} out.")
         if not self._has_classes():
@@ -549,10 +559,12 @@ class DomainDataModule(Recorded, LightningDataModule):
         found = relate_classes(
             {name: self.domain_classes(name) for name in self.sources},
             (self.target, self.domain_classes(self.target)),
-            self.source_classes,
+            asked["source_classes"],
             self.target_classes,
-            self.class_sets,
+            None if self.unseen_classes else self.class_sets,
         )
+        if self.unseen_classes:
+            found = with_unseen(found, self.unseen_classes, (self.target, self.domain_classes(self.target)))
         self.class_sets = None if self.class_sets is None and found.class_sets == "closed" else found.class_sets
         self.missing_classes, self.unknown_classes = found.missing, found.private
         names = [*self.sources, self.target]
@@ -564,9 +576,21 @@ class DomainDataModule(Recorded, LightningDataModule):
             kept = asked[f"{role}_classes"]
             self._relabelling[name] = Relabelling.of(self.label_names(name), found, role, kept)
 
+    def _seen_classes(self) -> list[str] | None:
+        """The classes that the source keeps where some are to be unseen."""
+        if self.class_sets is not None:
+            raise AdaptError("Expected class_sets or unseen_classes, found both: leave class_sets out, it follows.")
+        unseen = list(map(str, self.unseen_classes or ()))
+        if not unseen or len(set(unseen)) < len(unseen):
+            raise AdaptError(f"Expected unseen_classes as class names, each once, found {', '.join(unseen) or 'none'}.")
+        kept = self.source_classes
+        if kept is None and self._has_classes():
+            kept = list(dict.fromkeys(name for source in self.sources for name in self.domain_classes(source)))
+        return None if kept is None else [name for name in kept if name not in unseen]
+
     def _say_class_sets(self) -> None:
         """Say which classes only one domain has: a misspelt name would otherwise go unnoticed."""
-        told = (self.source_classes, self.target_classes) != (None, None)
+        told = (self.source_classes, self.target_classes, self.unseen_classes) != (None, None, None)
         if self.class_sets not in (None, "closed") and not told and self._world()[0] == 0:
             parts = [("source", self.missing_classes), ("target", self.unknown_classes)]
             only = "; ".join(f"only the {role} has {', '.join(names[:6])}" for role, names in parts if names)

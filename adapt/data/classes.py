@@ -91,6 +91,39 @@ def relate_classes(
     return Relation(class_sets or actual, tuple(classes), missing, private, same)
 
 
+def with_unseen(relation: Relation, unseen: Sequence[str], target: tuple[str, Sequence[str]]) -> Relation:
+    """A relation in which some classes that the source has not are answers all the same.
+
+    Args:
+        relation: How the domains' classes relate, the source's without these.
+        unseen: Names of these classes.
+        target: The target's name and its class names, none where no sample has a label.
+
+    Raises:
+        AdaptError: The target has labels, and none of one of these classes.
+
+    Examples:
+        >>> target = ("b", ["x", "y", "z"])
+        >>> found = with_unseen(relate_classes({"a": ["x", "y"]}, target), ["z"], target)
+        >>> found.class_sets, found.classes
+        ('closed', ('x', 'y', 'z'))
+    """
+    domain, theirs = target
+    names = tuple(map(str, unseen))
+    for name in names:
+        if theirs and name not in theirs:
+            close = difflib.get_close_matches(name, theirs, n=1)
+            raise AdaptError(
+                f"Expected unseen_classes out of {_listed(theirs)}, the classes of {domain!r}, found {name!r}."
+                + (f" Did you mean {close[0]!r}?" if close else "")
+            )
+    private = tuple(name for name in relation.private if name not in names)
+    sets: ClassSets = (
+        ("universal" if relation.missing else "open") if private else ("partial" if relation.missing else "closed")
+    )
+    return Relation(sets, (*relation.classes, *names), relation.missing, private, False)
+
+
 def _refuse(expected: str, one: str, missing: Sequence[str], domain: str, private: Sequence[str], actual: str) -> None:
     parts = [(one, missing), (domain, private)]
     only = "; ".join(f"only {name!r} has {_listed(names)}" for name, names in parts if names)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,18 +17,17 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
-from adapt.backbones.transformer import encoder_folder, longest_text, read_tokenizer
+from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
 from adapt.data.array_files import as_texts, load_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
-from adapt.extras import optional
 from adapt.files import write_atomically
 from adapt.trees import Tree, take, tree_map
 
 _UNKNOWN = 0.3
-_TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
 _INSTRUCTIONS = (
     "A domain is a table <domain>.csv (or .tsv, .parquet) with a column `text`, if there are `title` and `label`, or a "
     "folder <domain>/<class>/<name>.txt, without the classes where there are no labels."
@@ -143,7 +142,7 @@ class Texts(DomainDataModule):
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Cut the padding that no text of the step needs, alike in all its parts, which are encoded together."""
         parts = [batch] if isinstance(batch, Labelled | Unlabelled) else list(batch)
-        longest = max(_longest(part.x["mask"]) for part in parts)
+        longest = max(longest_text_of(part.x["mask"]) for part in parts)
         cut = [part._replace(x=tree_map(lambda leaf: leaf[:, :longest], part.x)) for part in parts]
         return cut[0] if isinstance(batch, Labelled | Unlabelled) else type(batch)(*cut)
 
@@ -199,8 +198,8 @@ class Texts(DomainDataModule):
     def encoded(self, name: str) -> TensorDomain:
         """All texts of a domain, tokenised, whatever the splits make of them."""
         table, tokenizer = self.table(name), self._tokenizer_folder()
-        found = _tokenised(tuple(table.texts), tokenizer, self.length)
-        _warn_of_unknown(found["ids"], found["mask"], tokenizer, name)
+        found = tokenised(tuple(table.texts), tokenizer, self.length)
+        warn_of_unknown(found["ids"], found["mask"], tokenizer, name)
         # One width for all domains, so that they can be pooled; batches are cut to what they need.
         x = tree_map(lambda leaf: pad(leaf, (0, self.length - leaf.shape[1])), found)
         number = {label: k for k, label in enumerate(self.all_classes)}
@@ -212,26 +211,7 @@ class Texts(DomainDataModule):
 
     def _rows(self, name: str, split: Split) -> list[int]:
         table = self.table(name)
-        size = len(table.texts)
-        if self.transductive:
-            part = list(range(size))
-            if name == self.target:
-                return part
-            return self._held_out(part, "train" if split == "train" else "val")
-        if table.splits is None:
-            order = torch.randperm(size, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
-            held = max(1, round(self.test_fraction * size))
-            return order[:held] if split == "test" else self._held_out(order[held:], split)
-        rows = [row for row, said in enumerate(table.splits) if said == split]
-        if not rows and split == "val":
-            return self._held_out([row for row, said in enumerate(table.splits) if said == "train"], "val")
-        if split == "train" and "val" not in table.splits:
-            return self._held_out(rows, "train")
-        return rows
-
-    def _held_out(self, rows: list[int], split: Split) -> list[int]:
-        part: Any = self.holdout(TensorDomain(torch.arange(len(rows)), torch.zeros(len(rows))), split)
-        return [rows[at] for at in part.indices]
+        return split_rows(self, name, split, len(table.texts), table.splits, self.test_fraction)
 
 
 class Trimmed(TensorDomain):
@@ -239,48 +219,51 @@ class Trimmed(TensorDomain):
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         x, y = super().__getitems__(indices)
-        longest = _longest(x["mask"])
+        longest = longest_text_of(x["mask"])
         return tree_map(lambda leaf: leaf[:, :longest], x), y
 
 
-def tokenise(texts: Sequence[str], tokenizer: str, length: int) -> dict[str, Tensor]:
-    """Tokens of texts, padded to the longest of them.
+def split_rows(
+    data: DomainDataModule, name: str, split: Split, size: int, splits: Sequence[str] | None, test_fraction: float
+) -> list[int]:
+    """The rows of a table that a split of its domain holds, the same for every seed of an experiment.
 
     Args:
-        texts: The texts.
-        tokenizer: A Hugging Face folder.
-        length: Most tokens of a text.
-
-    Returns:
-        `ids` `(N, L)`, int32, and `mask` `(N, L)`, uint8, 0 where a text has ended.
-
-    Raises:
-        AdaptError: The folder has no tokenizer, or its encoder takes fewer tokens.
+        data: Whose domain it is; it says what is held out, and whether the target is whole.
+        name: The domain.
+        split: `train`, `val` or `test`.
+        size: How many rows the table has.
+        splits: The split of each row, None where the table does not say.
+        test_fraction: Share that is for testing, where it does not.
     """
-    reader = read_tokenizer(tokenizer)
-    most = _longest_of(tokenizer)
-    if length > most:
-        raise AdaptError(f"Expected a length of at most {most} tokens, those of {tokenizer}, found {length}.")
-    found = reader(list(texts), truncation=True, max_length=length, return_token_type_ids=False)["input_ids"]
-    longest = max(map(len, found), default=1)
-    padding = int(reader.pad_token_id or 0)
-    ids = np.full((len(found), longest), padding, np.int32)
-    mask = np.zeros((len(found), longest), np.uint8)
-    for row, tokens in enumerate(found):
-        ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
-    return {"ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+
+    def held_out(rows: list[int], split: Split) -> list[int]:
+        part: Any = data.holdout(TensorDomain(torch.arange(len(rows)), torch.zeros(len(rows))), split)
+        return [rows[at] for at in part.indices]
+
+    if data.transductive:
+        part = list(range(size))
+        return part if name == data.target else held_out(part, "train" if split == "train" else "val")
+    if splits is None:
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(data.split_seed)).tolist()
+        held = max(1, round(test_fraction * size))
+        return order[:held] if split == "test" else held_out(order[held:], split)
+    rows = [row for row, said in enumerate(splits) if said == split]
+    if not rows and split == "val":
+        return held_out([row for row, said in enumerate(splits) if said == "train"], "val")
+    return held_out(rows, "train") if split == "train" and "val" not in splits else rows
 
 
 def text_domains(folder: Path) -> list[str]:
     """Names of the domains in a folder: tables, and folders that hold text files."""
-    tables = {path.stem for path in folder.iterdir() if path.suffix in _TABLES and path.name[0] not in "._"}
+    tables = {path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._"}
     folders = {path.name for path in folder.iterdir() if path.is_dir() and any(_text_files(path))}
     return sorted(tables | folders)
 
 
 def table_of(folder: Path, name: str) -> Path:
     """The table of a domain, or its folder, whether it is there or not."""
-    places = [folder / f"{name}{ending}" for ending in _TABLES]
+    places = [folder / f"{name}{ending}" for ending in TABLES]
     return next((path for path in places if path.is_file()), folder / name)
 
 
@@ -306,14 +289,11 @@ def read_texts(path: Path, labelled: bool = True) -> TextTable:
         raise AdaptError(f"Expected texts at {path}, found nothing there. {_INSTRUCTIONS}")
     if path.suffix == ".txt":
         return _from_files(path.parent, [path], False)
-    if path.suffix not in _TABLES:
-        raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
-    columns = _parquet(path) if path.suffix == ".parquet" else _delimited(path)
+    columns = read_table(path)
     if "text" not in columns:
         found = ", ".join(map(repr, columns)) or "none"
         raise AdaptError(f"Expected a column `text` in {path}, found {found[:200]}: name the columns in the first row.")
-    titles = columns.get("title", [""] * len(columns["text"]))
-    texts = ["\n".join(filter(None, pair)) for pair in zip(titles, columns["text"], strict=True)]
+    texts = titled(columns)
     if not texts:
         raise AdaptError(f"Expected texts in {path}, found no row.")
     if empty := [row for row, text in enumerate(texts) if not text.strip()]:
@@ -323,10 +303,40 @@ def read_texts(path: Path, labelled: bool = True) -> TextTable:
         )
     given = columns.get("label") if labelled else None
     labels: list[str | None] = [label or None for label in given] if given else [None] * len(texts)
-    splits = columns.get("split") if labelled else None
+    splits = splits_of(columns, path) if labelled else None
+    return TextTable(texts, labels, [str(row) for row in range(len(texts))], splits)
+
+
+def read_table(path: Path) -> dict[str, list[str]]:
+    """The columns of a table as texts, without blanks around them; an empty cell is an empty text.
+
+    Args:
+        path: A file `.csv`, `.tsv` or `.parquet`, whose first row names the columns.
+
+    Raises:
+        AdaptError: It is of another kind, or cannot be read.
+    """
+    if path.suffix not in TABLES:
+        raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
+    return _parquet(path) if path.suffix == ".parquet" else _delimited(path)
+
+
+def titled(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """The texts of a table, each after its title where there is a column of them."""
+    titles = columns.get("title", [""] * len(columns["text"]))
+    return ["\n".join(filter(None, pair)) for pair in zip(titles, columns["text"], strict=True)]
+
+
+def splits_of(columns: Mapping[str, list[str]], path: Path) -> list[str] | None:
+    """The split of each row, None where the table does not say.
+
+    Raises:
+        AdaptError: It says something else than `train`, `val` and `test`.
+    """
+    splits = columns.get("split")
     if splits and (odd := sorted(set(splits) - {"train", "val", "test"})):
         raise AdaptError(f"Expected splits train, val and test in {path}, found {odd[0]!r}.")
-    return TextTable(texts, labels, [str(row) for row in range(len(texts))], splits)
+    return splits
 
 
 def newest(path: Path) -> int:
@@ -385,7 +395,7 @@ def _read(path: Path, changed: int, labelled: bool) -> TextTable:
 
 
 @lru_cache(maxsize=16)
-def _tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str, Tensor]:
+def tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str, Tensor]:
     """As `tokenise`, out of the user's cache where these texts were tokenised before."""
     folder = encoder_folder(tokenizer)
     parts = [f"{length}\0".encode()]
@@ -409,7 +419,8 @@ def _tokenised(texts: tuple[str, ...], tokenizer: str, length: int) -> dict[str,
     return found
 
 
-def _warn_of_unknown(ids: Tensor, mask: Tensor, tokenizer: str, name: str) -> None:
+def warn_of_unknown(ids: Tensor, mask: Tensor, tokenizer: str, name: str) -> None:
+    """Warn where many tokens of a domain are unknown to a tokenizer."""
     unknown = _unknown(tokenizer)
     if unknown is None:
         return
@@ -428,11 +439,6 @@ def _unknown(tokenizer: str) -> int | None:
     return found
 
 
-def _longest_of(tokenizer: str) -> int:
-    transformers = optional("transformers", "transformers", "text", "A text encoder")
-    folder = str(encoder_folder(tokenizer))
-    return longest_text(transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
-
-
-def _longest(mask: Tensor) -> int:
+def longest_text_of(mask: Tensor) -> int:
+    """How many columns the longest of some texts takes."""
     return max(1, int(mask.any(0).sum()))

@@ -1,5 +1,6 @@
 """Building blocks of networks and methods."""
 
+from adapt.layers.anchors import AnchorHead, TextAnchors
 from adapt.layers.augmentation import Augmentation, StrongAugmentation, WeakAugmentation
 from adapt.layers.batch_norm import batch_norms, batch_statistics, only_batch_norm_trains
 from adapt.layers.bottleneck import Bottleneck
@@ -15,6 +16,7 @@ from adapt.layers.restyling import restyle
 from adapt.layers.series import SeriesAugmentation
 
 __all__ = [
+    "AnchorHead",
     "Augmentation",
     "Bottleneck",
     "ClassifierHead",
@@ -25,6 +27,7 @@ __all__ = [
     "Pixels",
     "SeriesAugmentation",
     "StrongAugmentation",
+    "TextAnchors",
     "WeakAugmentation",
     "batch_norms",
     "batch_statistics",

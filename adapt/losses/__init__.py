@@ -8,6 +8,7 @@ from adapt.losses.bnm import bnm
 from adapt.losses.bsp import bsp
 from adapt.losses.bss import bss
 from adapt.losses.can import contrastive_discrepancy, spherical_clusters
+from adapt.losses.cca import canonical_correlation
 from adapt.losses.cdan import entropy_weights, multilinear
 from adapt.losses.charbonnier_entropy import charbonnier_entropy
 from adapt.losses.cmd import cmd
@@ -26,6 +27,7 @@ from adapt.losses.entropy import entropy, sample_entropy
 from adapt.losses.fixmatch import confident, fixmatch
 from adapt.losses.gvb import certainty_weights
 from adapt.losses.homm import homm
+from adapt.losses.info_nce import info_nce
 from adapt.losses.iwan import importance_weights
 from adapt.losses.jmmd import jmmd
 from adapt.losses.l2_sp import l2_sp
@@ -74,6 +76,7 @@ __all__ = [
     "bsp",
     "bss",
     "calibration_temperature",
+    "canonical_correlation",
     "category_relationship",
     "centroid_labels",
     "certainty_diversity_weights",
@@ -109,6 +112,7 @@ __all__ = [
     "hafn",
     "homm",
     "importance_weights",
+    "info_nce",
     "information_maximisation",
     "jmmd",
     "joint_confidence",

@@ -11,6 +11,7 @@ from adapt.methods.atdoc import ATDOC
 from adapt.methods.base import Method
 from adapt.methods.bnm import BNM
 from adapt.methods.can import CAN
+from adapt.methods.cca import CCA
 from adapt.methods.cdan import CDAN
 from adapt.methods.cmd import CMD
 from adapt.methods.codats import CoDATS
@@ -74,6 +75,7 @@ __all__ = [
     "ATDOC",
     "BNM",
     "CAN",
+    "CCA",
     "CDAN",
     "CMD",
     "CORAL",

@@ -20,7 +20,7 @@ from adapt.backbones.speed import compile_in_place, put_channels_last
 from adapt.data.batches import FewShotPair, Labelled, Pair, Unlabelled
 from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
-from adapt.layers import Bottleneck
+from adapt.layers import Bottleneck, TextAnchors
 from adapt.methods.checkpoints import check_checkpoint, network_state
 from adapt.methods.evaluation import Evaluation
 from adapt.methods.global_batch import GlobalBatch
@@ -28,6 +28,7 @@ from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule, parameter_groups
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
+    refuse_anchors,
     refuse_class_sets,
     refuse_infinite_loss,
     refuse_missing_start,
@@ -84,6 +85,8 @@ class Method(Recorded, GlobalBatch):
         channels_last: Keep images with the channels last in memory, which is faster for convolutions on CPUs, and on
             GPUs in half precision (`--trainer.precision bf16-mixed`).
         compiled: Compile the backbone with `torch.compile`; the first batches take minutes. Needs a C++ compiler.
+        anchors: Texts that become the output layer: the classes' names, embedded, see `TextAnchors`. A linear layer
+            into the text space is then part of the bottleneck. None for the problem's own output layer.
         unknown_threshold: Probability of the most likely class below which a sample is taken for `unknown`, where the
             target has classes that the source has not: so a method that knows nothing of them can be a baseline. None
             refuses such data, but for the methods that are made for them.
@@ -106,6 +109,8 @@ class Method(Recorded, GlobalBatch):
     """How the classes of source and target may relate: a method for closed sets is a baseline of partial ones, too."""
     problems: ClassVar[tuple[type[Problem], ...]] = (Problem,)
     """The problems that it takes: `(Classification,)` where it needs class probabilities, else any."""
+    takes_anchors: ClassVar[bool] = True
+    """Whether its output layer may be `anchors`, which is one layer that no training changes."""
     idle_parameters: ClassVar[bool] = False
     """Whether some steps give no gradient to some trained parameters, which DDP has to be told."""
 
@@ -131,6 +136,7 @@ class Method(Recorded, GlobalBatch):
         channels_last: bool = False,
         compiled: bool = False,
         unknown_threshold: float | None = None,
+        anchors: TextAnchors | None = None,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
@@ -145,9 +151,21 @@ class Method(Recorded, GlobalBatch):
             put_channels_last(backbone)
         if compiled:
             compile_in_place(backbone)
-        self.bottleneck = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
+        self.bottleneck: nn.Module = Bottleneck(backbone.num_features, bottleneck) if bottleneck else nn.Identity()
         self.num_features = bottleneck or backbone.num_features
-        self.classifier = self.new_classifier()
+        if not getattr(backbone, "takes_bottleneck", True) and (bottleneck or anchors):
+            raise AdaptError(
+                "Expected no bottleneck and no anchors with late fusion, whose modalities they would mix, found "
+                f"{'anchors' if anchors else f'a bottleneck of {bottleneck}'}. Leave them out, or fuse early."
+            )
+        if anchors is None:
+            self.classifier = self.new_classifier()
+        else:
+            refuse_anchors(type(self), self.problem)
+            self.classifier = anchors.head(self.problem.names, getattr(self.problem, "unseen", ()))
+            into_text = nn.Linear(self.num_features, self.classifier.anchors.shape[1])
+            self.bottleneck = nn.Sequential(self.bottleneck, into_text)
+            self.num_features = into_text.out_features
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
@@ -252,7 +270,12 @@ class Method(Recorded, GlobalBatch):
         return torch.cat([logits, logits.logsumexp(1, keepdim=True) + math.log(self.unknown_threshold)], 1)
 
     def supervised_loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing."""
+        """The problem's mean loss of outputs `(N, K)` against labels, with the method's label smoothing.
+
+        Where the source lacks a class that may be the answer (`unseen_classes`), its samples say nothing of that class.
+        """
+        if isinstance(self.problem, Classification) and self.problem.unseen and not self.source_free:
+            return self.problem.seen_loss(logits, y, label_smoothing=self.label_smoothing)
         return self.problem.loss(logits, y, label_smoothing=self.label_smoothing)
 
     def cross_entropy(self, logits: Tensor, y: Tensor) -> Tensor:
@@ -525,7 +548,7 @@ class Method(Recorded, GlobalBatch):
 def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
-    return isinstance(value, nn.Module | Problem) or callable(value)
+    return isinstance(value, nn.Module | Problem | Recorded) or callable(value)
 
 
 def says_baseline(cls: type[Method]) -> bool:

@@ -41,6 +41,7 @@ class DANCE(RemembersTarget):
     """
 
     family: ClassVar[str] = "partial and open sets"
+    takes_anchors: ClassVar[bool] = False
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     class_sets: ClassVar[tuple[ClassSets, ...]] = ("closed", "partial", "open", "universal")
 

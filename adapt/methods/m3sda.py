@@ -1,7 +1,7 @@
 """Moment matching for multi-source domain adaptation."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ class M3SDA(SeveralSources):
     """
 
     accuracies: Tensor
+
+    takes_anchors: ClassVar[bool] = False
 
     def __init__(self, weight: float = 0.1, moments: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)

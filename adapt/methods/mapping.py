@@ -39,6 +39,7 @@ class MappingMethod(Method):
     """
 
     family: ClassVar[str] = "mapping"
+    takes_anchors: ClassVar[bool] = False
     tensors: ClassVar[Sequence[str]] = ()
     """Names of the tensors that make up the map."""
 

@@ -57,6 +57,7 @@ class MCD(AlternatingMethod):
     """
 
     family: ClassVar[str] = "adversarial"
+    takes_anchors: ClassVar[bool] = False
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(

@@ -1,6 +1,6 @@
 """Multiple feature spaces adaptation network."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,8 @@ class MFSAN(SeveralSources):
     Raises:
         AdaptError: The width is below 1, or there are not two sources or more.
     """
+
+    takes_anchors: ClassVar[bool] = False
 
     def __init__(self, weight: float = 1.0, agreement: float = 1.0, width: int = 256, **kwargs: Any) -> None:
         super().__init__(**kwargs)

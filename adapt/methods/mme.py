@@ -42,6 +42,7 @@ class MME(Method):
     """
 
     family: ClassVar[str] = "adversarial"
+    takes_anchors: ClassVar[bool] = False
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     target_labels: ClassVar[Literal["none", "few", "all"]] = "few"
 

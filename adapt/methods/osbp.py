@@ -37,6 +37,7 @@ class OSBP(Method):
     """
 
     family: ClassVar[str] = "partial and open sets"
+    takes_anchors: ClassVar[bool] = False
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
     class_sets: ClassVar[tuple[ClassSets, ...]] = ("open", "universal")
 

@@ -61,6 +61,25 @@ def refuse_problem(part: object, problem: Problem) -> None:
         )
 
 
+def refuse_anchors(method: Any, problem: Problem) -> None:
+    """Refuse fixed anchors where a method trains another output layer, or where there are no classes.
+
+    Args:
+        method: The class of the method.
+        problem: What is predicted.
+
+    Raises:
+        AdaptError: They do not fit.
+    """
+    if not isinstance(problem, Classification):
+        raise AdaptError(f"Expected classes for anchors, found {problem.kind}: leave --model.anchors out.")
+    if not method.takes_anchors:
+        raise AdaptError(
+            f"{method.__name__} has an output layer of its own, or maps frozen features, found anchors. Leave them "
+            "out, or take a method such as SourceOnly, DANN, MCC or SHOT."
+        )
+
+
 def refuse_class_sets(method: str, taken: Sequence[ClassSets], problem: Problem, threshold: float | None) -> None:
     """Refuse a method for class sets that it cannot take, and a threshold that is none.
 

@@ -37,6 +37,7 @@ class ToAlign(DANN):
     """
 
     family: ClassVar[str] = "adversarial"
+    takes_anchors: ClassVar[bool] = False
     needs: ClassVar[str] = "batch norm (`bottleneck`)"
     problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 

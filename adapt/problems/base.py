@@ -167,7 +167,7 @@ def described_problem(description: Mapping[str, Any]) -> Problem:
 
     kind, names = description["kind"], list(description["names"])
     if kind == Classification.kind:
-        return Classification(names, description.get("class_sets", "closed"))
+        return Classification(names, description.get("class_sets", "closed"), description.get("unseen", ()))
     if kind == MultiLabel.kind:
         return MultiLabel(names)
     if kind == Regression.kind:

@@ -1,5 +1,6 @@
 """Metrics of classes that the two domains do not share: what was recognised, and what was found unknown."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -108,3 +109,61 @@ class HScore(ClassShares):
         known, unknown = _mean(shares[:-1], there[:-1]), shares[-1]
         both = 2 * known * unknown / (known + unknown).clamp(min=1e-12)
         return torch.where(there[-1], torch.where(there[:-1].any(), both, unknown), known)
+
+
+class UnseenAccuracy(ClassShares):
+    """Mean of the accuracies of the classes that the source has no sample of; 0 where the domain has none either.
+
+    Args:
+        count: Number of classes C.
+        unseen: Indices of these classes.
+
+    Examples:
+        >>> metric = UnseenAccuracy(3, [2])
+        >>> metric.update(torch.eye(3)[[0, 1, 2, 1]], torch.tensor([0, 1, 2, 2]))
+        >>> metric.compute().item()
+        0.5
+    """
+
+    name = "unseen_accuracy"
+    of_unseen = True
+
+    def __init__(self, count: int, unseen: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(count, **kwargs)
+        self.unseen = list(unseen)
+
+    def compute(self) -> Tensor:
+        """The mean."""
+        return self.mean_of(self.of_unseen)
+
+    def mean_of(self, unseen: bool) -> Tensor:
+        """Mean accuracy of the unseen or of the other classes, of those that have samples."""
+        shares, there = self.shares()
+        own = torch.zeros_like(there)
+        own[self.unseen] = True
+        return _mean(shares, there & (own if unseen else ~own))
+
+
+class SeenAccuracy(UnseenAccuracy):
+    """Mean of the accuracies of the classes that the source has samples of, among all classes as answers."""
+
+    name = "seen_accuracy"
+    of_unseen = False
+
+
+class SeenUnseenMean(UnseenAccuracy):
+    """Harmonic mean of the accuracies of seen and unseen classes, `2ab / (a + b)`.
+
+    Examples:
+        >>> metric = SeenUnseenMean(3, [2])
+        >>> metric.update(torch.eye(3)[[0, 1, 2, 1]], torch.tensor([0, 1, 2, 2]))
+        >>> round(metric.compute().item(), 4)
+        0.6667
+    """
+
+    name = "seen_unseen_mean"
+
+    def compute(self) -> Tensor:
+        """The harmonic mean."""
+        seen, unseen = self.mean_of(False), self.mean_of(True)
+        return 2 * seen * unseen / (seen + unseen).clamp(min=1e-12)

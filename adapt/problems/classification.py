@@ -12,7 +12,15 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from adapt.errors import AdaptError, SampleError
 from adapt.problems.base import Problem, Reduction, all_odd, odd_labels_error
 from adapt.problems.binary import PositiveAUROC, PositiveSensitivity
-from adapt.problems.class_shares import HScore, KnownAccuracy, PresentClassAccuracy, UnknownAccuracy
+from adapt.problems.class_shares import (
+    HScore,
+    KnownAccuracy,
+    PresentClassAccuracy,
+    SeenAccuracy,
+    SeenUnseenMean,
+    UnknownAccuracy,
+    UnseenAccuracy,
+)
 
 ClassSets = Literal["closed", "partial", "open", "universal"]
 """How the classes of source and target relate."""
@@ -39,14 +47,21 @@ class Classification(Problem):
     the receiver operating characteristic of its probability) and `sensitivity` (share of its samples that are found, at
     the threshold of the test samples at which at least `specificity` of the others are not taken for it).
 
+    `unseen` names classes that the source has no sample of and that may be the answer all the same, which a method has
+    to know by other means (`TextAnchors`). `seen_loss` is then the loss of the others, and the metrics have
+    `unseen_accuracy`, `seen_accuracy` and their harmonic mean `seen_unseen_mean` (Xian et al., CVPR 2017,
+    https://arxiv.org/abs/1703.04394).
+
     Args:
         classes: Number of classes K, or their names.
         class_sets: How the classes of source and target relate.
+        unseen: Names of the classes without a sample in the source.
         positive: Name of the class that is looked for; None for none.
         specificity: What `sensitivity` is measured at.
 
     Raises:
-        AdaptError: There is no class, one is called `unknown` where that is an answer, or `positive` is none of them.
+        AdaptError: There is no class, one is called `unknown` where that is an answer, `positive` is none of them, or
+            fewer than two are seen.
 
     Examples:
         >>> problem = Classification(["cat", "dog"])
@@ -61,11 +76,18 @@ class Classification(Problem):
         self,
         classes: int | Sequence[str],
         class_sets: ClassSets = "closed",
+        unseen: Sequence[str] = (),
         positive: str | None = None,
         specificity: float = 0.9,
     ) -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
         self.class_sets = class_sets
+        self.unseen = tuple(map(str, unseen))
+        if not set(self.unseen) <= set(self.names) or (self.unseen and len(self.names) - len(self.unseen) < 2):
+            raise AdaptError(
+                f"Expected unseen classes out of {', '.join(self.names)}, and two others, found "
+                f"{', '.join(self.unseen)}."
+            )
         if positive is not None and (str(positive) not in self.names or not 0 < specificity < 1):
             raise AdaptError(
                 f"Expected the positive class out of {', '.join(self.names)} and a specificity between 0 and 1, found "
@@ -93,13 +115,32 @@ class Classification(Problem):
 
     def describe(self) -> dict[str, Any]:
         """Plain values that describe this problem."""
-        return super().describe() | ({} if self.class_sets == "closed" else {"class_sets": self.class_sets})
+        sets = {} if self.class_sets == "closed" else {"class_sets": self.class_sets}
+        return super().describe() | sets | ({"unseen": list(self.unseen)} if self.unseen else {})
 
     def loss(
         self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
     ) -> Tensor:
         """Cross-entropy of logits `(N, K)` against class indices `(N,)`, in nats."""
         return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing, reduction=reduction)
+
+    def seen_loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Mean cross-entropy in which samples of seen classes leave the unseen ones out of the softmax.
+
+        A source sample is no reason to find an unseen class less likely. Samples that are of an unseen class, which
+        labelled target samples may be, count among all classes.
+
+        Args:
+            outputs: Logits `(N, K)`.
+            y: Class indices `(N,)`.
+            label_smoothing: Share of the probability that is spread over the classes that count.
+        """
+        unseen = torch.tensor([name in self.unseen for name in self.names], device=outputs.device)
+        left_out = unseen[None] & ~unseen[y][:, None]
+        log_p = outputs.masked_fill(left_out, -torch.inf).log_softmax(1)
+        right = log_p.gather(1, y[:, None])[:, 0]
+        spread = log_p.masked_fill(left_out, 0).sum(1) / (~left_out).sum(1)
+        return -((1 - label_smoothing) * right + label_smoothing * spread).mean()
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Class probabilities `(N, K)`."""
@@ -112,12 +153,17 @@ class Classification(Problem):
         if self.has_unknown:
             parts = {cls.name: cls(count) for cls in (HScore, KnownAccuracy, UnknownAccuracy)}
         average = MulticlassAccuracy(count, average="macro")
+        further: dict[str, Metric] = {}
+        if self.unseen:
+            which = [self.names.index(name) for name in self.unseen]
+            further = {cls.name: cls(count, which) for cls in (UnseenAccuracy, SeenAccuracy, SeenUnseenMean)}
         return parts | {
             "accuracy": MulticlassAccuracy(count, average="micro"),
             "mean_class_accuracy": average if self.class_sets == "closed" else PresentClassAccuracy(count),
             "macro_f1": MulticlassF1Score(count, average="macro"),
             "calibration_error": MulticlassCalibrationError(count, n_bins=15),
             **self._of_positive(),
+            **further,
         }
 
     def _of_positive(self) -> dict[str, Metric]:

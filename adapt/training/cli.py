@@ -360,6 +360,9 @@ def take_tokenizer(config: Any) -> None:
     """
     backbone = config.model.init_args.get("backbone")
     data = config.data.init_args
-    path = None if backbone is None or not backbone.get("init_args") else backbone.init_args.get("path")
+    own = None if backbone is None else backbone.get("init_args")
+    path = None if not own else own.get("path")
+    if own and path is None and own.get("text") is not None and own.text.get("init_args"):
+        path = own.text.init_args.get("path")  # the encoder of texts within a FusionBackbone
     if path is not None and "tokenizer" in data and data.tokenizer is None:
         data.tokenizer = path

@@ -228,7 +228,9 @@ def _differences(asked: Any, kept: Any, keys: tuple[str, ...], given: Any) -> It
         for key in kept:
             if key in asked or isinstance(kept[key], Mapping):
                 below = given.get(key) if isinstance(given, Namespace) else None
-                yield from _differences(asked.get(key), kept[key], (*keys, key), below)
+                # A class all of whose arguments are linked, such as Identity, has no `init_args` in a configuration.
+                nothing: Any = {} if key == "init_args" else None
+                yield from _differences(asked.get(key, nothing), kept[key], (*keys, key), below)
     elif asked != kept:
         yield Difference(keys, asked, kept, given is not None)
 

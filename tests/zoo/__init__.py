@@ -19,6 +19,7 @@ from tests.zoo import (
     self_training,
     source_free,
     texts,
+    two_views,
 )
 from tests.zoo.case import Case
 
@@ -36,6 +37,7 @@ CASES: dict[str, Case] = {
     **regression.CASES,
     **texts.CASES,
     **class_sets.CASES,
+    **two_views.CASES,
 }
 
 REPRESENTATIVE = {
