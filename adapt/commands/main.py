@@ -28,6 +28,7 @@ USAGE = """usage: adapt COMMAND [options]
   compare    what changed between two grids   adapt compare runs/before runs/after
   choose     which run to deploy, and how good adapt choose runs/mine --out chosen
   stream     adapt while the target comes in   adapt stream --run RUN --method TENT,EATA --scenario continual
+  rank       which pretrained network to take adapt rank feats/resnet50 feats/vit --source photo
   features   run a frozen backbone once       adapt features --config features/pacs_lite0
   style      paint one picture like another   adapt style --content a.jpg --style b.jpg --out c.png
   configs    list the shipped configurations  adapt configs
@@ -154,6 +155,10 @@ def _dispatch(args: list[str]) -> int:
         from adapt.commands.choose import choose_command
 
         return choose_command(args[1:])
+    if command == "rank":
+        from adapt.commands.rank import rank_command
+
+        return rank_command(args[1:])
     if command == "benchmark":
         # OpenMP reads it when torch is imported. Cells share a machine: threads that wait by spinning would take the
         # processors that other cells need.

@@ -207,6 +207,23 @@ def choose_options() -> argparse.ArgumentParser:
     return parser
 
 
+def rank_options() -> argparse.ArgumentParser:
+    """Options of `adapt rank`."""
+    parser = OptionParser(
+        "adapt rank",
+        description="Which pretrained network to take, before training: ranks networks by their features of a "
+        "labelled source. Each folder holds one network's features, as `adapt features` writes them. An array `logits` "
+        "in a file adds LEEP and NCE.",
+    )
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FEATURES", help="a folder of features per network")
+    parser.add_argument("--source", required=True, metavar="DOMAIN", help="the labelled domain, <folder>/<domain>.npz")
+    parser.add_argument("--by", default="log_me", help="log_me, h_score, trans_rate, leep or nce (default: log_me)")
+    parser.add_argument("--samples", type=int, default=5000, metavar="N", help="most samples (default: 5000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of the samples (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="FILE.csv", help="write the scores there, too")
+    return parser
+
+
 STREAM_HELP = """scenarios:
   single      one shift: the run's target, or another of --domains, or one corruption
   continual   one shift after the other; the method is not told when
@@ -267,5 +284,6 @@ OPTIONS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "compare": compare_options,
     "choose": choose_options,
     "stream": stream_options,
+    "rank": rank_options,
     "configs": configs_options,
 }

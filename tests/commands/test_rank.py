@@ -1,0 +1,56 @@
+"""`adapt rank` on files of features, as a user has them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapt.cli import main
+
+Y = np.arange(90) % 3
+
+
+def write(folder: Path, features: np.ndarray, **arrays: np.ndarray) -> None:
+    folder.mkdir(parents=True)
+    files = np.array([f"cat/{i}.png" for i in range(len(features))])
+    np.savez(folder / "photo.npz", **({"features": features, "labels": Y, "files": files} | arrays))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    write(Path("noise"), rng.normal(size=(90, 5)))
+    write(Path("telling"), np.eye(3)[Y] + 0.2 * rng.normal(size=(90, 3)), logits=4 * np.eye(4)[Y])
+    return tmp_path
+
+
+def test_the_network_that_tells_the_classes_comes_first(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rank", "noise", "telling", "--source", "photo", "--out", "rank.csv"]) == 0
+    assert "telling first" in capsys.readouterr().out
+    rows = list(csv.DictReader(Path("rank.csv").read_text().splitlines()))
+    assert [row["features"] for row in rows] == ["telling", "noise"]
+    assert float(rows[0]["leep"]) <= 0 and rows[1]["leep"] == ""
+    assert all(float(rows[0][key]) > float(rows[1][key]) for key in ("log_me", "h_score", "trans_rate"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["noise", "--source", "sketch"], "found photo there"),
+        (["nowhere", "--source", "photo"], "found no .npz files there"),
+        (["noise", "--source", "photo", "--by", "logme"], "Expected --by out of log_me"),
+        (["noise", "--source", "photo", "--by", "leep"], "noise has none"),
+        (["noise", "fewer", "--source", "photo"], "found 90 and 60"),
+        (["unlabelled", "--source", "photo"], "The source needs labels"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(
+    folders: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    write(Path("fewer"), np.ones((60, 5)), labels=Y[:60])
+    Path("unlabelled").mkdir()
+    np.savez(Path("unlabelled") / "photo.npz", x=np.ones((9, 2)))
+    assert main(["rank", *argv]) == 2
+    assert said in capsys.readouterr().err
