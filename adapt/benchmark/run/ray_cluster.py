@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import time
 import uuid
 from collections import Counter
@@ -82,14 +83,13 @@ class RayCluster:
                 "object_store_memory": _STORE_BYTES,
             }
         _quieten()
+        if not own and self.address != "auto":
+            self._knock()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise AdaptError(
-                f"No Ray cluster answers at {self.address} ({' '.join(str(error).split()):.200}). Start one with "
-                "`ray start --head`, or leave --address out for this machine alone."
-            ) from error
+            raise self._no_answer(error) from error
         with contextlib.suppress(ValueError):  # only the main thread may set them
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -99,6 +99,20 @@ class RayCluster:
         where = "this machine" if own else self.address
         self.console.print(f"Ray: {', '.join(parts)} ({where}).", markup=False, highlight=False, soft_wrap=True)
         return self
+
+    def _knock(self) -> None:
+        """Ask for an answer: Ray itself would wait for minutes."""
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except (OSError, ValueError) as error:
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: Exception) -> AdaptError:
+        return AdaptError(
+            f"No Ray cluster answers at {self.address} ({' '.join(str(error).split()):.200}). Start one with "
+            "`ray start --head`, or leave --address out for this machine alone."
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -79,10 +79,14 @@ def dying_once(cell: Cell) -> list[Row]:
 
 
 def seeing(cell: Cell) -> list[Row]:
+    """Write what a cell sees, and stay until as many cells run as there are places."""
     with (cell.directory.parents[2] / "seen.txt").open("a") as file:
         policy = os.environ.get("OMP_WAIT_POLICY")
         file.write(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {torch.get_num_threads()} {policy}\n")
-    return slow(cell)
+    end = time.monotonic() + 300
+    while len((cell.directory.parents[2] / "seen.txt").read_text().splitlines()) < 4 and time.monotonic() < end:
+        time.sleep(0.1)
+    return run_cell(cell)
 
 
 @pytest.mark.parametrize("ship", [False, True], ids=["shared folder", "sent back"])
@@ -137,6 +141,9 @@ def test_an_exception_in_a_cell_is_its_result(nodes: Any, folder: Path) -> None:
 def test_a_full_disk_of_a_node_stops_the_grid_with_one_line(nodes: Any, folder: Path) -> None:
     with pytest.raises(AdaptError, match=r"No space is left on the disk of .* the same command goes on"):
         run(nodes, cells(folder / "out", seeds=1, do="fill", where="DANN"), ship=True)
+    end = time.monotonic() + 60
+    while runners(nodes.head_node) and time.monotonic() < end:
+        time.sleep(0.2)
     assert not runners(nodes.head_node)
 
 
@@ -184,11 +191,6 @@ def test_a_cluster_of_this_machine_that_is_too_small_is_said(folder: Path) -> No
     some = [replace(c, resources=Resources(cpu=64)) for c in cells(folder / "out", seeds=1)]
     with pytest.raises(AdaptError, match="No node of the Ray cluster has 64 CPUs for a cell: ask for less"):
         run(type("Own", (), {"address": None}), some)
-
-
-def test_no_cluster_at_an_address_is_one_line() -> None:
-    with pytest.raises(AdaptError, match=r"No Ray cluster answers at 127\.0\.0\.1:1"), RayCluster("127.0.0.1:1"):
-        pass
 
 
 @pytest.mark.timeout(900)

@@ -1,6 +1,5 @@
 """What a machine of a cluster does with a cell, without a cluster."""
 
-import contextlib
 import io
 import json
 import os
@@ -183,9 +182,14 @@ def test_options_of_ray_without_ray_are_refused() -> None:
             benchmark_command(["--config", "missing.yaml", *words])
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "head", "head:port"])
+def test_an_address_where_nothing_answers_is_said_at_once(address: str) -> None:
+    pytest.importorskip("ray", reason="needs adapt-lightning[ray]")
+    with pytest.raises(AdaptError, match=f"No Ray cluster answers at {address} .*`ray start --head`"):
+        RayCluster(address).__enter__()
+
+
 def test_the_address_of_rays_client_is_refused() -> None:
     pytest.importorskip("ray", reason="needs adapt-lightning[ray]")
     with pytest.raises(AdaptError, match=r"Expected host:port of a Ray cluster, found ray://head:10001"):
         RayCluster("ray://head:10001")
-    with contextlib.suppress(AdaptError):
-        RayCluster("head:6379")
