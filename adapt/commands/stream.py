@@ -99,9 +99,12 @@ def _listed(value: Any) -> list[Any]:
 
 def _methods(asked: Sequence[Any]) -> list[dict[str, Any]]:
     """The methods, the unadapted source first, which every table needs."""
-    entries = [method_entry(entry) if isinstance(entry, str) else dict(entry) for entry in asked]
+    entries = [dict(entry) if isinstance(entry, dict) else method_entry(str(entry)) for entry in asked]
     for entry in entries:
-        entry.setdefault("init_args", {})
+        if not isinstance(entry.get("class_path"), str) or not isinstance(entry.setdefault("init_args", {}), dict):
+            raise AdaptError(
+                f"Expected methods as TENT, TENT:lr=0.0001, or class_path with init_args, found {entry!r:.80}."
+            )
     if not any(method_class(entry["class_path"]).baseline for entry in entries):
         entries.insert(0, {"class_path": next(iter(METHODS)), "init_args": {}})
     return entries

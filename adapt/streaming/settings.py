@@ -40,6 +40,10 @@ DEFAULTS: dict[str, Any] = {
 }
 """Settings of one stream, as `cell.yaml` keeps them below `stream`."""
 
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("severity", "batch_size", "samples", "rounds"), (int,)),
+    "delta": (int, float),
+}
 SPLITS = ("train", "val", "test")
 
 
@@ -122,7 +126,11 @@ def settings_of(given: Mapping[str, Any], scenario: str) -> dict[str, Any]:
         raise AdaptError(f"Expected --scenario out of {', '.join(SCENARIOS)}, found {scenario!r}.{hint}")
     if found["split"] not in SPLITS:
         raise AdaptError(f"Expected --split out of {', '.join(SPLITS)}, found {found['split']!r}.")
-    if not isinstance(found["batch_size"], int) or found["batch_size"] < 1:
+    for name, kinds in _NUMBERS.items():
+        value = found[name]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise AdaptError(f"Expected a number for --{name}, found {value!r}.")
+    if found["batch_size"] < 1:
         raise AdaptError(f"Expected a --batch_size of at least 1, found {found['batch_size']!r}.")
     found["corruptions"] = _corruptions(found["corruptions"], scenario, found["domains"])
     if found["corruptions"]:

@@ -133,6 +133,22 @@ def test_wrong_words_get_a_line_or_two(
     assert not (here / "wrong").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("method: [{name: TENT}]", "class_path with init_args"),
+        ("samples: many", "Expected a number for --samples"),
+        ("methods: [TENT]", "did you mean 'method'"),
+        ("- TENT", "as a mapping"),
+    ],
+)
+def test_wrong_files_get_a_line(content: str, said: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "wrong.yaml").write_text(content + "\n", encoding="utf-8")
+    assert stream("--config", "wrong.yaml", "--out", "wrong") == 2
+    assert said in capsys.readouterr().err
+    assert not (here / "wrong").exists()
+
+
 @pytest.mark.slow  # a grid of eight, each with a run of W&B
 def test_seeds_and_scenarios_make_a_grid_and_offline_runs_are_kept(here: Path) -> None:
     words = ["stream", "--run", "run", "--method", "LAME", "--scenario", "single", "correlated", "--samples", "40"]
