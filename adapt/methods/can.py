@@ -114,8 +114,7 @@ class CAN(Method):
             return terms
         count, own, other = self._by_class
         parts = zip(*self._encode_apart(own, other), strict=True)
-        layers = [tuple(x.unflatten(0, (count, -1)) for x in pair) for pair in parts]
-        (features, logits) = layers
+        features, logits = ([x.reshape(count, -1, x.shape[1]) for x in pair] for pair in parts)
         near = contrastive_discrepancy(*features) + contrastive_discrepancy(*(z.softmax(2) for z in logits))
         return terms | {"discrepancy": self.weight * near}
 
