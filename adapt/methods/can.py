@@ -11,6 +11,7 @@ from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.losses import contrastive_discrepancy, spherical_clusters
+from adapt.losses.inputs import full_precision
 from adapt.methods.base import Method
 from adapt.methods.whole_domain import datamodule_of, interval_begins, on_device
 from adapt.problems import Classification, Problem
@@ -131,7 +132,7 @@ class CAN(Method):
     def _cluster(self) -> None:
         source, target = self.encode_domain("source"), self.encode_domain("target")
         assert source.y is not None  # a pass over the source has labels
-        unit = normalize(source.features.float(), dim=1)
+        unit = normalize(full_precision(source.features), dim=1)
         centres = unit.new_zeros(self.num_outputs, unit.shape[1]).index_add_(0, source.y, unit)
         found, away = spherical_clusters(target.features, centres, tolerance=self.tolerance)
         # On the CPU, where samples are drawn.
