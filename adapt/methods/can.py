@@ -11,6 +11,7 @@ from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.losses import contrastive_discrepancy, spherical_clusters
+from adapt.losses.inputs import full_precision
 from adapt.methods.base import Method
 from adapt.methods.whole_domain import datamodule_of, interval_begins, on_device
 from adapt.problems import Classification, Problem
@@ -114,8 +115,7 @@ class CAN(Method):
             return terms
         count, own, other = self._by_class
         parts = zip(*self._encode_apart(own, other), strict=True)
-        layers = [tuple(x.reshape(count, -1, x.shape[-1]) for x in pair) for pair in parts]
-        (features, logits) = layers
+        features, logits = ([x.reshape(count, -1, x.shape[1]) for x in pair] for pair in parts)
         near = contrastive_discrepancy(*features) + contrastive_discrepancy(*(z.softmax(2) for z in logits))
         return terms | {"discrepancy": self.weight * near}
 
@@ -132,7 +132,7 @@ class CAN(Method):
     def _cluster(self) -> None:
         source, target = self.encode_domain("source"), self.encode_domain("target")
         assert source.y is not None  # a pass over the source has labels
-        unit = normalize(source.features.float(), dim=1)
+        unit = normalize(full_precision(source.features), dim=1)
         centres = unit.new_zeros(self.num_outputs, unit.shape[1]).index_add_(0, source.y, unit)
         found, away = spherical_clusters(target.features, centres, tolerance=self.tolerance)
         # On the CPU, where samples are drawn.
