@@ -19,14 +19,17 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from adapt.backbones import Backbone, TransformerBackbone
+from adapt.backbones import Backbone, FusionBackbone, TransformerBackbone
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
-from adapt.data.texts import Texts, Trimmed, read_texts, table_of, text_domains
+from adapt.data.image_text import ImageText
+from adapt.data.texts import TABLES, Texts, Trimmed, read_table, read_texts, table_of, text_domains
+from adapt.data.views import fetch
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.training.explain import explain
 from adapt.training.trust import check_named, check_typed_configs, restrict_parser
+from adapt.trees import tree_map
 
 # Version of the decoding in `adapt.data.images`: other versions may have rotated or washed-out pictures.
 _READING = 2
@@ -83,7 +86,7 @@ def extract_features(
     device: str = "auto",
     length: int = 128,
 ) -> list[Path]:
-    """Write `<out>/<domain>.npz` for every domain of an image folder; of texts, where the backbone reads texts.
+    """Write `<out>/<domain>.npz` for every domain of an image folder; of texts, or of both, as the backbone reads.
 
     Each file is written completely or not at all. An existing file with the same images, sizes, backbone and weights is
     kept, so an interrupted extraction continues. Images are cropped as in evaluation. All images are included; training
@@ -91,7 +94,7 @@ def extract_features(
 
     Args:
         backbone: The network, in evaluation mode; with a `TransformerBackbone` the domains are texts, see
-            `adapt.data.Texts`.
+            `adapt.data.Texts`; with a `FusionBackbone` images and texts, see `adapt.data.ImageText`.
         out: Folder of the files; `Features` finds it as `--data.root`.
         dataset: Folder below the root that holds the domains as `<domain>/<class>/<image>`, or as `<domain>.csv`.
         root: Folder of the data; the environment variable `ADAPT_DATA` when None.
@@ -116,6 +119,10 @@ def extract_features(
     except (RuntimeError, AssertionError) as error:  # AssertionError if torch was built without CUDA
         reason = str(error).partition("\n")[0]
         raise AdaptError(f"Expected an available device, found {device!r} ({reason}).") from error
+    if isinstance(backbone, FusionBackbone):
+        how: dict[str, Any] = {"image_size": image_size, "resize": resize, "length": length}
+        how |= {"mean": tuple(mean), "std": tuple(std)}
+        return _of_pairs(backbone, Path(out), dataset, root, how, batch_size, chosen)
     if isinstance(backbone, TransformerBackbone):
         return _of_texts(backbone, Path(out), dataset, root, length, batch_size, chosen)
     dtype = next(backbone.parameters(), torch.empty(0)).dtype
@@ -200,6 +207,57 @@ def _of_texts(
             write_features(path, FeatureFile(features.numpy(), labels, classes, files, described))
             print(f"{path}: {features.shape[0]} texts, {features.shape[1]} features")
     return paths
+
+
+def _of_pairs(
+    backbone: FusionBackbone, out: Path, dataset: str, root: str | None, cut: dict[str, Any], size: int, device: str
+) -> list[Path]:
+    folder = _folder_of(dataset, root, "tables of images and texts", "<domain>.csv")
+    names = sorted(path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._")
+    if len(names) < 2:
+        raise AdaptError(f"Expected two or more tables in {folder}, found {', '.join(names) or 'none'}.")
+    tokenizer = getattr(backbone.text, "path", None)
+    options: dict[str, Any] = {
+        "dataset": dataset,
+        "root": root,
+        "tokenizer": tokenizer,
+        "augment": False,
+        "store": "none",
+    } | cut
+    # Those without labels last: one of them is the target of this pair, which is made to check that the classes agree.
+    labelled = {name: any(read_table(_table(folder, name)).get("label", [])) for name in names}
+    names.sort(key=lambda name: labelled[name])
+    data = ImageText(names[1:], names[0], **options)
+    settings = {"backbone": type(backbone).__name__, "weights": _digest_of_network(backbone), "reading": _READING}
+    settings |= {name: list(value) if isinstance(value, tuple) else value for name, value in cut.items()}
+    paths = []
+    for name in names:
+        samples, table, path = data.whole(name), data.table(name), out / f"{name}.npz"
+        files = ["" if file is None else str(file) for file in table.images]
+        sizes = [0 if file is None else file.stat().st_size for file in table.images]
+        wanted = settings | {"samples": _digest(json.dumps([files, sizes, table.texts]).encode())}
+        paths.append(path)
+        known = samples.targets.known
+        if known.any() and not known.all():
+            raise AdaptError(f"Expected a label for every sample of {name!r} or for none, found some: label or drop.")
+        if _is_there(path, wanted):
+            print(f"{path}: kept")
+            continue
+        found = []
+        for at in range(0, len(samples), size):
+            x, _ = fetch(samples, list(range(at, min(at + size, len(samples)))))
+            x = data.transform(tree_map(lambda leaf: leaf.to(device), x))
+            with torch.inference_mode():
+                found.append(backbone(x).float().cpu())
+        features, labels = torch.cat(found).numpy(), samples.targets.y.numpy() if known.all() else None
+        described, classes = np.array(json.dumps(wanted, sort_keys=True)), np.array(data.class_names)
+        write_features(path, FeatureFile(features, labels, classes, np.array(table.names), described))
+        print(f"{path}: {features.shape[0]} samples, {features.shape[1]} features")
+    return paths
+
+
+def _table(folder: Path, name: str) -> Path:
+    return next(folder / f"{name}{ending}" for ending in TABLES if (folder / f"{name}{ending}").is_file())
 
 
 def _stacked(samples: Sequence[tuple[Tensor, Any]]) -> Tensor:

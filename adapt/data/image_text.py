@@ -58,7 +58,7 @@ class Pairs(NamedTuple):
 class ImageText(ImageFolders):
     """Samples of an image and a text (a caption, a product's title, a report), for `FusionBackbone`.
 
-    A domain is a table `<root>/<folder>/<domain>.csv` (`.tsv`, `.parquet`) with a column `image`, paths from the
+    A domain is a table `<root>/<dataset>/<domain>.csv` (`.tsv`, `.parquet`) with a column `image`, paths from the
     table's folder or absolute ones, and a column `text`. Further columns are read where they are there: `title`, which
     is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), and `index`, what a row is
     called in `predictions.csv`. Or one table, `file`, holds all domains, which its column `domain` tells apart. The
@@ -75,10 +75,10 @@ class ImageText(ImageFolders):
         source: One domain, or several to pool.
         target: The domain to adapt to.
         tokenizer: Hugging Face folder of the text encoder, from which the command line takes it; None for hashed words.
-        folder: Folder below the root that holds the tables; the root itself when empty.
-        file: One table below that folder that holds all domains.
+        file: One table, below `dataset`, that holds all domains.
         length: Most tokens, or words, of a text.
-        **kwargs: See `ImageFolders`; its `dataset` and `unlabelled` are not used.
+        **kwargs: See `ImageFolders`; `dataset` is the folder below the root that holds the tables, and `unlabelled`
+            names domains whose labels are not read.
 
     Raises:
         AdaptError: A domain is not there or cannot be read, an image that a table names is missing, a row has neither
@@ -92,14 +92,13 @@ class ImageText(ImageFolders):
         source: str | list[str],
         target: str,
         tokenizer: str | None = None,
-        folder: str = "",
         file: str = "",
         length: int = 64,
         **kwargs: Any,
     ) -> None:
-        self.tokenizer, self.folder, self.file, self.length = tokenizer, folder, file, length
+        self.tokenizer, self.file, self.length = tokenizer, file, length
         self._texts: dict[str, dict[str, Tensor]] = {}
-        super().__init__(source, target, **{"dataset": folder} | kwargs)
+        super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
         if self.length < 4:
@@ -108,7 +107,7 @@ class ImageText(ImageFolders):
 
     def _find_domains(self, folder: Path) -> list[str]:
         if self.file:
-            path = self.data_path(self.folder, self.file, instructions=_INSTRUCTIONS)
+            path = self.data_path(self.dataset, self.file, instructions=_INSTRUCTIONS)
             return sorted(_domains_of(path, path.stat().st_mtime_ns))
         known = sorted(path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._")
         if not known:
@@ -138,7 +137,7 @@ class ImageText(ImageFolders):
     def table(self, name: str) -> Pairs:
         """The rows of a domain as they lie on disk, read once."""
         if self.file:
-            path = self.root / self.folder / self.file
+            path = self.root / self.dataset / self.file
             found = _domains_of(path, path.stat().st_mtime_ns)
             if name not in found:
                 self.check_domain(name)
@@ -151,7 +150,7 @@ class ImageText(ImageFolders):
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's table, where it has one of its own."""
-        places = [] if self.file else [self.root / self.folder / f"{name}{ending}" for ending in TABLES]
+        places = [] if self.file else [self.root / self.dataset / f"{name}{ending}" for ending in TABLES]
         return next((path for path in places if path.is_file()), None)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
@@ -178,6 +177,13 @@ class ImageText(ImageFolders):
                 warn_of_unknown(found["ids"], found["mask"], self.tokenizer, name)
             self._texts[name] = tree_map(lambda leaf: pad(leaf, (0, self.length - leaf.shape[1])), found)
         return self._texts[name]
+
+    def whole(self, name: str) -> "PairDomain":
+        """All samples of a domain in the table's order, as evaluation sees them."""
+        table, targets = self.table(name), self._listing(name)[""].targets
+        found = self._new(table.images, table.texts)
+        found.targets = targets
+        return found
 
     def transform(self, x: Tree) -> Tree:
         """Images become normalised floats; tokens stay what they are."""
@@ -239,21 +245,24 @@ class ImageText(ImageFolders):
         return shade[:, None, None].expand(3, self.image_size, self.image_size)
 
     def _named(self, name: str) -> list[str]:
-        return _in_order({label for label in self.table(name).labels if label is not None})
+        hidden = name in self.unlabelled
+        return [] if hidden else _in_order({label for label in self.table(name).labels if label is not None})
 
     def _listing(self, name: str) -> dict[str, Listing]:
         if name not in self._listings:
             table = self.table(name)
             number = {label: k for k, label in enumerate(self.label_names(name))}
-            known = torch.tensor([label is not None for label in table.labels])
-            y = torch.tensor([-1 if label is None else number[label] for label in table.labels])
+            hidden = name in self.unlabelled
+            labels = [None if hidden else label for label in table.labels]
+            known = torch.tensor([label is not None for label in labels])
+            y = torch.tensor([-1 if label is None else number[label] for label in labels])
             files = [path for path in table.images if path is not None]
             self._listings[name] = {"": Listing(files, Labels(y, known))}
         return self._listings[name]
 
     def _reader(self, name: str) -> Callable[[Path], Image.Image]:
         # What is kept is known by its path below the folder: images from elsewhere are decoded each time.
-        base = self.root / self.folder
+        base = self.root / self.dataset
         inside = all(path.is_relative_to(base) for path in self._listing(name)[""].files)
         return super()._reader(name) if inside else open_image
 

@@ -12,7 +12,9 @@ from PIL import Image
 
 from adapt.backbones import BagOfWords, FusionBackbone, SmallCNN
 from adapt.backbones.words import hash_words
-from adapt.data import NO_LABEL, DescribedDigits, ImageText, Pair
+from adapt.cli import main
+from adapt.commands.features import extract_features
+from adapt.data import NO_LABEL, DescribedDigits, Features, ImageText, Pair
 from adapt.data.described_digits import NAMES
 from adapt.errors import AdaptError
 from adapt.methods import SourceOnly
@@ -193,3 +195,40 @@ def test_domains_differ_in_what_their_names_say() -> None:
     again = found.described("misheard", "test").texts
     assert again == noise.texts
     assert not any(word in text for word in ("thin", "strokes") for text in found.described("reworded", "test").texts)
+
+
+def test_features_of_pairs_are_extracted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "shops", "shop")
+    write(tmp_path / "shops", "street", labels=False)
+    torch.manual_seed(0)
+    encoders = SmallCNN((3, 8, 8), width=4), BagOfWords(64, 8)
+    backbone, out = FusionBackbone(*encoders, width=None), str(tmp_path / "out")
+    for _ in range(2):
+        extract_features(backbone, out, "shops", str(tmp_path), image_size=8, length=8, batch_size=7, device="cpu")
+    assert capsys.readouterr().out.count("kept") == 2
+    features = Features("shop", "street", root=out, batch_size=4)
+    x, y = features.domain("shop", "test")[0]
+    row = int(features.sample_names("shop", "test")[0].rpartition("/")[2])
+    samples = data(tmp_path, dataset="shops").whole("shop")
+    alone, labels = samples.__getitems__([row])
+    alone = data(tmp_path, dataset="shops").transform(alone)
+    assert torch.allclose(x, backbone.eval()(alone)[0], atol=1e-5) and y == labels.y[0] == row % 2
+
+
+def test_a_run_is_fitted_tested_and_labels_new_samples_by_command(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data", "shop")
+    write(tmp_path / "data", "street", labels=False)
+    quiet = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
+    files = ["--data", "ImageText", "--data.root", "data", "--data.source", "shop", "--data.target", "street"]
+    sizes = ["--data.image_size", "8", "--data.batch_size", "4", "--data.length", "8"]
+    network = ["--model.backbone", "FusionBackbone", "--model.backbone.image", "SmallCNN"]
+    network += ["--model.backbone.image.width", "4", "--model.backbone.text", "BagOfWords"]
+    fit = ["fit", *files, *sizes, "--model", "SourceOnly", *network, "--trainer.max_epochs", "1", "--run_dir", "run"]
+    assert main([*fit, *quiet]) == 0
+    new = tmp_path / "data" / "new.csv"
+    new.write_text("index,image,text\na,pictures/street-0.png,\nb,,a light square\n")
+    assert main(["predict", "--config", "run/config.yaml", "--input", str(new), "--output", "labels.csv"]) == 0
+    with open("labels.csv", newline="") as file:  # noqa: PTH123
+        rows = list(csv.DictReader(file))
+    assert [row["sample"] for row in rows] == ["a", "b"] and {row["class"] for row in rows} <= set(SHADES)

@@ -24,7 +24,10 @@ TOY = {
     | {"log_every_n_steps": 3, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"},
 }
 # Painting as the file says would take minutes, and weights that are downloaded.
-QUICK = {"style_transfer": "--model.paint_steps 1 --model.max_images 8 --model.pretrained false --model.cache {}"}
+QUICK = {
+    "style_transfer": "--model.paint_steps 1 --model.max_images 8 --model.pretrained false --model.cache {}",
+    "cca": "--model.split 8 --model.components 4",  # the toy has one modality, of sixteen features
+}
 
 
 @pytest.fixture
