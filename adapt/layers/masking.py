@@ -69,8 +69,8 @@ def hide_blocks(images: Tensor, *, blocks: int = 4, rate: float = 0.7) -> Tensor
     if not isinstance(images, Tensor) or images.ndim != 4:
         found = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
         raise AdaptError(
-            f"Expected images (N, C, H, W) to hide blocks of, found {found}. Other inputs have none: choose a method "
-            "that masks nothing."
+            f"Expected images (N, C, H, W) to hide blocks of, found {found}. Others have none: choose a method that "
+            "masks nothing."
         )
     if not 1 <= blocks <= min(images.shape[2:]) or not 0 <= rate <= 1:
         raise AdaptError(
