@@ -1,4 +1,4 @@
-"""Scans as people have them: every format read to the same values, no patient in two splits, new ones as the target's."""
+"""Scans as people have them: read to the same values from every format, split by patient, new ones as the target's."""
 
 import csv
 from pathlib import Path
@@ -160,7 +160,7 @@ def test_a_list_says_the_same_as_folders(tmp_path: Path) -> None:
         assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
     new, names = data.read_inputs(tmp_path / "all.csv")
     assert len(new) == 44 and names[0] == rows[0]["path"]  # type: ignore[arg-type]
-    (tmp_path / "all.csv").write_text("path,label,domain\ngone.npy,x,a\n")
+    (tmp_path / "all.csv").write_text("path,label,domain\ngone.npy,x,a\ngone.npy,x,b\n")
     with pytest.raises(AdaptError, match=r"nothing at .*gone\.npy"):
         hospitals(tmp_path, file="all.csv")
 
@@ -198,7 +198,6 @@ def test_a_target_of_patients_without_classes_has_no_labels(tmp_path: Path) -> N
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     hospitals(tmp_path / "data")
     for options, said in (
-        ({"shape": (4, 4)}, "as many as a scan has axes"),
         ({"shape": (4,)}, "three positive numbers"),
         ({"window": (0, 0)}, "width above 0"),
         ({"window": (0, 1), "percentiles": (1, 99)}, "found both"),
@@ -208,10 +207,12 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"positive": "ill"}, "positive class out of sick, well"),
     ):
         with pytest.raises((AdaptError, SampleError), match=said):
-            hospitals(tmp_path / "data", **options).problem
+            _ = hospitals(tmp_path / "data", **options).problem
     (tmp_path / "data" / "a" / "empty").mkdir()
     with pytest.raises(AdaptError, match="of the class 'empty'"):
         hospitals(tmp_path / "data")
+    with pytest.raises(SampleError, match="as many as a scan has axes"):
+        read_scan(write(tmp_path / "flat.npy", np.zeros((4, 4))), 3)
     write(tmp_path / "nan.npy", np.full(SHAPE, np.nan))
     with pytest.raises(SampleError, match="finite"):
         read_scan(tmp_path / "nan.npy", 3)
