@@ -133,6 +133,7 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "sharpness",
         "whole_domain",
         "several_sources",
+        "teacher",
     }
     assert {case.method for case in CASES.values()} == set(classes)
 

@@ -27,7 +27,7 @@ def importance_weights(source_logits: Tensor) -> Tensor:
     Examples:
         >>> import torch
         >>> from adapt.losses import importance_weights
-        >>> importance_weights(torch.tensor([0.0, 99.0]))  # the second is surely of the source
+        >>> importance_weights(torch.tensor([0.0, 999.0]))  # the second is surely of the source
         tensor([2., 0.])
     """
     logits = one_logit("importance_weights", "source", source_logits).detach()
