@@ -111,7 +111,8 @@ class RayCluster:
     def _no_answer(self, error: Exception) -> AdaptError:
         return AdaptError(
             f"No Ray cluster answers at {self.address} ({' '.join(str(error).split()):.200}). Start one with "
-            "`ray start --head`, or leave --address out for this machine alone."
+            "`ray start --head`, or leave --address out for this machine alone. If it asks for a token, set "
+            "RAY_AUTH_MODE=token."
         )
 
     def __exit__(
