@@ -37,8 +37,8 @@ _MOST_ERROR = 2000
 _KINDS = {
     "stream": (
         "Running accuracy",
-        "Accuracy of the predictions among the last tenth of the samples that had come, mean over seeds; each was made "
-        "before the method saw the next batch. Lines across mark where the target changes.",
+        "Accuracy of the predictions among the last thirtieth of the samples that had come, mean over seeds; each was "
+        "made before the method saw the next batch. Lines across mark where the target changes.",
         "full",
         False,
     ),

@@ -15,6 +15,8 @@ from adapt.benchmark.statistics.estimates import Summary
 
 KIND = "stream"
 _POINTS = 200
+# Shorter than each of fifteen shifts.
+_SHARE = 30
 _MOST_NAMED = 20
 
 
@@ -31,14 +33,14 @@ def draw_streams(results: Sequence[CellResult], summary: Summary, tasks: Sequenc
 
 
 def running_accuracy(batches: Sequence[Batch]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Samples that had come, and the share of right predictions among the labelled of the last tenth of the stream.
+    """Samples that had come, and the share of right predictions among the labelled of the last thirtieth of the stream.
 
     A window and not the mean since the beginning: that hides a collapse until it is long over. The window ends at each
     batch; at the beginning it is what there is.
     """
     samples = np.array([batch.samples for batch in batches])
     right, labelled = (np.cumsum([getattr(batch, name) for batch in batches]) for name in ("right", "labelled"))
-    window = max(1, len(batches) // 10)
+    window = max(1, len(batches) // _SHARE)
     before = np.arange(len(batches)) - window
     earlier = before >= 0
     lost_right, lost = (np.where(earlier, sums[np.maximum(before, 0)], 0) for sums in (right, labelled))
@@ -62,7 +64,7 @@ def _draw(task: str, batches: Mapping[tuple[str, int], Sequence[Batch]], summary
         spoken.append(f"{method} ends at {mean[-1]:.1f} %")
     _mark_shifts(axes, next(iter(batches.values())))
     axes.set_xlabel("samples that have come", fontsize=8)
-    axes.set_ylabel("accuracy of the last tenth (%)", fontsize=8)
+    axes.set_ylabel("accuracy of the last thirtieth (%)", fontsize=8)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
