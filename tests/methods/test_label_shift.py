@@ -1,6 +1,5 @@
 """The shares that the method finds, what its loss is of them, and where they are written."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from adapt.cli import main
 from adapt.data import Labelled, Pair, Unlabelled
 from adapt.errors import AdaptError
 from adapt.methods import LabelShift
@@ -58,17 +56,6 @@ def test_a_continued_run_has_the_same_weights_and_does_not_estimate_them_again(
     loaded: Any = CASES[name].build()
     loaded.on_load_checkpoint(torch.load(stop, weights_only=True))
     assert torch.equal(first.shares, loaded.shares)
-
-
-@pytest.mark.slow
-def test_a_test_writes_the_shares(tmp_path: Path) -> None:
-    words = ["--data", "Moons", "--data.source", "moons", "--data.target", "moons_30", "--model", "LabelShift"]
-    words += ["--model.backbone", "MLP", "--model.source_fraction", "0.2", "--trainer.max_steps", "20"]
-    quiet = ["--trainer.logger", "false", "--trainer.accelerator", "cpu"]
-    main(["fit", *words, *quiet, "--run_dir", str(tmp_path / "run")])
-    main(["test", "--config", str(tmp_path / "run" / "config.yaml")])
-    shares = json.loads((tmp_path / "run" / "test.json").read_text())["target_class_shares"]
-    assert shares.keys() == {"upper", "lower"} and sum(shares.values()) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("option", [{"source_fraction": 1.0}, {"estimator": "em"}, {"calibration": "platt"}])

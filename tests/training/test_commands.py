@@ -73,6 +73,8 @@ def test_every_method_file_trains_and_tests_on_the_toy(stem: str, task: str, ima
     domains = ["target"] if source_free else ["source", "target"]
     metrics = ["accuracy", "mean_class_accuracy", "macro_f1", "calibration_error"]
     per_class = accuracies.pop("per_class_accuracy")
+    if (shares := accuracies.pop("target_class_shares", None)) is not None:  # what LabelShift found out
+        assert stem == "label_shift" and abs(sum(shares.values()) - 1) < 1e-5
     low, high = accuracies.pop("target_accuracy_interval")
     assert low <= accuracies["test/target_accuracy"] <= high and accuracies.pop("target_test_samples") > 0
     assert len(per_class) >= 2 and all(0 <= share <= 1 for share in per_class.values())
