@@ -125,6 +125,8 @@ def test_every_method_file_stands_in_the_table_and_in_the_zoo() -> None:
         "late",
         "optimization",
         "checkpoints",
+        "evaluation",
+        "global_batch",
         "mapping",
         "memory",
         "randomness",
