@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
 import yaml
 
 import adapt.data
@@ -19,9 +20,23 @@ def load(path: Path) -> tuple[type[DomainDataModule], dict[str, Any]]:
 
 def build(path: Path, root: Path) -> DomainDataModule:
     cls, arguments = load(path)
+    sources = arguments["source"] if isinstance(arguments["source"], list) else [arguments["source"]]
     if cls is adapt.data.ImageFolders:
-        for name in (arguments["source"], arguments["target"]):
+        for name in (*sources, arguments["target"]):
             write_images(root / arguments["dataset"] / name, ["bike", "mug"], 2)
+    if cls is adapt.data.ImageLists:
+        place = root / arguments["dataset"]
+        (place / "image_list").mkdir(parents=True)
+        for name in (*sources, arguments["target"]):
+            write_images(place / name, ["bike", "mug"], 2)
+            lines = [f"{name}/bike/0.png 0", f"{name}/mug/0.png 1"]
+            for part in ("train", "test"):
+                (place / "image_list" / f"{name}_{part}.txt").write_text("\n".join(lines))
+    if cls is adapt.data.Arrays:
+        (root / arguments["folder"]).mkdir()
+        for name in (*sources, arguments["target"]):
+            arrays = {arguments["x"]: np.ones((80, 5)), arguments["y"]: np.arange(80)[:, None] % 10 + 1}
+            scipy.io.savemat(root / arguments["folder"] / f"{name}.mat", arrays)
     if cls is adapt.data.Features:
         for name in (arguments["source"], arguments["target"]):
             write_features(root / arguments["folder"] / f"{name}.npz", 80)

@@ -217,7 +217,7 @@ class RayWorkers:
                     raise AdaptError(f"{lacking}: ask for less under `resources` in the benchmark's file.")
                 console.print(f"{lacking}; its cells wait until one joins.", highlight=False, soft_wrap=True)
         self.slots = max(1, self._limit(self._request(cells[0])))
-        self._home.open()
+        self._home.announce()
 
     def take(self, ready: Sequence[Cell]) -> list[Cell]:
         """Those for which there is a process; others are asked for."""

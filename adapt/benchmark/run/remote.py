@@ -54,7 +54,7 @@ class Home:
     ship: bool
     environment: Mapping[str, str]
 
-    def open(self) -> None:
+    def announce(self) -> None:
         """Let other machines find the folder."""
         write_atomically(self.out / RUNNING_FOLDER / _TOKEN, self.token)
 

@@ -53,7 +53,7 @@ def starting(cell: Cell) -> list[Row]:
 
 def home(folder: Path, ship: bool) -> Home:
     made = Home(folder, folder / "out", "token", ship, {"ADAPT_SEEN_HERE": "yes"})
-    made.open()
+    made.announce()
     return made
 
 
