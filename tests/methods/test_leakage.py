@@ -13,6 +13,7 @@ from adapt.problems import Classification
 from tests.toy import CLASSES, Shifted
 from tests.zoo import CASES
 from tests.zoo.texts import Sentences
+from tests.zoo.two_views import TwoViews
 
 
 def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
@@ -35,7 +36,7 @@ def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
     # their own. A target that is cut to some classes was cut by its labels, so that toy is left out.
     case = CASES[name]
     kind = case.module
-    own = len(kind.input_shape) == 3 or kind is Sentences or not isinstance(case.problem, Classification)
+    own = len(kind.input_shape) == 3 or kind in (Sentences, TwoViews) or not isinstance(case.problem, Classification)
     own = own or (kind.__module__.endswith("class_sets") and kind.__name__ != "Partial")
     module = kind if own else Shifted
     trained, _, _ = CASES[name].train(path, steps=20, module=permuted(module) if shuffled else module, dropout=0.2)

@@ -71,6 +71,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "hafn": (losses.hafn, (S, T)),
     "homm": (losses.homm, (S, T)),
     "importance_weights": (losses.importance_weights, (S[:, 0],)),
+    "info_nce": (losses.info_nce, (S, S.flip(0))),
     "information_maximisation": (losses.information_maximisation, (LOGITS,)),
     "jmmd": (lambda s, t, p, q: losses.jmmd([s, p], [t, q]), (S, T, draw(N, K), LOGITS)),
     "jmmd, linear": (lambda s, t, p, q: losses.jmmd([s, p], [t, q], estimator="linear"), (S, T, draw(N, K), LOGITS)),
@@ -135,7 +136,14 @@ OTHERS = {
     "domain_accuracy",
     "multilinear",
 }
-OTHERS |= {"nearest_shift", "subspace_alignment", "tca", "transfer_components", "transport_plan"}
+OTHERS |= {
+    "canonical_correlation",
+    "nearest_shift",
+    "subspace_alignment",
+    "tca",
+    "transfer_components",
+    "transport_plan",
+}
 OTHERS |= {"virtual_adversarial_direction", "known_entropy", "memory_score", "joint_confidence", "spherical_clusters"}
 
 
