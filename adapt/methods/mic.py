@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from adapt.data.batches import Pair
 from adapt.encoding import Encoding
@@ -68,7 +69,7 @@ class MaskedConsistency(HasTeacher):
 
     def taught(self, x: Tensor) -> Encoding:
         """The teacher's features and logits, without dropout."""
-        dropped = [m for m in self.teacher.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+        dropped = [m for m in self.teacher.modules() if isinstance(m, _DropoutNd)]
         for module in dropped:
             module.training = False
         return super().taught(x)

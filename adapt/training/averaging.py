@@ -85,10 +85,13 @@ class AveragedWeights(WeightAveraging):
 def _weights_of(method: LightningModule) -> nn.Module:
     """A module with the parameters, buffers and parts of a method under the same names, and nothing else."""
     bare = nn.Module()
-    for name, parameter in method._parameters.items():
+    for name, parameter in method.named_parameters(recurse=False, remove_duplicate=False):
         bare.register_parameter(name, parameter)
-    for name, buffer in method._buffers.items():
-        bare.register_buffer(name, buffer, name not in method._non_persistent_buffers_set)
-    for name, part in method._modules.items():
-        bare.register_module(name, part)
+    kept = method.state_dict()
+    for name, buffer in method.named_buffers(recurse=False, remove_duplicate=False):
+        bare.register_buffer(name, buffer, name in kept)
+    # Not `named_children`, which names a part that stands under two names only once.
+    for name, part in method.named_modules(remove_duplicate=False):
+        if name and "." not in name:
+            bare.register_module(name, part)
     return bare

@@ -301,6 +301,7 @@ def test_a_regression_grid_from_end_to_end(tmp_path: Path, capsys: pytest.Captur
     assert "R2 in bars" in page and "Scores against target mae" in page
 
 
+@pytest.mark.slow
 def test_a_classification_grid_shows_the_metric_of_the_plan(tmp_path: Path) -> None:
     methods = {name: {"model": {"class_path": name}} for name in ("SourceOnly", "DANN")}
     plan = {"name": "f1", "seeds": [0], "metric": "macro_f1", "tasks": {"toy": TOY}, "methods": methods}

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from adapt.benchmark.plan.plan import read_plan
@@ -25,6 +26,7 @@ def test_every_method_but_source_only_gets_the_task_s_shots_and_starts_from_sour
     assert len(plan.tasks) == 8 and len(plan.methods) == 9 and len(plan.cells) == 8 * 9 * 3
 
 
+@pytest.mark.slow
 def test_the_curve_is_drawn_from_the_results_file(tmp_path: Path) -> None:
     lines = ["task,method,setting,seed,rule,source_accuracy,target_accuracy,status,wall_seconds,config_hash,commit"]
     for task in ("A → B", "A → C"):

@@ -165,7 +165,9 @@ methods:
 """
 
 
-@pytest.mark.parametrize("tasks", ["", "labelled: {data: {init_args: {every: 1}}}"])
+@pytest.mark.parametrize(
+    "tasks", ["", pytest.param("labelled: {data: {init_args: {every: 1}}}", marks=pytest.mark.slow)]
+)
 def test_a_grid_with_an_unlabelled_target_runs_to_its_report(
     tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def accuracies(
     return torch.tensor([target_accuracy(*linear(method, module, seed, **options)) for seed in SEEDS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "bound"), [("logistic", 10.0), ("kmm", None), ("kliep", None), ("rulsif", None)])
 def test_every_estimator_mends_covariate_shift_where_the_network_cannot_fit_the_source(
     estimator: str, bound: float | None
@@ -92,6 +93,7 @@ def test_a_log_linear_ratio_is_too_large_far_out_and_unbounded_gains_less() -> N
     assert (accuracies(ImportanceWeighting, Curved, "logistic", 10.0) - unbounded).min() > 0.08
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_no_estimator_mends_label_shift_which_changes_what_an_input_says_of_its_class(estimator: str) -> None:
     gain = accuracies(ImportanceWeighting, Priors, estimator) - accuracies(SourceOnly, Priors)

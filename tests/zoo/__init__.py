@@ -41,8 +41,7 @@ CASES: dict[str, Case] = {
 }
 
 REPRESENTATIVE = {
-    *("SourceOnly", "FineTuning", "DANN", "CDAN", "MCD", "MMD", "CORAL", "SHOT", "SelfEnsembling", "TCA", "FDA"),
-    *("ImportanceWeighting", "MME", "NRC", "VADA"),
+    *("SourceOnly", "FineTuning", "DANN", "MCD", "MMD", "SHOT", "SelfEnsembling", "TCA", "ImportanceWeighting", "VADA"),
 }
 """Methods of each kind: what hardly depends on the method runs on these by default, on all with `pytest -m slow`."""
 

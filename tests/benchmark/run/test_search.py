@@ -249,6 +249,7 @@ def test_without_optuna_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
         run_search(plan_of(tmp_path, content()), searching)
 
 
+@pytest.mark.slow
 def test_a_search_on_the_toy_ends_in_reruns_with_the_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
