@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from adapt.benchmark.outputs.pictures.accuracy import read_arrays
-from adapt.benchmark.outputs.table import Entry, Table, accuracy, over
+from adapt.benchmark.outputs.table import Table, over
+from adapt.benchmark.outputs.tables.shares import methods_in, share_table
 from adapt.benchmark.statistics.analysis import Analysis
-from adapt.benchmark.statistics.estimates import over_seeds
 
 
 def class_tables(analysis: Analysis, tasks: Sequence[str]) -> list[Table]:
@@ -32,27 +32,11 @@ def class_tables(analysis: Analysis, tasks: Sequence[str]) -> list[Table]:
                 shares.setdefault(name, {})
                 if total:
                     shares[name].setdefault(result.method, []).append(float(right / total))
-        methods = [m for m in summary.methods if any(m in found for found in shares.values())]
+        methods = methods_in(shares, summary.methods)
         if methods:
-            tables.append(_table(task, methods, shares, samples, summary.seeds))
+            caption = (
+                f"Accuracy per class: share of each class's target test samples that is right, in %, {task}; "
+                f"{over(summary.seeds, named=False)}. Model selection: last training step."
+            )
+            tables.append(share_table(shares, samples, methods, len(summary.seeds), caption, ("Class", "Test samples")))
     return tables
-
-
-def _table(
-    task: str,
-    methods: Sequence[str],
-    shares: dict[str, dict[str, list[float]]],
-    samples: dict[str, int],
-    seeds: Sequence[int],
-) -> Table:
-    def entry(values: list[float]) -> Entry:
-        return accuracy(over_seeds(values), len(seeds)) if values else Entry()
-
-    rows = tuple(
-        (name, str(samples[name]), tuple(entry(found.get(m, [])) for m in methods)) for name, found in shares.items()
-    )
-    caption = (
-        f"Accuracy per class: share of each class's target test samples that is right, in %, {task}; "
-        f"{over(seeds, named=False)}. Model selection: last training step."
-    )
-    return Table(caption, tuple(methods), rows, head=("Class", "Test samples"))

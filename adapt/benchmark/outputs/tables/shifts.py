@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from adapt.benchmark.outputs.table import Entry, Row, Table, accuracy, over
+from adapt.benchmark.outputs.table import Table, over
+from adapt.benchmark.outputs.tables.shares import methods_in, share_table
 from adapt.benchmark.results.streams import read_shifts
 from adapt.benchmark.statistics.analysis import Analysis
-from adapt.benchmark.statistics.estimates import over_seeds
 
 
 def shift_tables(analysis: Analysis, tasks: Sequence[str]) -> list[Table]:
@@ -26,27 +26,11 @@ def shift_tables(analysis: Analysis, tasks: Sequence[str]) -> list[Table]:
                 found = shares.setdefault(score.shift, {})
                 if score.labelled:
                     found.setdefault(result.method, []).append(score.right / score.labelled)
-        methods = [m for m in summary.methods if any(m in found for found in shares.values())]
+        methods = methods_in(shares, summary.methods)
         if methods and len(shares) > 1:
-            tables.append(_table(task, methods, shares, samples, summary.seeds))
+            caption = (
+                f"Accuracy under each shift, of the predictions as they were made, in %, {task}; "
+                f"{over(summary.seeds, named=False)}. Shifts in the order of their arrival."
+            )
+            tables.append(share_table(shares, samples, methods, len(summary.seeds), caption, ("Shift", "Samples")))
     return tables
-
-
-def _table(
-    task: str,
-    methods: Sequence[str],
-    shares: dict[str, dict[str, list[float]]],
-    samples: dict[str, int],
-    seeds: Sequence[int],
-) -> Table:
-    def entry(values: list[float]) -> Entry:
-        return accuracy(over_seeds(values), len(seeds)) if values else Entry()
-
-    rows: tuple[Row, ...] = tuple(
-        (name, str(samples[name]), tuple(entry(found.get(m, [])) for m in methods)) for name, found in shares.items()
-    )
-    caption = (
-        f"Accuracy under each shift, of the predictions as they were made, in %, {task}; "
-        f"{over(seeds, named=False)}. Shifts in the order of their arrival."
-    )
-    return Table(caption, tuple(methods), rows, head=("Shift", "Samples"))
