@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from make import FIGURES, ON_DIGITS, ROOT
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -23,16 +24,10 @@ from adapt.analysis.embedding import draw_by_class
 from adapt.methods import Method
 from adapt.training.cli import AdaptCLI
 
-ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ROOT / "docs" / "methods" / "figures"
-# Images, or classes of one domain alone: what is typed beside the digits' task.
+# Classes of one domain alone: what is typed beside the digits' task.
 _PARTIAL = ["--data.target_classes", '["0", "1", "2", "3", "4"]']
 _OPEN = ["--data.source_classes", '["0", "1", "2", "3", "4", "5"]']
-DIGITS: dict[str, list[str]] = {
-    **{name: [] for name in ("AdaMatch", "CST", "FDA", "FixMatch", "MIC", "SelfEnsembling")},
-    **dict.fromkeys(("IWAN", "PADA"), _PARTIAL),
-    **dict.fromkeys(("DANCE", "OSBP", "OVANet"), _OPEN),
-}
+CLASSES = {**dict.fromkeys(("IWAN", "PADA"), _PARTIAL), **dict.fromkeys(("DANCE", "OSBP", "OVANet"), _OPEN)}
 TWO_SOURCES = {name: ["--data.source", '["moons", "moons_20"]'] for name in ("M3SDA", "MDAN", "MFSAN")}
 BATCH_NORM = {"ToAlign"}
 # Texts, files of a network's weights, or weights of classes, which show nothing here.
@@ -80,8 +75,9 @@ def picture(cls: type[Method], folder: Path) -> Figure:
     """Train source-only and the method on the same task, and draw one beside the other."""
     name = cls.__name__
     stem = Path(sys.modules[cls.__module__].__file__ or "").stem
-    digits = name in DIGITS
-    task, options = ("optdigits_photo", DIGITS[name]) if digits else ("moons", TWO_SOURCES.get(name, []))
+    digits = name in ON_DIGITS
+    task = "optdigits_photo" if digits else "moons"
+    options = CLASSES.get(name, TWO_SOURCES.get(name, []))
     # A method that starts from a source run needs its network; on digits the task's own has a bottleneck.
     wide = ["--model.bottleneck", "32"] if not digits and (cls.starts_from_source or name in BATCH_NORM) else []
     shots = ["--data.shots", "5"] if cls.target_labels == "few" else []

@@ -27,6 +27,12 @@ GRIDS = {
     "pixels": "PACS, pixels",
     "shots": "digits, few labels",
 }
+# Whose picture docs/figures.py draws on digits: they need images, or domains with different classes.
+ON_DIGITS = {
+    *("AdaMatch", "CST", "DANCE", "FDA", "FixMatch", "IWAN", "MIC", "OSBP", "OVANet", "PADA", "SelfEnsembling"),
+}
+_SHOWN_ON_MOONS = "Two moons, with a rotated target: the shading is the predicted class, dots are target samples."
+_SHOWN_ON_DIGITS = "Features of test digits, source as dots and target as crosses, coloured by their true class."
 _SECTIONS = ("Args:", "Raises:", "Returns:", "Attributes:")
 _FAMILY_WORDS = {
     "bounds": "the baselines of every comparison",
@@ -148,8 +154,9 @@ def page(cls: type[Method]) -> str:
     parts += [" ".join(p.split()) for p in rest if not re.match(r"Papers?: ", p)]
     figure = FIGURES / f"{name}.png"
     if figure.exists():
-        words = "Two moons, with a rotated target: source-only on the left, this method on the right"
-        parts += ["## Picture", f"![{words}](figures/{figure.name})"]
+        task = _SHOWN_ON_DIGITS if name in ON_DIGITS else _SHOWN_ON_MOONS
+        words = f"{task} Source-only on the left, this method on the right."
+        parts += ["## Picture", f"![{words}](figures/{figure.name})", words]
     configs = configs_of(name)
     if configs:
         runs = [re.search(r"^# (adapt fit .*)$", path.read_text(encoding="utf-8"), re.M) for path in configs]

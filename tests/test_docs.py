@@ -66,12 +66,14 @@ def test_the_script_runs_as_printed(folder: Path) -> None:
     runpy.run_path(str(folder / "train.py"))
 
 
-def test_the_notebook_runs_and_was_executed(folder: Path) -> None:
-    cells = json.loads((ROOT / "docs/notebooks/digits.ipynb").read_text())["cells"]
+@pytest.mark.parametrize(("name", "length", "short"), [("digits", "=400", "=4"), ("arrays", "STEPS = 300", "STEPS = 4")])
+def test_a_notebook_runs_and_was_executed(name: str, length: str, short: str, folder: Path) -> None:
+    cells = json.loads((ROOT / f"docs/notebooks/{name}.ipynb").read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert len(cells) <= 14 and all(cell["execution_count"] for cell in code)
-    source = "\n".join("".join(cell["source"]) for cell in code).replace("max_steps=400", "max_steps=4")
-    exec(compile(source, "digits.ipynb", "exec"), {})
+    assert len(cells) <= 16 and all(cell["execution_count"] for cell in code)
+    source = "\n".join("".join(cell["source"]) for cell in code)
+    assert length in source
+    exec(compile(source.replace(length, short), f"{name}.ipynb", "exec"), {})
 
 
 def test_the_own_method_learns(folder: Path) -> None:

@@ -55,6 +55,8 @@ def test_the_command_writes_files_that_the_datamodule_trains_on(root: Path) -> N
     more = ["--data.batch_size", "2", "--model", "SourceOnly", "--model.backbone", "Identity"]
     limits = ["--trainer.max_epochs", "1", "--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
     assert main(["fit", *task, *more, *limits, "--run_dir", str(root / "run")]) == 0
+    # Identity has no argument but those that the data give.
+    assert main(["test", "--config", str(root / "run" / "config.yaml")]) == 0
 
 
 def test_a_second_run_keeps_what_is_there_and_other_settings_are_refused(
