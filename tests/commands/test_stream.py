@@ -4,7 +4,9 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from adapt.benchmark.plan.plan import read_plan
 from adapt.benchmark.results.results import read_results
@@ -253,3 +255,28 @@ def test_files_of_the_other_command_are_told_apart(here: Path, capsys: pytest.Ca
     assert "is a file of `adapt stream`: adapt stream --config" in capsys.readouterr().err
     assert stream("--config", "benchmarks/streams") == 2
     assert "is a file of `adapt benchmark`: adapt benchmark --config" in capsys.readouterr().err
+
+
+def test_pacs_streams_style_after_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADAPT_DATA", str(tmp_path))
+    rng = np.random.default_rng(0)
+    for domain in ("photo", "art_painting", "cartoon", "sketch"):
+        for k in range(7):
+            place = tmp_path / "PACS" / domain / f"class{k}"
+            place.mkdir(parents=True)
+            for i in range(4):
+                Image.fromarray(rng.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(place / f"{i}.png")
+    words = ["fit", "--config", "tasks/pacs_photo_art_128", "--config", "methods/source_only", "--run_dir", "run"]
+    words += ["--data.image_size", "16", "--data.batch_size", "4", "--model.backbone", "SmallCNN"]
+    words += ["--model.bottleneck", "8", "--trainer.max_steps", "1", "--trainer.val_check_interval", "1"]
+    words += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    assert main(words) == 0
+    assert stream("--config", "streams/pacs", "--method", "BN1", "--out", "out") == 0
+    results = read_results(tmp_path / "out")
+    (task,) = {r.task for r in results}
+    assert task == "photo → art_painting+cartoon+sketch, continual"
+    for result in results:
+        rows = list(csv.DictReader((result.directory / "predictions.csv").open(encoding="utf-8")))
+        assert list(dict.fromkeys(row["shift"] for row in rows)) == ["art_painting", "cartoon", "sketch"]
+        assert len(rows) == 3 * 22  # four fifths of 28
