@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -28,6 +28,10 @@ from adapt.benchmark.vocabulary import SEARCH_FILE
 from adapt.commands.options import benchmark_options, compare_options, report_options
 from adapt.errors import AdaptError
 from adapt.training.tracking import WandbMode, settled_mode
+from adapt.yaml_files import read_yaml
+
+if TYPE_CHECKING:
+    from adapt.streaming.planned import PlannedStreams
 
 _INTERRUPTED = 130
 
@@ -67,7 +71,12 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     with contextlib.ExitStack() as stack:
         if arguments.engine == "ray":
             check_ray()
+        _refuse_stream_file(arguments.config)
         plan = read_plan(arguments.config, arguments.out, wandb_mode, arguments.project)
+        # Imported here because it builds the command line, which includes this command.
+        from adapt.streaming.planned import folder_of, read_streams
+
+        streams = read_streams(plan, arguments.config)
         if arguments.seeds is not None:
             plan = only_seeds(plan, arguments.seeds)
         if arguments.engine == "ray":
@@ -81,12 +90,54 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         report = build_report(folder)
         log_to_wandb(folder, name, wandb_mode, arguments.project, report, console)
         _show(report, console)
-    say_unsent(folders.values(), wandb_mode, console)
     seconds = sum(result.wall_seconds for result in outcome.results)
     _say(console, f"{len(outcome.results)} cells, {duration(seconds)} of training and testing.")
     if outcome.failed:
         _say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
+    code = 1 if outcome.failed else 0
+    if streams is not None:
+        code = max(code, _stream(plan, streams, arguments, command, console, wandb_mode))
+        folders[f"{plan.name}, streams"] = folder_of(plan)
+    if code != _INTERRUPTED:
+        say_unsent(folders.values(), wandb_mode, console)
+    return code
+
+
+def _stream(
+    plan: Plan,
+    streams: "PlannedStreams",
+    arguments: argparse.Namespace,
+    command: str,
+    console: Console,
+    mode: WandbMode,
+) -> int:
+    """Stream the target through the runs that were trained; on this machine, whatever trained them."""
+    from adapt.commands.stream import stream_cells
+    from adapt.streaming.planned import folder_of, planned_cells
+
+    cells = planned_cells(plan, streams)
+    if not cells:
+        _say(console, f"No run of {streams.trained_by} has a result: nothing to stream through.")
+        return 1
+    _say(console, f"Streams through the runs of {streams.trained_by}, in {folder_of(plan)}:")
+    outcome = stream_cells(cells, arguments, command, console, mode)
+    if outcome.interrupted:
+        return _INTERRUPTED
     return 1 if outcome.failed else 0
+
+
+def _refuse_stream_file(path: Path) -> None:
+    """A file of `adapt stream` names no tasks: say which command takes it.
+
+    Raises:
+        AdaptError: It is one.
+    """
+    content = read_yaml(path)
+    if isinstance(content, Mapping) and "tasks" not in content and {"scenario", "corruptions", "run"} & set(content):
+        raise AdaptError(
+            f"{path} is a file of `adapt stream`: adapt stream --config {path} --run RUN. A benchmark that trains the "
+            "runs, too, has these options under `streams`, as benchmarks/streams does."
+        )
 
 
 def _run_cells(

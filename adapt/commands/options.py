@@ -73,6 +73,10 @@ GRID_KEYS = """the file (a file that is named in it is looked for beside it):
     sampler: random          # or tpe, which learns from earlier trials
     seed: 1000               # seed of the trials
     development: [a task]    # choose on these tasks alone; the others make the table
+  streams:                   # then stream the target through the trained runs: table and curves in <out>/streams
+    run: SourceOnly          # whose runs (default: the method that is source-only)
+    method: [BN1, TENT]      # these and all further keys as `adapt stream` has them
+    scenario: continual
 
 `adapt configs` lists grids that come with adapt, to copy or to run: benchmarks/...
 """

@@ -6,22 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from adapt.benchmark.outputs.files import build_report
 from adapt.benchmark.outputs.terminal import say, show
 from adapt.benchmark.plan.checks import check_keys
 from adapt.benchmark.plan.plan import Cell
-from adapt.benchmark.run.grid import run_grid, stopping_by_signal
+from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
 from adapt.commands.grids import console_of_grids, log_to_wandb, say_unsent
 from adapt.commands.options import stream_options
 from adapt.errors import AdaptError
-from adapt.streaming import METHODS
 from adapt.streaming.cell import build_method, prepared, run_cell
-from adapt.streaming.settings import DEFAULTS, cells_of, method_class, method_entry, read_stream_file
-from adapt.training.tracking import settled_mode
+from adapt.streaming.settings import (
+    DEFAULT_METHODS,
+    DEFAULTS,
+    cells_of,
+    method_entries,
+    read_stream_file,
+    with_lists,
+)
+from adapt.training.tracking import WandbMode, settled_mode
 
 _INTERRUPTED = 130
-_LISTS = ("run", "method", "scenario", "domains", "corruptions", "seed")
 _KEYS = (*DEFAULTS, "method", "seed", "out", "name")
 
 
@@ -47,34 +54,49 @@ def stream_command(argv: list[str]) -> int:
     runs = [Path(path) for path in options.pop("run", None) or []]
     if not runs:
         raise AdaptError("Expected --run with a trained run, such as runs/mine, found none. `adapt fit` trains one.")
-    methods = _methods(options.pop("method", None) or ["BN1", "TENT"])
+    methods = method_entries(options.pop("method", None) or DEFAULT_METHODS)
     scenarios = options.pop("scenario", None) or ["single"]
     seeds = options.pop("seed", None)
     cells = cells_of(runs, methods, scenarios, seeds, options, out, name, mode, given.project)
-    _check(cells)
     with stopping_by_signal():
-        outcome = run_grid(
-            cells,
-            run_cell,
-            jobs=given.jobs,
-            retry=given.retry,
-            rerun_changed=given.rerun_changed,
-            command=command,
-            console=console,
-        )
+        outcome = stream_cells(cells, given, command, console, mode)
     if outcome.interrupted:
         return _INTERRUPTED
+    say_unsent([out], mode, console)
+    return 1 if outcome.failed else 0
+
+
+def stream_cells(
+    cells: Sequence[Cell], given: argparse.Namespace, command: str, console: Console, mode: WandbMode
+) -> GridOutcome:
+    """Run streams and make their report, of which the terminal shows the table and the warnings.
+
+    Args:
+        cells: Streams of one folder.
+        given: `jobs`, `retry`, `rerun_changed` and `project` of the command.
+        command: What a person typed.
+        console: Where progress and tables go.
+        mode: How runs log to Weights & Biases.
+
+    Raises:
+        AdaptError: A method does not fit a run.
+    """
+    _check(cells)
+    options = {"jobs": given.jobs, "retry": given.retry, "rerun_changed": given.rerun_changed}
+    outcome = run_grid(cells, run_cell, command=command, console=console, **options)
+    if outcome.interrupted:
+        return outcome
+    out = cells[0].directory.parents[2]
     report = build_report(out)
-    log_to_wandb(out, name, mode, given.project, report, console)
+    log_to_wandb(out, cells[0].benchmark, mode, given.project, report, console)
     show(report, console)
     for result, warnings in zip(report.analysis.results, report.analysis.warnings, strict=True):
         for warned in warnings:
             say(console, f"Warning, {result.name}: {warned.text}")
-    say_unsent([out], mode, console)
     say(console, f"{len(outcome.results)} streams, {duration(sum(r.wall_seconds for r in outcome.results))}.")
     if outcome.failed:
         say(console, f"{len(outcome.failed)} without a result (see error.txt of each); --retry runs them again.")
-    return 1 if outcome.failed else 0
+    return outcome
 
 
 def _merged(given: argparse.Namespace) -> dict[str, Any]:
@@ -82,32 +104,14 @@ def _merged(given: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if given.config is not None:
         found = read_stream_file(given.config)
+        if "tasks" in found:
+            raise AdaptError(
+                f"{given.config} is a file of `adapt benchmark`: adapt benchmark --config {given.config}. Runs that it "
+                "trains are streamed through where it has `streams`."
+            )
         check_keys(found, _KEYS, str(given.config))
     typed = {key: getattr(given, key) for key in _KEYS if getattr(given, key, None) is not None}
-    merged = found | typed
-    for key in _LISTS:
-        if merged.get(key) is not None:
-            merged[key] = _listed(merged[key])
-    return {key: value for key, value in merged.items() if value is not None}
-
-
-def _listed(value: Any) -> list[Any]:
-    """A list, also of what is typed with commas between."""
-    parts = value if isinstance(value, list | tuple) else [value]
-    return [piece for part in parts for piece in (part.split(",") if isinstance(part, str) else [part]) if piece != ""]
-
-
-def _methods(asked: Sequence[Any]) -> list[dict[str, Any]]:
-    """The methods, the unadapted source first, which every table needs."""
-    entries = [dict(entry) if isinstance(entry, dict) else method_entry(str(entry)) for entry in asked]
-    for entry in entries:
-        if not isinstance(entry.get("class_path"), str) or not isinstance(entry.setdefault("init_args", {}), dict):
-            raise AdaptError(
-                f"Expected methods as TENT, TENT:lr=0.0001, or class_path with init_args, found {entry!r:.80}."
-            )
-    if not any(method_class(entry["class_path"]).baseline for entry in entries):
-        entries.insert(0, {"class_path": next(iter(METHODS)), "init_args": {}})
-    return entries
+    return with_lists(found | typed)
 
 
 def _check(cells: Sequence[Cell]) -> None:

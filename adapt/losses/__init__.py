@@ -43,7 +43,7 @@ from adapt.losses.mdan import soft_maximum
 from adapt.losses.mdd import mdd
 from adapt.losses.mic import masked_consistency
 from adapt.losses.mmd import mmd
-from adapt.losses.neighbours import aad, nrc
+from adapt.losses.neighbours import aad, nrc, snc
 from adapt.losses.nwd import nwd
 from adapt.losses.osbp import unknown_boundary
 from adapt.losses.ot_mapping import barycentric_map, nearest_shift, transport_plan
@@ -53,6 +53,7 @@ from adapt.losses.roid import certainty_diversity_weights, corrected_by_prior, s
 from adapt.losses.rotta import memory_score, timeliness_weights
 from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
+from adapt.losses.sfda2 import ClassMoments, disentanglement, ifa, with_batch
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
@@ -65,6 +66,7 @@ from adapt.losses.vat import virtual_adversarial, virtual_adversarial_direction
 from adapt.losses.wdgrl import critic_gap, gradient_penalty
 
 __all__ = [
+    "ClassMoments",
     "aad",
     "adamatch",
     "adda",
@@ -99,6 +101,7 @@ __all__ = [
     "deepjdot",
     "delta",
     "differs_from_mean",
+    "disentanglement",
     "domain_accuracy",
     "domain_adversarial",
     "elastic",
@@ -111,6 +114,7 @@ __all__ = [
     "gram",
     "hafn",
     "homm",
+    "ifa",
     "importance_weights",
     "info_nce",
     "information_maximisation",
@@ -142,6 +146,7 @@ __all__ = [
     "sample_entropy",
     "sharpened",
     "sliced_wasserstein",
+    "snc",
     "soft_cross_entropy",
     "soft_likelihood_ratio",
     "soft_maximum",
@@ -162,4 +167,5 @@ __all__ = [
     "virtual_adversarial_direction",
     "weighted_pseudo_labels",
     "weighted_targets",
+    "with_batch",
 ]

@@ -1,4 +1,4 @@
-"""Clustering among neighbours: what NRC and AaD adapt with."""
+"""Clustering among neighbours: what NRC, AaD and SF(DA)² adapt with."""
 
 import math
 
@@ -90,6 +90,39 @@ def nrc(
     further = expanded_affinity * torch.einsum("ik,ijk->i", p, expanded.detach())
     log_mean = torch.logsumexp(log_softmax(logits, dim=1), dim=0) - math.log(len(p))
     return (log_mean.exp() * log_mean).sum() - (near + further).mean()
+
+
+@in_full_precision
+def snc(logits: Tensor, neighbours: Tensor, *, dispersion: float = 1.0) -> Tensor:
+    """Spectral neighbourhood clustering, (1/M) Σ_i [ −Σ_k p_i·s_ik + α Σ_{j≠i} (p_i·p_j)² ].
+
+    SF(DA)², Hwang et al. 2024, https://arxiv.org/abs/2403.10834, with p the softmax. AaD's with the square of what
+    drives apart, so that it pulls little at samples that are unlike anyway. A gradient passes through both factors.
+
+    Args:
+        logits: Class logits of the batch `(M, K)`.
+        neighbours: Stored predictions s of each sample's n nearest neighbours `(M, n, K)`, without gradient.
+        dispersion: Weight α.
+
+    Returns:
+        Scalar without unit, in [−n, α (M − 1)].
+
+    Raises:
+        AdaptError: The shapes do not fit, or α is negative.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import snc
+        >>> logits = torch.zeros(3, 2)  # three samples that know nothing: each p·p is 1/2
+        >>> snc(logits, logits.softmax(1)[:, None]).item()  # −1/2 + 2 · 1/4
+        0.0
+    """
+    if dispersion < 0:
+        raise AdaptError(f"snc expects a dispersion of at least 0, found {dispersion}.")
+    p = _predictions("snc", logits, neighbours)
+    near = torch.einsum("ik,ijk->i", p, neighbours.detach())
+    alike = (p @ p.T).square()
+    return dispersion * (alike.sum() - alike.diagonal().sum()) / len(p) - near.mean()
 
 
 def _predictions(loss: str, logits: Tensor, neighbours: Tensor) -> Tensor:

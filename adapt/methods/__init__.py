@@ -56,6 +56,7 @@ from adapt.methods.rsd import RSD
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
 from adapt.methods.several_sources import SeveralSources
+from adapt.methods.sfda2 import SFDA2
 from adapt.methods.shot import SHOT
 from adapt.methods.source_only import SourceOnly
 from adapt.methods.style_transfer import StyleTransfer
@@ -104,6 +105,7 @@ __all__ = [
     "PADA",
     "RSD",
     "SDAT",
+    "SFDA2",
     "SHOT",
     "SWD",
     "TCA",

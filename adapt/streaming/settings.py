@@ -45,6 +45,39 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
     "delta": (int, float),
 }
 SPLITS = ("train", "val", "test")
+DEFAULT_METHODS = ("BN1", "TENT")
+_LISTS = ("run", "method", "scenario", "domains", "corruptions", "seed")
+
+
+def with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file or a command line gives, where several may be as a list, also of what has commas between."""
+    given = {key: value for key, value in options.items() if value is not None}
+    return given | {key: _listed(given[key]) for key in _LISTS if key in given}
+
+
+def _listed(value: Any) -> list[Any]:
+    parts = value if isinstance(value, list | tuple) else [value]
+    return [piece for part in parts for piece in (part.split(",") if isinstance(part, str) else [part]) if piece != ""]
+
+
+def method_entries(asked: Sequence[Any]) -> list[dict[str, Any]]:
+    """The methods, the unadapted source first, which every table needs.
+
+    Args:
+        asked: Each as it is typed, see `method_entry`, or as class and arguments.
+
+    Raises:
+        AdaptError: One is neither, or there is no such method.
+    """
+    entries = [dict(entry) if isinstance(entry, Mapping) else method_entry(str(entry)) for entry in asked]
+    for entry in entries:
+        if not isinstance(entry.get("class_path"), str) or not isinstance(entry.setdefault("init_args", {}), dict):
+            raise AdaptError(
+                f"Expected methods as TENT, TENT:lr=0.0001, or class_path with init_args, found {entry!r:.80}."
+            )
+    if not any(method_class(entry["class_path"]).baseline for entry in entries):
+        entries.insert(0, {"class_path": next(iter(METHODS)), "init_args": {}})
+    return entries
 
 
 def method_entry(text: str) -> dict[str, Any]:
@@ -195,6 +228,7 @@ def cells_of(
     benchmark: str,
     wandb_mode: WandbMode = "auto",
     project: str = "adapt",
+    own_seeds: bool = False,
 ) -> list[Cell]:
     """The cells in their order: seeds outermost, methods innermost, so that methods share a stream's corruptions.
 
@@ -208,6 +242,7 @@ def cells_of(
         benchmark: Name of the whole.
         wandb_mode: Handed on to every cell.
         project: Handed on to every cell.
+        own_seeds: Stream a run that is alone with the seed that it was trained with, too.
 
     Raises:
         AdaptError: A run is not there, a setting is wrong, or two cells would be the same.
@@ -226,7 +261,7 @@ def cells_of(
             kept = ", ".join(sorted(file.stem for file in checkpoint.parent.glob("*.ckpt"))) or "none"
             raise AdaptError(f"Expected a checkpoint at {checkpoint}, found no file there. This run kept: {kept}.")
         trained = int(content.get("seed_everything") or 0)
-        own = list(seeds) if seeds is not None else [trained if len(runs) > 1 else 0]
+        own = list(seeds) if seeds is not None else [trained if own_seeds or len(runs) > 1 else 0]
         identity = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
         for seed in own:
             for scenario in scenarios:

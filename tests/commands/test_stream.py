@@ -4,11 +4,16 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from adapt.benchmark.plan.plan import read_plan
 from adapt.benchmark.results.results import read_results
 from adapt.commands.main import main
 from adapt.streaming import cell
+from adapt.streaming.planned import planned_cells, read_streams
+from adapt.yaml_files import read_yaml
 
 RUN = [
     *("fit", "--config", "tasks/optdigits_photo", "--model", "SourceOnly", "--model.backbone", "SmallCNN"),
@@ -159,3 +164,119 @@ def test_seeds_and_scenarios_make_a_grid_and_offline_runs_are_kept(here: Path) -
         (task, method, seed) for task in ("single", "correlated") for method in ("Source", "LAME") for seed in (0, 1)
     }
     assert len(list((here / "grid").glob("*/*/*/wandb/offline-run-*"))) == 8
+
+
+PLAN = """
+name: small
+seeds: [3, 4]
+embeddings: false
+checkpoints: last
+tasks:
+  moons: [tasks/moons, {trainer: {max_steps: 2, val_check_interval: 2}}]
+methods:
+  SourceOnly:
+    model: {class_path: SourceOnly, init_args: {bottleneck: 8}}
+streams: STREAMS
+"""
+
+
+def planned(place: Path, streams: str) -> list[str]:
+    (place / "plan.yaml").write_text(PLAN.replace("STREAMS", streams), encoding="utf-8")
+    return ["benchmark", "--config", str(place / "plan.yaml"), "--jobs", "1", "--wandb", "disabled"]
+
+
+def test_a_benchmark_trains_runs_and_streams_through_each_with_its_own_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    cell._prepared.cache_clear()
+    # One seed alone, as a job array has it.
+    assert main([*planned(tmp_path, "{method: BN1, samples: 64}"), "--seeds", "4"]) == 0
+    said = capsys.readouterr().out
+    assert "1 cells" in said and "Streams through the runs of SourceOnly" in said and "2 streams" in said
+    out = tmp_path / "runs" / "small"
+    assert [(r.method, r.seed) for r in read_results(out)] == [("SourceOnly", 4)]
+    streamed = read_results(out / "streams")
+    assert {(r.method, r.seed) for r in streamed} == {("Source", 4), ("BN-1", 4)}
+    for result in streamed:
+        settings = read_yaml(result.directory / "cell.yaml")["stream"]
+        assert Path(settings["run"]).resolve() == (out / "moons" / "SourceOnly" / "4").resolve()
+    assert "Running accuracy" in (out / "streams" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # two grids of two runs and four streams
+def test_a_benchmark_with_streams_runs_nothing_twice_and_each_seed_alone_is_that_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = planned(tmp_path, "{method: TENT, samples: 64}")
+    assert main(words) == 0
+    out = tmp_path / "runs" / "small"
+    whole = read_results(out / "streams")
+    before = {r.directory: r.started for r in (*read_results(out), *whole)}
+    assert main(words) == 0
+    assert {r.directory: r.started for r in (*read_results(out), *read_results(out / "streams"))} == before
+    assert main([*words, "--seeds", "4", "--out", "part"]) == 0
+    (part,) = (r for r in read_results(tmp_path / "part" / "streams") if r.method == "TENT")
+    assert part.value("last") == next(r.value("last") for r in whole if (r.method, r.seed) == ("TENT", 4))
+    # A run that has no result is left out, and is no reason to lose the others.
+    (out / "moons" / "SourceOnly" / "3" / "result.json").unlink()
+    plan = read_plan(tmp_path / "plan.yaml", out)
+    streams = read_streams(plan, tmp_path / "plan.yaml")
+    assert streams is not None and {c.seed for c in planned_cells(plan, streams)} == {4}
+
+
+@pytest.mark.parametrize(
+    ("streams", "said"),
+    [
+        ("{method: TNT}", "Did you mean 'TENT'"),
+        ("{scenario: daily}", "scenario out of"),
+        ("{samples: many}", "Expected a number for --samples"),
+        ("{run: SorceOnly}", "did you mean 'SourceOnly'?"),
+        ("{seed: 1}", "unknown key 'seed'"),
+        ("[TENT]", "expected a mapping"),
+    ],
+)
+def test_a_benchmarks_wrong_streams_are_refused_before_training(
+    streams: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(planned(tmp_path, streams)) == 2
+    text = capsys.readouterr().err
+    assert said in text
+    assert len(text.strip().splitlines()) <= 2
+    assert not (tmp_path / "runs").exists()
+
+
+def test_files_of_the_other_command_are_told_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "--config", "streams/digits", "--wandb", "disabled"]) == 2
+    assert "is a file of `adapt stream`: adapt stream --config" in capsys.readouterr().err
+    assert stream("--config", "benchmarks/streams") == 2
+    assert "is a file of `adapt benchmark`: adapt benchmark --config" in capsys.readouterr().err
+
+
+def test_pacs_streams_style_after_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADAPT_DATA", str(tmp_path))
+    rng = np.random.default_rng(0)
+    for domain in ("photo", "art_painting", "cartoon", "sketch"):
+        for k in range(7):
+            place = tmp_path / "PACS" / domain / f"class{k}"
+            place.mkdir(parents=True)
+            for i in range(4):
+                Image.fromarray(rng.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(place / f"{i}.png")
+    words = ["fit", "--config", "tasks/pacs_photo_art_128", "--config", "methods/source_only", "--run_dir", "run"]
+    words += ["--data.image_size", "16", "--data.batch_size", "4", "--model.backbone", "SmallCNN"]
+    words += ["--model.bottleneck", "8", "--trainer.max_steps", "1", "--trainer.val_check_interval", "1"]
+    words += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    assert main(words) == 0
+    assert stream("--config", "streams/pacs", "--method", "BN1", "--out", "out") == 0
+    results = read_results(tmp_path / "out")
+    (task,) = {r.task for r in results}
+    assert task == "photo → art_painting+cartoon+sketch, continual"
+    for result in results:
+        rows = list(csv.DictReader((result.directory / "predictions.csv").open(encoding="utf-8")))
+        assert list(dict.fromkeys(row["shift"] for row in rows)) == ["art_painting", "cartoon", "sketch"]
+        assert len(rows) == 3 * 22  # four fifths of 28

@@ -20,7 +20,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     **{
         name: {"bottleneck": None}
         for name in CASES
-        if name.startswith(("AFN", "SHOT", "NRC", "AaD", "ToAlign", "SelfEnsembling"))
+        if name.startswith(("AFN", "SHOT", "NRC", "AaD", "SFDA2", "ToAlign", "SelfEnsembling"))
     },
 }
 for _name in CASES:

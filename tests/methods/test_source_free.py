@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from adapt.cli import main
 from adapt.data import TargetBatch, Unlabelled
 from adapt.errors import AdaptError
-from adapt.methods import SHOT, TENT, AdaBN, Method
+from adapt.methods import SFDA2, SHOT, TENT, AdaBN, Method
 from adapt.penalties import MinEnt
 from adapt.schedules import InverseDecay
 from tests.toy import Shifted, build, train
@@ -124,6 +124,28 @@ def test_tents_running_statistics_make_a_prediction_independent_of_the_batch(tmp
 def test_a_network_without_batch_norm_is_refused(method: type[Method]) -> None:
     with pytest.raises(AdaptError, match=rf"^{method.__name__} adapts batch norm, found a network without any"):
         build(method)
+
+
+@pytest.mark.parametrize("options", [{"neighbours": 0}, {"strength": -1.0}, {"disentanglement": -0.1}])
+def test_sfda2_refuses_what_is_out_of_range(options: dict[str, Any]) -> None:
+    with pytest.raises(AdaptError, match=f"neighbours >= 1 and all weights >= 0, found .*{next(iter(options))}"):
+        build(SFDA2, **options)
+
+
+def test_sfda2s_covariances_are_those_of_all_batches_as_they_were_predicted(tmp_path: Path) -> None:
+    # Next to no rate: features and predictions stay what they are, so that NumPy can add up all the batches.
+    still = {"optimizer": lambda p: torch.optim.SGD(p, lr=1e-12), "bottleneck": None, "steps": 10}
+    trained, data, _, _ = adapt_to_faded(SFDA2, tmp_path, **still)
+    with torch.no_grad():
+        features, logits = trained.eval()(torch.from_numpy(inputs(data)))
+    classes = logits.argmax(1).numpy()
+    assert trained.moments is not None
+    np.testing.assert_array_equal(trained.moments.counts, np.bincount(classes, minlength=4))
+    assert len(set(classes)) > 1
+    for k in range(4):
+        own = features.numpy()[classes == k]
+        expected = np.cov(own.T, bias=True) if len(own) else 0.0
+        np.testing.assert_allclose(trained.moments.covariances[k], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", [SHOT, TENT, AdaBN])

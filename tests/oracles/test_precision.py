@@ -89,6 +89,19 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "reverse_error": (lambda s, t: losses.reverse_error(s, t, Y, OTHER, ridge=0.1), (S, T)),
     "rsd": (losses.rsd, (draw(3, D), draw(3, D, seed=1))),
     "safn": (losses.safn, (S, T)),
+    "disentanglement": (
+        lambda x: losses.disentanglement(x[:K, :4].reshape(K, 2, 2), OTHER.softmax(1)),
+        (S,),
+    ),
+    "ifa": (
+        lambda x, w: losses.ifa(x, w, draw(K, D, D).square(), strength=0.5),
+        (LOGITS, S[:K]),
+    ),
+    "snc": (lambda x: losses.snc(x, OTHER.softmax(1)[:, None]), (LOGITS,)),
+    "with_batch": (
+        lambda x: losses.with_batch(losses.ClassMoments.empty(K, x), x, Y[:M]).covariances,
+        (T,),
+    ),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),

@@ -5,7 +5,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from adapt.data import TensorDomain
-from adapt.methods import DIRTT, NRC, SHOT, TENT, AaD, AdaBN, CoWAJMDS
+from adapt.methods import DIRTT, NRC, SFDA2, SHOT, TENT, AaD, AdaBN, CoWAJMDS
 from tests.zoo.case import UNWATCHED, Case
 from tests.zoo.self_training import Turned, corners
 
@@ -35,6 +35,7 @@ CASES = {
     "DIRTT": Case(DIRTT, {"radius": 0.5, "target_weight": 0.1, "interval": 50}, after_source=True, module=Turned),
     "NRC": Case(NRC, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
     "AaD": Case(AaD, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
+    "SFDA2": Case(SFDA2, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
     "CoWAJMDS": Case(CoWAJMDS, NORMALISED | UNWATCHED | {"steps": 150}, after_source=True, module=Faded),
     "CoWAJMDS, not mixed": Case(
         CoWAJMDS, NORMALISED | UNWATCHED | {"steps": 150, "mixing": 0.0}, True, module=Faded, resume=False

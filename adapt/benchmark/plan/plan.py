@@ -25,7 +25,7 @@ Checkpoints = Literal["all", "last"]
 
 _PLAN_KEYS = (
     *("name", "seeds", "metric", "embeddings", "checkpoints", "resources"),
-    *("base", "tasks", "methods", "search"),
+    *("base", "tasks", "methods", "search", "streams"),
 )
 _METHOD_KEYS = ("config", "init_from", "setting", "resources", "search")
 _PAIR_KEYS = ("pairs", "domains")
@@ -85,7 +85,8 @@ class Cell:
 class Plan:
     """A benchmark: its name and its cells, in the order in which they run.
 
-    With a `search` the cells are those of the configurations that the search is around.
+    With a `search` the cells are those of the configurations that the search is around. `streams` is what the file says
+    of streams through the trained runs, see `adapt.streaming.planned`.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Plan:
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
     search: Search | None = None
+    streams: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     spaces = {method: spec.search for method, spec in methods.items()}
     of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
     search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
-    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search)
+    streams = _mapping(content["streams"], f"{path}, streams") if "streams" in content else None
+    return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search, streams)
 
 
 def only_seeds(plan: Plan, seeds: Sequence[int]) -> Plan:
