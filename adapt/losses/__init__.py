@@ -55,6 +55,7 @@ from adapt.losses.rsd import rsd
 from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
+from adapt.losses.sinkhorn import sinkhorn
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.soft_cross_entropy import soft_cross_entropy, symmetric_cross_entropy
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
@@ -141,6 +142,7 @@ __all__ = [
     "safn",
     "sample_entropy",
     "sharpened",
+    "sinkhorn",
     "sliced_wasserstein",
     "soft_cross_entropy",
     "soft_likelihood_ratio",

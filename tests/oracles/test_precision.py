@@ -89,6 +89,8 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "reverse_error": (lambda s, t: losses.reverse_error(s, t, Y, OTHER, ridge=0.1), (S, T)),
     "rsd": (losses.rsd, (draw(3, D), draw(3, D, seed=1))),
     "safn": (losses.safn, (S, T)),
+    "sinkhorn": (losses.sinkhorn, (S, T)),
+    "sinkhorn, debiased": (lambda s, t: losses.sinkhorn(s, t, debiased=True), (S, T)),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),
