@@ -11,9 +11,10 @@ from adapt.backbones import Backbone
 from adapt.data.batches import Pair
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError
-from adapt.layers import SeriesDecoder, SpectralFilter
+from adapt.layers import CosineHead, SeriesDecoder, SpectralFilter
 from adapt.losses import sinkhorn
 from adapt.methods.base import Method
+from adapt.problems import Classification, Problem
 
 
 class Raincoat(Method):
@@ -31,13 +32,14 @@ class Raincoat(Method):
     terms on augmented views, of which `DANN`, `CoDATS` and the augmenting methods here are the parts; features of
     frequencies are in no other method here, and Raincoat needs no augmentation, which has to suit the sensor.
 
-    As in the authors' code (algorithms/RAINCOAT.py): the cosine of the inputs before the transform, amplitudes without
-    phases, a transport cost that is not debiased. Departures: the plan is constant for the gradient and found in a
-    fixed number of rounds, with ε in units of the mean cost, where theirs is differentiated through and stops early;
-    rebuilding counts per value, with the weight that their sum over a batch of 32 windows of 9 × 128 amounts to;
-    one linear layer in the place of an equal transposed convolution. Left out: the second stage ("correct"), which
-    trains on without labels to find classes that only the target has. Their code keeps the epoch with the best
-    macro-F1 on the target's test set (trainers/trainer.py), so its figures are upper bounds.
+    As in the authors' code (algorithms/RAINCOAT.py, models/models.py): the cosine of the inputs before the transform,
+    amplitudes without phases, a linear classifier without bias at temperature 0.1, a transport cost that is not
+    debiased. Departures: the plan is constant for the gradient and found in a fixed number of rounds, with ε in units
+    of the mean cost, where theirs is differentiated through and stops early; rebuilding counts per value, with the
+    weight that their sum over a batch of 32 windows of 9 × 128 amounts to; one linear layer in the place of a
+    transposed convolution of one step. Left out: the second stage ("correct"), which trains on without labels and, by
+    their project's page, serves to find classes that only the target has. Their code keeps the epoch with the best
+    macro-F1 on the target's test set (trainers/trainer.py), so figures from it are upper bounds.
 
     Published, UCI HAR, accuracy of five pairs (UDA-4-TSC, chosen by source risk / IWCV / target risk): 78.5 / 83.5 /
     85.7 against 56.5 / 61.7 / 79.1 without adaptation.
@@ -48,6 +50,7 @@ class Raincoat(Method):
         weight: Weight w of the alignment.
         reconstruction: Weight v of rebuilding the series.
         entropy: ε of the plan, as a share of the mean cost.
+        temperature: Divides the outputs: of unit vectors they are small.
         debiased: Take the Sinkhorn divergence in the place of the cost.
         cosine: Take the cosine of the inputs before the transform.
         **kwargs: Arguments of `Method` except `bottleneck` and `anchors`.
@@ -59,6 +62,7 @@ class Raincoat(Method):
     family: ClassVar[str] = "matching"
     needs: ClassVar[str] = "series (channels, length)"
     takes_anchors: ClassVar[bool] = False
+    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
 
     def __init__(
         self,
@@ -67,23 +71,25 @@ class Raincoat(Method):
         weight: float = 1.0,
         reconstruction: float = 3.7,
         entropy: float = 0.001,
+        temperature: float = 0.1,
         debiased: bool = False,
         cosine: bool = True,
         **kwargs: Any,
     ) -> None:
         channels, length = _shape(backbone)
-        if modes < 1 or min(weight, reconstruction) < 0 or entropy <= 0:
+        if modes < 1 or min(weight, reconstruction) < 0 or min(entropy, temperature) <= 0:
             raise AdaptError(
-                "Raincoat expects at least 1 mode, weights of at least 0 and entropy above 0, found "
-                f"modes={modes}, weight={weight}, reconstruction={reconstruction}, entropy={entropy}."
+                "Raincoat expects at least 1 mode, weights of at least 0, entropy and temperature above 0, found "
+                f"{modes}, {weight} and {reconstruction}, {entropy} and {temperature}."
             )
         if kwargs.get("bottleneck"):
             raise AdaptError(
                 f"Raincoat aligns and rebuilds from the features themselves: leave out --model.bottleneck, found "
                 f"{kwargs['bottleneck']}."
             )
-        self._modes = min(modes, length // 2 + 1)
-        super().__init__(backbone=TimeAndFrequency(backbone, channels, self._modes, cosine), **kwargs)
+        network = TimeAndFrequency(backbone, channels, min(modes, length // 2 + 1), cosine)
+        self.temperature, self._modes = temperature, network.modes
+        super().__init__(backbone=network, **kwargs)
         self.decoder = SeriesDecoder(backbone.num_features, (channels, length))
         self.weight, self.reconstruction, self.entropy, self.debiased = weight, reconstruction, entropy, debiased
 
@@ -98,9 +104,14 @@ class Raincoat(Method):
             terms["reconstruction"] = self.reconstruction * (means[0] + means[1])
         return terms
 
+    def new_classifier(self) -> nn.Module:
+        """A linear layer without bias, sharpened, for unit vectors."""
+        return CosineHead(self.num_features, self.num_outputs, self.temperature)
+
     def _errors(self, encoding: Encoding, x: Any) -> Encoding:
         """The mean error of each of this process's series `(N, 1)`, as what processes exchange."""
         time = self.own_share(encoding.features)[:, self._modes :]
+        assert isinstance(self.backbone, TimeAndFrequency)  # `__init__` made it
         rebuilt = self.decoder(time, self.backbone.spectral.spectrum(x))
         error = (rebuilt - x).abs().mean((1, 2))[:, None]
         return Encoding(error, error)
@@ -120,7 +131,7 @@ class TimeAndFrequency(Backbone):
         super().__init__()
         self.spectral = SpectralFilter(channels, modes, cosine)
         self.over_time = backbone
-        self.num_features = modes + backbone.num_features
+        self.modes, self.num_features = modes, modes + backbone.num_features
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(N, modes + d)` of length 1."""
