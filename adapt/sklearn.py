@@ -10,6 +10,8 @@
     search.fit(X, y)
 
 A pipeline works the same way; a scaler in it then sees both domains.
+
+`ClassicalAdaptationClassifier` trains no network: a mapping or a reweighting, and a classifier of scikit-learn on it.
 """
 
 from __future__ import annotations
@@ -17,21 +19,29 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+import adapt.methods
+from adapt.backbones import Identity
 from adapt.data import InMemory
+from adapt.data.batches import Labelled
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES, estimate
+from adapt.methods import ImportanceWeighting, MappingMethod, SourceOnly
 from adapt.selection import SCORES, Samples, evaluate
+from adapt.training.explain import arguments
 from adapt.training.model import TrainedModel
 from adapt.training.python import fit
 
@@ -105,17 +115,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         Raises:
             ValueError: The inputs are no numbers, or there is no source or no target.
         """
-        X, y = check_array(X, dtype=np.float32), np.asarray(y)
-        if y.ndim != 1 or len(y) != len(X):
-            raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
-        if Xt is None:
-            source = _labelled(y)
-            X, y, Xt = X[source], y[source], X[~source]
-            if len(Xt) == 0:
-                raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
-        Xt = check_array(Xt, dtype=np.float32)
-        if Xt.shape[1] != X.shape[1]:
-            raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
+        X, y, Xt = _domains(check_array(X, dtype=np.float32), y, Xt)
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"Expected two classes or more, found {len(self.classes_)}.")
@@ -176,12 +176,154 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         return self.model_
 
     def _checked(self, X: Any) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = check_array(X, dtype=np.float32)
-        if found.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {found.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input."
+        return _checked(self, check_array(X, dtype=np.float32))
+
+
+class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """A mapping or a reweighting of fixed features, and a classifier of scikit-learn that is fitted on the result.
+
+    This is how the papers before deep networks ran their methods, with a nearest neighbour or an SVM. The map and the
+    weights are those of the method of the same name; nothing is trained by gradients. What a mapping gains depends on
+    the classifier behind it, so compare with `SourceOnly` and the same `head`.
+
+    Args:
+        method: `LinearCORAL`, `SubspaceAlignment`, `TCA`, `OTMapping` or your own `MappingMethod`, which are mappings;
+            `ImportanceWeighting`, which weights the source's samples; `SourceOnly`, which does nothing.
+        head: A classifier of scikit-learn; with `ImportanceWeighting` one that takes `sample_weight`. None is the
+            nearest neighbour, or logistic regression for `ImportanceWeighting`.
+        options: Arguments of the method, such as `{"components": 20}` or `{"estimator": "kmm"}`.
+        standardise: Bring every feature to mean 0 and deviation 1 before: by each domain's own samples (`domains`, as
+            many papers do; it is an adaptation by itself), by the source's (`source`), or not (`none`).
+        random_state: Seed of what a method draws; None draws one.
+
+    Attributes:
+        classes_: The source's labels, sorted.
+        n_features_in_: Number of columns of `X`.
+        head_: The fitted classifier.
+        weights_: Weights of the source's samples `(N,)` with mean 1; None for a mapping.
+
+    Examples:
+        >>> import numpy as np
+        >>> from adapt.sklearn import ClassicalAdaptationClassifier
+        >>> rng = np.random.default_rng(0)
+        >>> ys = np.arange(80) % 2
+        >>> Xs = rng.normal(size=(80, 4)) + 3 * ys[:, None]
+        >>> fitted = ClassicalAdaptationClassifier("LinearCORAL").fit(Xs, ys, Xs + 2)
+        >>> bool(fitted.score(Xs + 2, ys) > 0.9)
+        True
+    """
+
+    def __init__(
+        self,
+        method: Any = "LinearCORAL",
+        head: Any = None,
+        options: Mapping[str, Any] | None = None,
+        standardise: Literal["none", "source", "domains"] = "none",
+        random_state: Any = None,
+    ) -> None:
+        self.method = method
+        self.head = head
+        self.options = options
+        self.standardise = standardise
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, Xt: Any = None) -> Self:
+        """Find the map or the weights from both domains, then fit the classifier on the source.
+
+        Args:
+            X: Source inputs `(N, d)`, dense or sparse; with both domains where `y` marks the target.
+            y: Source labels `(N,)`; −1 where a sample of `X` is one of the target.
+            Xt: Target inputs `(M, d)`, where `X` has the source alone.
+
+        Raises:
+            ValueError: The inputs are no numbers, or there is no source or no target.
+            AdaptError: The method is none of these, or the classifier takes no weights.
+        """
+        X, y, Xt = _domains(_dense(X), y, None if Xt is None else _dense(Xt))
+        self.classes_, indices = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"Expected two classes or more, found {len(self.classes_)}.")
+        self.n_features_in_ = X.shape[1]
+        if self.standardise not in ("none", "source", "domains"):
+            raise AdaptError(f"Expected standardise out of none, source, domains, found {self.standardise!r}.")
+        of_source = _moments(X, self.standardise != "none")
+        self._of_target = _moments(Xt, True) if self.standardise == "domains" else of_source
+        source, target = (torch.from_numpy(_scaled(x, *by)) for x, by in ((X, of_source), (Xt, self._of_target)))
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        labels = torch.from_numpy(indices.astype(np.int64))
+        self._of_source, self._labels = of_source, labels
+        self.weights_: NDArray[np.float64] | None = None
+        self._map: MappingMethod | None = None
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(int(seed))
+            made = _classical(self.method, self.n_features_in_, len(self.classes_), dict(self.options or {}))
+            if isinstance(made, MappingMethod):
+                made.map.fill({k: v.float() for k, v in made.fit_map(*_encodings(source, labels, target)).items()})
+                self._map = made
+            elif isinstance(made, ImportanceWeighting):
+                self.weights_ = made.normalised(made.estimated(source, target)).double().numpy()
+        head = self.head
+        if head is None:
+            head = KNeighborsClassifier(1) if self.weights_ is None else LogisticRegression(max_iter=1000)
+        return self._with_head(head, X, y)
+
+    def refit(self, head: Any, X: Any, y: Any) -> Self:
+        """A copy with another classifier on the map or the weights that are known, for tables of several classifiers.
+
+        Args:
+            head: A classifier of scikit-learn.
+            X: The source inputs of `fit`, in their order.
+            y: Their labels.
+
+        Raises:
+            ValueError: They are other samples than those of `fit`.
+            AdaptError: The classifier takes no weights.
+        """
+        check_is_fitted(self, "head_")
+        X, y = _checked(self, _dense(X)), np.asarray(y)
+        if y.shape != self._labels.shape or len(X) != len(y) or (self.classes_[self._labels] != y).any():
+            raise ValueError(f"Expected the {len(self._labels)} source samples of fit, found others.")
+        found = copy(self)
+        found.head = head
+        return found._with_head(head, X, y)
+
+    def _with_head(self, head: Any, X: NDArray[np.float32], y: NDArray[Any]) -> Self:
+        if self.weights_ is not None and not has_fit_parameter(head, "sample_weight"):
+            raise AdaptError(
+                f"{self.method} weights samples, and {type(head).__name__} takes no sample_weight: give a head such "
+                "as LogisticRegression() or SVC()."
             )
+        source = torch.from_numpy(_scaled(X, *self._of_source))
+        if self._map is not None:
+            with torch.no_grad():
+                samples = Labelled(source, self._labels, torch.arange(len(source)))
+                source = self._map.encode_source(samples).features
+        weights = {} if self.weights_ is None else {"sample_weight": self.weights_}
+        self.head_ = clone(head).fit(source.numpy(), y, **weights)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Target inputs `(N, d)` as the classifier sees them."""
+        check_is_fitted(self, "head_")
+        x = _scaled(_checked(self, _dense(X)), *self._of_target)
+        if self._map is None:
+            return x
+        with torch.no_grad():
+            found: NDArray[np.float32] = self._map.mapped(torch.from_numpy(x), "target").numpy()
+        return found
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels `(N,)` of target inputs, out of `classes_`."""
+        seen = self.transform(X)
+        found: NDArray[Any] = self.head_.predict(seen)
+        return found
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities `(N, K)` in the order of `classes_`, if the classifier has any."""
+        seen = self.transform(X)
+        found: NDArray[np.float64] = self.head_.predict_proba(seen)
         return found
 
 
@@ -218,6 +360,8 @@ class _Scorer:
         for _, step in getattr(estimator, "steps", [])[:-1]:
             X = step.transform(X)
         last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        if not isinstance(last, DomainAdaptationClassifier):
+            raise AdaptError(f"{self} reads a network: give a DomainAdaptationClassifier, found {type(last).__name__}.")
         source = _labelled(y)
         if not source.any() or source.all():
             raise ValueError("Expected samples of both domains, those of the target with the label -1.")
@@ -233,3 +377,73 @@ class _Scorer:
 def _labelled(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Which samples are of the source."""
     return np.array([not (isinstance(k, int | float | np.number) and k == UNLABELLED) for k in y.tolist()], dtype=bool)
+
+
+def _domains(X: NDArray[np.float32], y: Any, Xt: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32]]:
+    """Source inputs, source labels and target inputs, of a target that is apart or marked in `y`."""
+    y = np.asarray(y)
+    if y.ndim != 1 or len(y) != len(X):
+        raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
+    if Xt is None:
+        source = _labelled(y)
+        X, y, Xt = X[source], y[source], X[~source]
+        if len(Xt) == 0:
+            raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
+    Xt = check_array(Xt, dtype=np.float32)
+    if Xt.shape[1] != X.shape[1]:
+        raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
+    return X, y, Xt
+
+
+def _dense(X: Any) -> NDArray[np.float32]:
+    """Bags of words are often sparse; the maps are dense matrices anyhow."""
+    found = check_array(X, accept_sparse="csr", dtype=np.float32)
+    dense: NDArray[np.float32] = found.toarray() if hasattr(found, "toarray") else found
+    return dense
+
+
+def _checked(estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    if X.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+            "features as input."
+        )
+    return X
+
+
+def _classical(method: Any, width: int, classes: int, options: dict[str, Any]) -> Any:
+    """The method, built for features as they come."""
+    cls = getattr(adapt.methods, method, None) if isinstance(method, str) else method
+    if not (isinstance(cls, type) and issubclass(cls, MappingMethod | ImportanceWeighting | SourceOnly)):
+        known = [
+            name
+            for name, found in vars(adapt.methods).items()
+            if isinstance(found, type) and issubclass(found, MappingMethod) and found is not MappingMethod
+        ]
+        raise AdaptError(
+            f"Expected a mapping ({', '.join(sorted(known))}), ImportanceWeighting or SourceOnly, found {method!r}. "
+            "Other methods train a network: DomainAdaptationClassifier."
+        )
+    unknown = [name for name in options if name not in arguments(cls)]
+    if unknown:
+        raise AdaptError(f"{cls.__name__} has no argument {unknown[0]!r}: it has {', '.join(sorted(arguments(cls)))}.")
+    # Nothing is trained, and the optimizer is not built; the base's own default cannot be pickled.
+    return cls(**{"optimizer": torch.optim.SGD} | options, problem=classes, backbone=Identity((width,)))
+
+
+def _encodings(source: torch.Tensor, y: torch.Tensor, target: torch.Tensor) -> tuple[DomainEncoding, DomainEncoding]:
+    return DomainEncoding(source, source[:, :0], y), DomainEncoding(target, target[:, :0], None)
+
+
+def _moments(x: NDArray[np.float32], wanted: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of each feature, 1 where it does not vary; what changes nothing if they are not wanted."""
+    if not wanted:
+        return np.zeros(1, np.float32), np.ones(1, np.float32)
+    deviation = x.std(0, dtype=np.float64)
+    deviation[deviation < 1e-12] = 1
+    return x.mean(0, dtype=np.float64).astype(np.float32), deviation.astype(np.float32)
+
+
+def _scaled(x: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = (x - mean) / deviation
+    return found

@@ -4,13 +4,20 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
+from adapt.density_ratio import kliep
 from adapt.errors import AdaptError
-from adapt.sklearn import DomainAdaptationClassifier, scorer
+from adapt.losses import coral_map, subspace_alignment
+from adapt.sklearn import ClassicalAdaptationClassifier, DomainAdaptationClassifier, scorer
 
 RNG = np.random.default_rng(0)
 CENTRES = 3 * RNG.normal(size=(3, 6))
@@ -88,3 +95,88 @@ def test_wrong_inputs_are_scikit_learns_value_errors() -> None:
         scorer("accuracy")
     with pytest.raises(ValueError, match="both domains"):
         scorer()(fitted, XS, YS)
+
+
+# A stretch and a turn that throw classes onto each other, so that a map has something to mend.
+TURN = np.linalg.qr(np.random.default_rng(5).normal(size=(6, 6)))[0].astype("float32")
+XF = (2.0 * XT @ TURN + 3).astype("float32")
+
+
+@pytest.mark.parametrize("head", [KNeighborsClassifier(1), LogisticRegression(), SVC()], ids=lambda h: type(h).__name__)
+def test_a_mapping_with_any_classifier_is_that_classifier_on_the_mapped_source(head: object) -> None:
+    names = np.array(["red", "green", "blue"])
+    fitted = ClassicalAdaptationClassifier("LinearCORAL", head, {"regularization": 0.01}).fit(XS, names[YS], XF)
+    weight, bias = (t.numpy() for t in coral_map(torch.from_numpy(XS), torch.from_numpy(XF), regularization=0.01))
+    by_hand = clone(head).fit(XS @ weight + bias, names[YS])
+    assert (fitted.predict(XF) == by_hand.predict(XF)).mean() > 0.98
+    assert set(fitted.classes_) == set(names)
+
+
+def test_both_sides_of_a_map_and_each_domain_s_own_scale() -> None:
+    fitted = ClassicalAdaptationClassifier("SubspaceAlignment", None, {"components": 3}, "domains").fit(XS, YS, XF)
+    z = [torch.from_numpy((x - x.mean(0)) / x.std(0)) for x in (XS, XF)]
+    of_source, of_target = subspace_alignment(z[0], z[1], components=3)
+    spread = float((z[1].double() @ of_target).var(0).mean()) ** 0.5
+    np.testing.assert_allclose(fitted.transform(XF), (z[1].double() @ of_target).numpy() / spread, atol=1e-4)
+    by_hand = KNeighborsClassifier(1).fit((z[0].double() @ of_source).numpy(), YS)
+    expected = by_hand.predict((z[1].double() @ of_target).numpy())
+    assert (fitted.predict(XF) == expected).mean() > 0.98
+
+
+@pytest.mark.parametrize(("method", "options"), [("TCA", {"components": 4, "landmarks": 40}), ("OTMapping", {})])
+def test_draws_follow_the_seed_and_the_caller_s_random_numbers_stay(method: str, options: dict[str, object]) -> None:
+    state = torch.get_rng_state()
+    one, two = (
+        ClassicalAdaptationClassifier(method, None, options, random_state=3).fit(XS, YS, XF).transform(XF)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_weights_reach_the_classifier_and_one_that_takes_none_is_refused() -> None:
+    options = {"estimator": "kliep", "max_weight": None}
+    fitted = ClassicalAdaptationClassifier("ImportanceWeighting", LogisticRegression(), options).fit(XS, YS, XT)
+    weights = kliep(torch.from_numpy(XS), torch.from_numpy(XT)).double().numpy()
+    np.testing.assert_allclose(fitted.weights_, weights / weights.mean(), rtol=1e-4)
+    by_hand = LogisticRegression().fit(XS, YS, sample_weight=fitted.weights_)
+    np.testing.assert_allclose(fitted.head_.coef_, by_hand.coef_, rtol=1e-3, atol=1e-5)
+    assert np.abs(by_hand.coef_ - LogisticRegression().fit(XS, YS).coef_).max() > 1e-3
+    with pytest.raises(AdaptError, match="KNeighborsClassifier takes no sample_weight"):
+        ClassicalAdaptationClassifier("ImportanceWeighting", KNeighborsClassifier(1)).fit(XS, YS, XT)
+
+
+def test_another_classifier_on_the_same_map_equals_a_fit_of_its_own() -> None:
+    whole = ClassicalAdaptationClassifier("OTMapping", SVC(), random_state=0).fit(XS, YS, XF)
+    first = ClassicalAdaptationClassifier("OTMapping", None, random_state=0).fit(XS, YS, XF)
+    again = first.refit(SVC(), XS, YS)
+    np.testing.assert_array_equal(again.predict(XF), whole.predict(XF))
+    assert type(first.head_).__name__ == "KNeighborsClassifier"
+    with pytest.raises(ValueError, match="source samples of fit"):
+        first.refit(SVC(), XS[1:], YS[1:])
+
+
+def test_sparse_inputs_marked_targets_copies_and_pickles_agree() -> None:
+    plain = ClassicalAdaptationClassifier("LinearCORAL").fit(XS, YS, XF)
+    marked = np.concatenate([YS, np.full(len(XF), -1)])
+    for other in (
+        ClassicalAdaptationClassifier("LinearCORAL").fit(csr_matrix(XS), YS, csr_matrix(XF)),
+        clone(plain).fit(np.concatenate([XS, XF]), marked),
+        pickle.loads(pickle.dumps(plain)),
+    ):
+        np.testing.assert_array_equal(other.predict(XF), plain.predict(XF))
+    none = ClassicalAdaptationClassifier("SourceOnly").fit(XS, YS, XF)
+    np.testing.assert_array_equal(none.predict(XF), KNeighborsClassifier(1).fit(XS, YS).predict(XF))
+
+
+def test_what_is_no_classical_method_is_named_with_those_that_are() -> None:
+    with pytest.raises(AdaptError, match=r"LinearCORAL, OTMapping, SubspaceAlignment, TCA.*found 'DANN'"):
+        ClassicalAdaptationClassifier("DANN").fit(XS, YS, XT)
+    with pytest.raises(AdaptError, match="no argument 'component'"):
+        ClassicalAdaptationClassifier("TCA", None, {"component": 3}).fit(XS, YS, XT)
+    with pytest.raises(AdaptError, match="standardise out of"):
+        ClassicalAdaptationClassifier("TCA", standardise="domain").fit(XS, YS, XT)
+    with pytest.raises(ValueError, match="expecting 6"):
+        ClassicalAdaptationClassifier().fit(XS, YS, XT).predict(XT[:, :2])
+    with pytest.raises(AdaptError, match="DomainAdaptationClassifier, found Classical"):
+        scorer()(ClassicalAdaptationClassifier().fit(XS, YS, XT), XS, YS)

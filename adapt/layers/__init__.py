@@ -14,6 +14,7 @@ from adapt.layers.perceptual import PerceptualFeatures, perceptual_features
 from adapt.layers.pixels import Pixels, to_bytes
 from adapt.layers.restyling import restyle
 from adapt.layers.series import SeriesAugmentation
+from adapt.layers.spectrum import SeriesDecoder, SpectralFilter
 
 __all__ = [
     "AnchorHead",
@@ -26,6 +27,8 @@ __all__ = [
     "PerceptualFeatures",
     "Pixels",
     "SeriesAugmentation",
+    "SeriesDecoder",
+    "SpectralFilter",
     "StrongAugmentation",
     "TextAnchors",
     "WeakAugmentation",

@@ -56,6 +56,7 @@ from adapt.losses.self_ensembling import class_balance, consistency
 from adapt.losses.sfda2 import ClassMoments, disentanglement, ifa, with_batch
 from adapt.losses.sharpness import ascent
 from adapt.losses.shot import centroid_labels, information_maximisation
+from adapt.losses.sinkhorn import sinkhorn
 from adapt.losses.sliced_wasserstein import sliced_wasserstein
 from adapt.losses.soft_cross_entropy import soft_cross_entropy, symmetric_cross_entropy
 from adapt.losses.style import content_loss, gram, style_loss, total_variation
@@ -145,6 +146,7 @@ __all__ = [
     "safn",
     "sample_entropy",
     "sharpened",
+    "sinkhorn",
     "sliced_wasserstein",
     "snc",
     "soft_cross_entropy",

@@ -81,7 +81,7 @@ def deepjdot(
     return (torch.as_tensor(plan, dtype=cost.dtype, device=cost.device) * cost).sum()
 
 
-def sinkhorn_plan(cost: Tensor, entropy: float) -> Tensor:
+def sinkhorn_plan(cost: Tensor, entropy: float | Tensor) -> Tensor:
     """The entropic plan between uniform weights, in log space, with a fixed number of rounds.
 
     Args:

@@ -52,6 +52,7 @@ from adapt.methods.osbp import OSBP
 from adapt.methods.ot_mapping import OTMapping
 from adapt.methods.ovanet import OVANet
 from adapt.methods.pada import PADA
+from adapt.methods.raincoat import Raincoat
 from adapt.methods.rsd import RSD
 from adapt.methods.sdat import SDAT
 from adapt.methods.self_ensembling import SelfEnsembling
@@ -136,6 +137,7 @@ __all__ = [
     "OTMapping",
     "OVANet",
     "Phase",
+    "Raincoat",
     "SelfEnsembling",
     "SeveralSources",
     "SourceOnly",

@@ -28,7 +28,7 @@ def test_every_pair_of_the_grid_finds_its_files(
             samples = {"samples": torch.randn(n, channels, 128), "labels": (torch.arange(n) % 6).float()}
             torch.save(samples, folder / f"{split}_{person}.pt")
     plan = read_plan(CONFIGS / f"adatime_{name}.yaml", tmp_path / "runs")
-    assert len(plan.cells) == 10 * 11 * 3
+    assert len(plan.cells) == 10 * 12 * 3
     for pair in pairs:
         module = TimeSeries(**data | pair | {"standardise": "domains"})
         assert module.input_shape == (channels, 128)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adapt.backbones import MLP, Identity
+from adapt.data.batches import Labelled, Pair, Unlabelled
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
 from adapt.methods import TCA, LinearCORAL, MappingMethod, OTMapping, SourceOnly, SubspaceAlignment
@@ -140,3 +141,20 @@ def test_what_would_train_on_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_the_width_of_the_features_bounds_the_components() -> None:
     assert build(SubspaceAlignment, components=50, backbone=Identity((WIDTH,))).num_features == WIDTH
+
+
+def test_the_penalty_keeps_the_classifier_small_because_a_large_one_undoes_the_alignment() -> None:
+    # On the source only: an axis that the target's subspace hardly has. Its singular value is small, and a classifier
+    # without a penalty divides by it.
+    method = build(SubspaceAlignment, **FROZEN | {"components": 4, "ridge": 0.5})
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randn(6, WIDTH, generator=draw), torch.arange(6) % 4
+    source, target = (DomainEncoding(x + k, x[:, :0], y) for k in range(2))
+    method.map.fill({k: v.float() for k, v in method.fit_map(source, target).items()})  # type: ignore[operator]
+    terms = method.losses(Pair(Labelled(x, y, torch.arange(6)), Unlabelled(x, torch.arange(6))))
+    weight = method.classifier.weight
+    assert terms["ridge"].item() == pytest.approx(0.25 * weight.square().sum().item())
+    (gradient,) = torch.autograd.grad(terms["ridge"], weight)
+    torch.testing.assert_close(gradient, 0.5 * weight)
+    with pytest.raises(AdaptError, match="ridge of at least 0"):
+        build(SubspaceAlignment, **FROZEN | {"ridge": -1.0})

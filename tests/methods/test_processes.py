@@ -9,10 +9,12 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 
+from adapt.backbones import MLP
 from adapt.data import DomainDataModule
 from adapt.methods import Method
 from adapt.selection import Scores
 from tests.zoo import CASES
+from tests.zoo.series import Beats
 
 # Batch norm looks at its process's share unless it is told otherwise (`trainer.sync_batchnorm`, on GPUs), and random
 # changes of the inputs are drawn for as many samples as a process has.
@@ -38,6 +40,8 @@ for _name in CASES:
         PLAIN[_name] = {"masked_share": 0.0}
     if _name.startswith("CST"):
         PLAIN[_name] = {"strong": nn.Identity(), "threshold": 0.3}
+    if _name == "Raincoat":
+        PLAIN[_name] = {"backbone": lambda: MLP(Beats.input_shape, (16,))}
     if _name.startswith("FixMatch"):
         PLAIN[_name] = {"weak": nn.Identity(), "strong": nn.Identity(), "threshold": 0.3}
 NORMALISED = [name for name, case in CASES.items() if case.method.__name__ in ("TENT", "AdaBN")]

@@ -102,6 +102,8 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
         lambda x: losses.with_batch(losses.ClassMoments.empty(K, x), x, Y[:M]).covariances,
         (T,),
     ),
+    "sinkhorn": (losses.sinkhorn, (S, T)),
+    "sinkhorn, debiased": (lambda s, t: losses.sinkhorn(s, t, debiased=True), (S, T)),
     "sliced_wasserstein": (lambda s, t: losses.sliced_wasserstein(s, t, projections=draw(D, 7)), (S, T)),
     "style_loss": (lambda x, g: losses.style_loss([x], [g]), (IMAGES, draw(2, 3, 3))),
     "task_features": (lambda f: losses.task_features(f, S.flip(0)), (S,)),

@@ -1,6 +1,7 @@
 """What a reader has to know before any number of a benchmark."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.analysis import Analysis
@@ -16,7 +17,7 @@ def cautions(analysis: Analysis) -> list[str]:
         *_failed(analysis),
         *_labels(analysis),
         *_without_metric(analysis),
-        *_transductive(analysis),
+        *transductive(analysis.transductive, analysis.leading.tasks),
     ]
 
 
@@ -81,11 +82,16 @@ def _without_metric(analysis: Analysis) -> list[str]:
     return [f"Without {measure.words}, and so without numbers here: {', '.join(tasks)}; {mend}."]
 
 
-def _transductive(analysis: Analysis) -> list[str]:
-    tasks = analysis.transductive
+def transductive(tasks: Sequence[str], of: Sequence[str]) -> list[str]:
+    """That the test set was trained on, and where.
+
+    Args:
+        tasks: Where it was.
+        of: All tasks.
+    """
     if not tasks:
         return []
-    where = "" if len(tasks) == len(analysis.leading.tasks) else f" ({', '.join(tasks)})"
+    where = "" if len(tasks) == len(of) else f" ({', '.join(tasks)})"
     return [
         f"Transductive{where}: the test set was trained on (without its labels, but by train-on-target), and the "
         "oracle's validation set is the test set."

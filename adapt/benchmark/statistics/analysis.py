@@ -157,7 +157,7 @@ def analyse(
         tests=tests,
         tested=tests[leading],
         missing=_missing(results, planned),
-        transductive=tuple(task for task in summaries[0].tasks if _transductive(results, task)),
+        transductive=transductive_tasks(results),
         warnings=tuple(warnings_of(result.directory) for result in results),
         search=None if search is None else replace(search, measure=measure),
         unlabelled=unlabelled,
@@ -221,9 +221,14 @@ def units_of(results: Sequence[CellResult]) -> dict[str, str]:
     return shared_pairs({task: domain_pair(config) for task, config in configs.items()})
 
 
-def _transductive(results: Sequence[CellResult], task: str) -> bool:
-    arguments = (_config_of(results, task).get("data") or {}).get("init_args") or {}
-    return bool(arguments.get("transductive", False))
+def transductive_tasks(results: Sequence[CellResult]) -> tuple[str, ...]:
+    """Tasks whose test set was trained on, as the configurations of the runs say, where they are there."""
+
+    def transductive(task: str) -> bool:
+        arguments = (_config_of(results, task).get("data") or {}).get("init_args") or {}
+        return bool(arguments.get("transductive", False))
+
+    return tuple(task for task in dict.fromkeys(result.task for result in results) if transductive(task))
 
 
 def _config_of(results: Sequence[CellResult], task: str) -> Mapping[str, Any]:

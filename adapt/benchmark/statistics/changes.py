@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.results.results import CellResult, read_results
-from adapt.benchmark.statistics.analysis import chosen_measure, read_planned, units_of
+from adapt.benchmark.statistics.analysis import chosen_measure, read_planned, transductive_tasks, units_of
 from adapt.benchmark.statistics.estimates import headline, place, rules_of
 from adapt.benchmark.statistics.paired_tests import Comparison, compare, paired, target_values
 from adapt.benchmark.vocabulary import CELL_FILE
@@ -38,6 +38,8 @@ class Changes:
         surroundings: Sentences on commit, device, threads and versions that differ.
         outcomes: Sentences on cells that finished in one grid alone.
         alone: Sentences on cells that one grid alone has.
+        tasks: Tasks that both have.
+        transductive: Those of them whose test set was trained on, in either grid.
     """
 
     measure: Measure
@@ -51,6 +53,8 @@ class Changes:
     surroundings: tuple[str, ...]
     outcomes: tuple[str, ...]
     alone: tuple[str, ...]
+    tasks: tuple[str, ...]
+    transductive: tuple[str, ...]
 
 
 def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes:
@@ -79,6 +83,9 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
     settings = {key[1]: new[key].setting for key in matched}
     methods = sorted(settings, key=lambda method: place(settings[method]))
     measure = chosen_measure([*grids[0], *grids[1]], read_planned(second).metric)
+
+    tasks = tuple(dict.fromkeys(task for task, _, _ in matched))
+    trained_on = {task for results in grids for task in transductive_tasks(results)}
 
     def values(results: Sequence[CellResult], method: str) -> dict[tuple[str, int], float]:
         return target_values(results, method, rule, measure)
@@ -117,6 +124,8 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
             )
             if found
         ),
+        tasks=tasks,
+        transductive=tuple(task for task in tasks if task in trained_on),
     )
 
 

@@ -103,3 +103,18 @@ def test_nothing_to_compare_is_an_error_of_at_most_two_lines(tmp_path: Path) -> 
         with pytest.raises(AdaptError, match=words) as caught:
             compare_command(arguments)
         assert str(caught.value).count("\n") <= 1
+
+
+@pytest.mark.parametrize("where", [("a",), ("b",), ("a", "b"), ()])
+def test_a_comparison_says_that_a_test_set_was_trained_on_in_either_grid(
+    where: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name)
+        for path in (tmp_path / name).rglob("cell.yaml"):
+            data = {"class_path": "Features", "init_args": {"transductive": name in where}}
+            path.write_text(path.read_text() + to_yaml({"data": data}))
+    assert compare_command([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for sentence in ("the test set was trained on", "the oracle's validation set is the test set"):
+        assert (sentence in said) == bool(where)

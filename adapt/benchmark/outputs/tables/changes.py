@@ -1,5 +1,6 @@
 """What changed between two grids, as a table and in sentences."""
 
+from adapt.benchmark.outputs.cautions import transductive
 from adapt.benchmark.outputs.table import Entry, Table, unit_of
 from adapt.benchmark.outputs.tables.significance import COMPARISON_COLUMNS, comparison_entries, comparison_notes
 from adapt.benchmark.outputs.words import labels_used, measured, rule_name
@@ -25,6 +26,7 @@ def changes_table(changes: Changes) -> Table:
 def changes_sentences(changes: Changes) -> list[str]:
     """Everything beside the numbers: what differs, and what does not."""
     return [
+        *transductive(changes.transductive, changes.tasks),
         *(changes.configurations or ["The configurations are equal."]),
         *(changes.surroundings or ["Commit, device, threads and versions are equal."]),
         *changes.outcomes,
