@@ -66,7 +66,9 @@ def test_the_script_runs_as_printed(folder: Path) -> None:
     runpy.run_path(str(folder / "train.py"))
 
 
-@pytest.mark.parametrize(("name", "length", "short"), [("digits", "=400", "=4"), ("arrays", "STEPS = 300", "STEPS = 4")])
+@pytest.mark.parametrize(
+    ("name", "length", "short"), [("digits", "=400", "=4"), ("arrays", "STEPS = 300", "STEPS = 4")]
+)
 def test_a_notebook_runs_and_was_executed(name: str, length: str, short: str, folder: Path) -> None:
     cells = json.loads((ROOT / f"docs/notebooks/{name}.ipynb").read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
