@@ -125,7 +125,8 @@ def watched(method: type[Method], found: list[str]) -> type[Method]:
         return wrapped
 
     parts = {name: counting(getattr(method, name)) for name in ("training_step", "optimizer_step")}
-    return type(method.__name__, (method,), parts | {"__module__": method.__module__})
+    # A name of its own: with two classes of one name, the command line would not know which one a short name means.
+    return type(f"Watched{method.__name__}", (method,), parts | {"__module__": __name__})
 
 
 def reads_of(name: str, path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[str]:
