@@ -57,6 +57,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
     Attributes:
         classes_: The source's labels, sorted.
         n_features_in_: Number of columns of `X`.
+        feature_names_in_: Their names, where `X` was a frame.
         model_: The trained model, a `TrainedModel`.
 
     Examples:
@@ -99,12 +100,17 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
 
         Args:
             X: Source inputs `(N, d)`; with both domains where `y` marks the target.
-            y: Source labels `(N,)`; −1 where a sample of `X` is one of the target.
+            y: Source labels `(N,)`; −1 (or None, or NaN) where a sample of `X` is one of the target.
             Xt: Target inputs `(M, d)`, where `X` has the source alone.
 
         Raises:
-            ValueError: The inputs are no numbers, or there is no source or no target.
+            ValueError: The inputs are no numbers, frames have other columns or another order, or there is no source or
+                no target.
         """
+        self.__dict__.pop("feature_names_in_", None)
+        if (columns := _columns(X)) is not None:
+            self.feature_names_in_: NDArray[Any] = columns
+        self._check_columns(Xt)
         X, y = check_array(X, dtype=np.float32), np.asarray(y)
         if y.ndim != 1 or len(y) != len(X):
             raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
@@ -113,6 +119,8 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
             X, y, Xt = X[source], y[source], X[~source]
             if len(Xt) == 0:
                 raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
+        elif any(map(_is_missing, y.tolist())):
+            raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
         Xt = check_array(Xt, dtype=np.float32)
         if Xt.shape[1] != X.shape[1]:
             raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
@@ -176,6 +184,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         return self.model_
 
     def _checked(self, X: Any) -> NDArray[np.float32]:
+        self._check_columns(X)
         found: NDArray[np.float32] = check_array(X, dtype=np.float32)
         if found.shape[1] != self.n_features_in_:
             raise ValueError(
@@ -183,6 +192,15 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
                 "features as input."
             )
         return found
+
+    def _check_columns(self, X: Any) -> None:
+        """Refuse a frame whose columns are not those of the source's, in order: the answers would be wrong."""
+        known, found = getattr(self, "feature_names_in_", None), _columns(X)
+        if known is not None and found is not None and known.tolist() != found.tolist():
+            raise ValueError(
+                f"The feature names should match those that were passed during fit, in the same order: expected "
+                f"{', '.join(known[:8])}, found {', '.join(found[:8])}."
+            )
 
 
 def scorer(name: str = "information_maximisation") -> Callable[[Any, Any, Any], float]:
@@ -230,6 +248,21 @@ class _Scorer:
         return value if math.isfinite(value) else float("nan")
 
 
+def _columns(X: Any) -> NDArray[Any] | None:
+    """The names of a frame's columns; None of what has no names, or others than texts."""
+    names = [] if (found := getattr(X, "columns", None)) is None else list(found)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
+
+
 def _labelled(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Which samples are of the source."""
-    return np.array([not (isinstance(k, int | float | np.number) and k == UNLABELLED) for k in y.tolist()], dtype=bool)
+    return np.array([not (_is_missing(k) or _is_unlabelled(k)) for k in y.tolist()], dtype=bool)
+
+
+def _is_unlabelled(label: Any) -> bool:
+    # Beside words NumPy makes a text of the number.
+    return label == str(UNLABELLED) if isinstance(label, str) else bool(label == UNLABELLED)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label != label

@@ -170,15 +170,7 @@ def read_columns(path: Path) -> dict[str, Array]:
                 f"{odd!r}. Leave it out (--data.drop [{odd}]), or write it as a number."
             )
         return found
-    try:
-        lines = read_lines(path, _SEPARATORS[ending])
-    except UnicodeDecodeError as error:
-        raise AdaptError(f"Expected a table at {path} as UTF-8, found other bytes ({error.reason}).") from error
-    if len(lines) == 1 and (only := next(iter(lines))).count(";") > 0:
-        raise AdaptError(
-            f"Expected columns of {path} with {_SEPARATORS[ending]!r} between them, found one, {only[:40]!r}. Save it "
-            "with commas and decimal points."
-        )
+    lines = read_lines(path, _SEPARATORS[ending])
     return {name: np.array(texts, dtype=object) for name, texts in lines.items()}
 
 

@@ -22,7 +22,7 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import Bottleneck, TextAnchors
 from adapt.methods.checkpoints import check_checkpoint, network_state
-from adapt.methods.evaluation import Evaluation
+from adapt.methods.evaluation import DOMAINS, Evaluation
 from adapt.methods.global_batch import GlobalBatch
 from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule, parameter_groups
@@ -30,6 +30,7 @@ from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
     refuse_anchors,
     refuse_class_sets,
+    refuse_infinite_inputs,
     refuse_infinite_loss,
     refuse_missing_start,
     refuse_problem,
@@ -435,6 +436,7 @@ class Method(Recorded, GlobalBatch):
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The headline on each domain; encodings for scores."""
         domain = dataloader_idx + self.source_free
+        refuse_infinite_inputs(batch, f"{DOMAINS[domain]} validation samples")
         encoding = self.answered(self.evaluated(batch.x, domain))
         self.evaluation.validate(self, encoding.logits, batch, domain)
         return encoding._asdict()
@@ -446,6 +448,7 @@ class Method(Recorded, GlobalBatch):
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Every metric on each domain; encodings for whoever draws them."""
         domain = dataloader_idx + self.source_free
+        refuse_infinite_inputs(batch, f"{DOMAINS[domain]} test samples")
         encoding = self.answered(self.evaluated(batch.x, domain))
         self.evaluation.test(self, encoding.logits, batch, domain)
         return encoding._asdict()
@@ -456,6 +459,7 @@ class Method(Recorded, GlobalBatch):
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""
+        refuse_infinite_inputs(batch, "samples")
         return {"index": batch.index} | self.problem.columns(self.answered(self(batch.x)).logits)
 
     def findings(self) -> dict[str, Any]:

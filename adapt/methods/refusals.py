@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapt.data.batches import Pair
+from adapt.data.batches import Labelled, Pair, Unlabelled
 from adapt.errors import AdaptError, DivergedError
 from adapt.problems import Classification, ClassSets, Problem
 from adapt.trees import leaves
@@ -39,6 +39,26 @@ def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch
     raise DivergedError(
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {method} is not finite at step "
         f"{step}. Lower the learning rate, or the term's weight."
+    )
+
+
+def refuse_infinite_inputs(batch: Labelled | Unlabelled, whose: str) -> None:
+    """Refuse inputs that are not finite in evaluation and prediction, where the answer would be a class all the same.
+
+    Args:
+        batch: The inputs, and where they stand.
+        whose: Whose samples they are, for the message.
+
+    Raises:
+        AdaptError: Says how many there are, and where the first one is.
+    """
+    floats = [leaf for leaf in leaves(batch.x) if leaf.is_floating_point() or leaf.is_complex()]
+    if not floats or all(bool(torch.isfinite(leaf).all()) for leaf in floats):
+        return
+    bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in floats]).any(0)
+    raise AdaptError(
+        f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {whose} of a batch of {len(bad)}, the "
+        f"first at position {int(batch.index[bad][0])} (from 0). Fill in what is missing, or leave these samples out."
     )
 
 
@@ -102,13 +122,21 @@ def refuse_class_sets(method: str, taken: Sequence[ClassSets], problem: Problem,
             return
         others = "OSBP, OVANet or DANCE" if found == "open" else "OVANet or DANCE"
         raise AdaptError(
-            f"{method} takes {' and '.join(taken)} class sets, found {found} ones: the target has classes that the "
-            f"source has not.\nChoose {others}, or let it reject what it is not sure of: --model.unknown_threshold 0.5."
+            f"{method} takes {' and '.join(taken)} class sets, found {found} ones: {_told_apart(problem)}.\n"
+            f"If they are the same by another name, rename them. Else choose {others}, or let it reject what it is not "
+            "sure of: --model.unknown_threshold 0.5."
         )
     raise AdaptError(
         f"{method} takes {' and '.join(taken)} class sets, found {found} ones.\n"
         "Say if the target has other classes (--data.class_sets), or choose another method."
     )
+
+
+def _told_apart(problem: Problem) -> str:
+    """Which classes one domain alone has."""
+    sets = [("target", getattr(problem, "only_target", ())), ("source", getattr(problem, "only_source", ()))]
+    named = [f"only the {role} has {', '.join(map(repr, names[:6]))}" for role, names in sets if names]
+    return "; ".join(named) or "the target has classes that the source has not"
 
 
 def refuse_sharpness(method: str, sharpness: float, source_free: bool) -> None:
