@@ -29,10 +29,14 @@ from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedu
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
     refuse_anchors,
+    refuse_backbone,
     refuse_class_sets,
+    refuse_constant_loss,
+    refuse_features,
     refuse_infinite_inputs,
     refuse_infinite_loss,
     refuse_missing_start,
+    refuse_odd_terms,
     refuse_problem,
     refuse_sharpness,
     refuse_source_free_mismatch,
@@ -147,6 +151,7 @@ class Method(Recorded, GlobalBatch):
         refuse_class_sets(type(self).__name__, self.class_sets, self.problem, unknown_threshold)
         self.unknown_threshold = unknown_threshold
         refuse_sharpness(type(self).__name__, sharpness, self.source_free)
+        refuse_backbone(backbone)
         self.backbone = backbone
         if channels_last:
             put_channels_last(backbone)
@@ -247,7 +252,9 @@ class Method(Recorded, GlobalBatch):
 
     def forward(self, x: Tree) -> Encoding:
         """Features and outputs of inputs `(N, ...)`."""
-        features = self.bottleneck(self.backbone(x))
+        found = self.backbone(x)
+        refuse_features(self.backbone, found)
+        features = self.bottleneck(found)
         return Encoding(features, self.classify(features))
 
     def classify(self, features: Tensor) -> Tensor:
@@ -315,10 +322,13 @@ class Method(Recorded, GlobalBatch):
             with self.global_batch(batch) as whole:
                 if self.sharpness:
                     self._leave(whole)
-                terms = self.losses(whole)
-                terms = terms | self.penalty_terms(whole, self._encodings)
+                own: Any = self.losses(whole)  # of a person's own method, whose return nobody has checked
+                if not isinstance(own, dict):
+                    refuse_odd_terms(type(self).__name__, own)
+                terms: dict[str, Tensor] = own | self.penalty_terms(whole, self._encodings)
             self._encodings = None
             total = self.checked_sum(terms, batch)
+            refuse_constant_loss(type(self).__name__, total)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # it is there
             self._detour.come_back()
             raise DivergedError(
@@ -380,6 +390,7 @@ class Method(Recorded, GlobalBatch):
             AdaptError: It is not, because the inputs are not.
         """
         owner, step = type(self).__name__, self._step
+        refuse_odd_terms(owner, terms)
         names, values = list(terms), torch.stack(list(terms.values()))
         self.check_later(
             values, lambda found: refuse_infinite_loss(owner, step, dict(zip(names, found, strict=True)), batch)

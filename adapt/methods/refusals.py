@@ -1,6 +1,7 @@
 """Checks before and during training, with clear errors."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -39,6 +40,83 @@ def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch
     raise DivergedError(
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {method} is not finite at step "
         f"{step}. Lower the learning rate, or the term's weight."
+    )
+
+
+def refuse_odd_terms(method: str, terms: object) -> None:
+    """Refuse what is no dict of named scalars, which a method or penalty of a person's own may return by a slip.
+
+    Args:
+        method: The method's name.
+        terms: What its `losses` returned, or these with the penalties' terms.
+
+    Raises:
+        AdaptError: Says what was found.
+    """
+    if not isinstance(terms, Mapping):
+        found = "None (is the return missing?)" if terms is None else f"a {type(terms).__name__}"
+        raise AdaptError(
+            f'Expected losses(batch) of {method} to return a dict such as {{"source": loss}}, found {found}.'
+        )
+    if not terms:
+        raise AdaptError(f"Expected at least one loss term of {method}, found none.")
+    for name, value in terms.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            kind = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise AdaptError(
+                f"Expected the loss term {name!r} of {method} as a scalar tensor, found {kind}. Take its mean."
+            )
+
+
+def refuse_constant_loss(method: str, total: Tensor) -> None:
+    """Refuse a loss from which no gradient comes.
+
+    Args:
+        method: The method's name.
+        total: The sum of its terms.
+
+    Raises:
+        AdaptError: It depends on no weight.
+    """
+    if torch.is_grad_enabled() and not total.requires_grad:
+        raise AdaptError(
+            f"Expected a loss of {method} that depends on its weights, found one without a gradient: was it detached?"
+        )
+
+
+def refuse_backbone(backbone: Any) -> None:
+    """Refuse a backbone that does not say how wide its features are.
+
+    Args:
+        backbone: The feature extractor.
+
+    Raises:
+        AdaptError: It does not.
+    """
+    width = getattr(backbone, "num_features", None)
+    if not isinstance(width, Integral) or width < 1:
+        raise AdaptError(
+            f"Expected the backbone {type(backbone).__name__} to set self.num_features, the width of its features, "
+            f"found {width!r}."
+        )
+
+
+def refuse_features(backbone: Any, features: object) -> None:
+    """Refuse features that are not as wide as their backbone says.
+
+    Args:
+        backbone: The feature extractor.
+        features: What it returned.
+
+    Raises:
+        AdaptError: Says what was found.
+    """
+    if isinstance(features, Tensor) and features.ndim == 2 and features.shape[1] == backbone.num_features:
+        return
+    found = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
+    raise AdaptError(
+        f"Expected features (N, {backbone.num_features}) of the backbone {type(backbone).__name__}, as its "
+        f"num_features says, found {found}. Flatten or pool them, or set num_features to their width."
     )
 
 
