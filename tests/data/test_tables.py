@@ -1,6 +1,7 @@
 """Tables as people have them: vectors as scikit-learn's, from the source's training rows alone, kept for new rows."""
 
 import csv
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,20 @@ def test_what_does_not_fit_is_refused(domain: str, change: Any, options: Any, sa
     write(tmp_path / f"{domain}.csv", change(table))
     with pytest.raises(AdaptError, match=said):
         hospitals(tmp_path, **{"drop": []} | options)
+
+
+def test_categories_that_training_never_saw_are_not_zeros_without_a_word(tmp_path: Path) -> None:
+    data = hospitals(tmp_path)
+    header, line = "age,ward,lactate,code", "61.5,{},2.25,1"
+    ward = data.preprocessing.values[data.preprocessing.kinds.categories.index("ward")][-1]
+    for spelt, warned in ((ward, 0), (ward.upper(), 1)):
+        (tmp_path / "new.csv").write_text("\n".join([header, line.format(spelt), line.format(spelt)]) + "\n")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            data.read_inputs(tmp_path / "new.csv")
+        found = [str(each.message) for each in told if "'ward'" in str(each.message)]
+        assert len(found) == warned, found
+    assert f"2 of 2 values of the column 'ward' of {tmp_path / 'new.csv'}" in found[0]
 
 
 def test_a_table_with_semicolons_is_read_and_another_ending_refused(tmp_path: Path) -> None:
