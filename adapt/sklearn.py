@@ -67,6 +67,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
     Attributes:
         classes_: The source's labels, sorted.
         n_features_in_: Number of columns of `X`.
+        feature_names_in_: Their names, where `X` was a frame.
         model_: The trained model, a `TrainedModel`.
 
     Examples:
@@ -109,12 +110,15 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
 
         Args:
             X: Source inputs `(N, d)`; with both domains where `y` marks the target.
-            y: Source labels `(N,)`; −1 where a sample of `X` is one of the target.
+            y: Source labels `(N,)`; −1 (or None, or NaN) where a sample of `X` is one of the target.
             Xt: Target inputs `(M, d)`, where `X` has the source alone.
 
         Raises:
-            ValueError: The inputs are no numbers, or there is no source or no target.
+            ValueError: The inputs are no numbers, frames have other columns or another order, or there is no source or
+                no target.
         """
+        _remember_columns(self, X)
+        _check_columns(self, Xt)
         X, y, Xt = _domains(check_array(X, dtype=np.float32), y, Xt)
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -176,6 +180,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         return self.model_
 
     def _checked(self, X: Any) -> NDArray[np.float32]:
+        _check_columns(self, X)
         return _checked(self, check_array(X, dtype=np.float32))
 
 
@@ -239,6 +244,8 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
             ValueError: The inputs are no numbers, or there is no source or no target.
             AdaptError: The method is none of these, or the classifier takes no weights.
         """
+        _remember_columns(self, X)
+        _check_columns(self, Xt)
         X, y, Xt = _domains(_dense(X), y, None if Xt is None else _dense(Xt))
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -282,6 +289,7 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
             AdaptError: The classifier takes no weights.
         """
         check_is_fitted(self, "head_")
+        _check_columns(self, X)
         X, y = _checked(self, _dense(X)), np.asarray(y)
         if y.shape != self._labels.shape or len(X) != len(y) or (self.classes_[self._labels] != y).any():
             raise ValueError(f"Expected the {len(self._labels)} source samples of fit, found others.")
@@ -307,6 +315,7 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Target inputs `(N, d)` as the classifier sees them."""
         check_is_fitted(self, "head_")
+        _check_columns(self, X)
         x = _scaled(_checked(self, _dense(X)), *self._of_target)
         if self._map is None:
             return x
@@ -374,9 +383,40 @@ class _Scorer:
         return value if math.isfinite(value) else float("nan")
 
 
+def _remember_columns(estimator: Any, X: Any) -> None:
+    estimator.__dict__.pop("feature_names_in_", None)
+    if (columns := _columns(X)) is not None:
+        estimator.feature_names_in_ = columns
+
+
+def _check_columns(estimator: Any, X: Any) -> None:
+    """Refuse a frame whose columns are not those of the source's, in order: the answers would be wrong."""
+    known, found = getattr(estimator, "feature_names_in_", None), _columns(X)
+    if known is not None and found is not None and known.tolist() != found.tolist():
+        raise ValueError(
+            f"The feature names should match those that were passed during fit, in the same order: expected "
+            f"{', '.join(known[:8])}, found {', '.join(found[:8])}."
+        )
+
+
+def _columns(X: Any) -> NDArray[Any] | None:
+    """The names of a frame's columns; None of what has no names, or others than texts."""
+    names = [] if (found := getattr(X, "columns", None)) is None else list(found)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
+
+
 def _labelled(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Which samples are of the source."""
-    return np.array([not (isinstance(k, int | float | np.number) and k == UNLABELLED) for k in y.tolist()], dtype=bool)
+    return np.array([not (_is_missing(k) or _is_unlabelled(k)) for k in y.tolist()], dtype=bool)
+
+
+def _is_unlabelled(label: Any) -> bool:
+    # Beside words NumPy makes a text of the number.
+    return label == str(UNLABELLED) if isinstance(label, str) else bool(label == UNLABELLED)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label != label
 
 
 def _domains(X: NDArray[np.float32], y: Any, Xt: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32]]:
@@ -389,6 +429,8 @@ def _domains(X: NDArray[np.float32], y: Any, Xt: Any) -> tuple[NDArray[np.float3
         X, y, Xt = X[source], y[source], X[~source]
         if len(Xt) == 0:
             raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
+    elif any(map(_is_missing, y.tolist())):
+        raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
     Xt = check_array(Xt, dtype=np.float32)
     if Xt.shape[1] != X.shape[1]:
         raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")

@@ -180,3 +180,23 @@ def test_what_is_no_classical_method_is_named_with_those_that_are() -> None:
         ClassicalAdaptationClassifier().fit(XS, YS, XT).predict(XT[:, :2])
     with pytest.raises(AdaptError, match="DomainAdaptationClassifier, found Classical"):
         scorer()(ClassicalAdaptationClassifier().fit(XS, YS, XT), XS, YS)
+
+
+def test_columns_in_another_order_are_refused_and_words_may_stand_beside_the_mark() -> None:
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    y = np.array(["no", "yes"])[np.arange(40) % 2]
+    frame = pandas.DataFrame(rng.normal(size=(40, 3)) + 3 * (y == "yes")[:, None], columns=list("abc"))
+    fitted = DomainAdaptationClassifier("SourceOnly", max_steps=3, random_state=0, device="cpu").fit(frame, y, frame)
+    assert fitted.feature_names_in_.tolist() == ["a", "b", "c"]
+    turned = frame[["c", "a", "b"]]
+    for wrong in (lambda: fitted.predict(turned), lambda: clone(fitted).fit(frame, y, turned)):
+        with pytest.raises(ValueError, match="in the same order: expected a, b, c, found c, a, b"):
+            wrong()
+    expected = fitted.predict_proba(frame)
+    both = np.concatenate([frame, frame])
+    for mark in (None, np.nan, -1, "-1"):
+        marked = np.concatenate([y.astype(object), np.full(40, mark, dtype=object)])
+        np.testing.assert_array_equal(clone(fitted).fit(both, marked).predict_proba(both[:40]), expected)
+    with pytest.raises(ValueError, match="a label for each source sample beside Xt"):
+        clone(fitted).fit(frame, np.where(np.arange(40) == 3, None, y), frame)

@@ -1,5 +1,6 @@
 """`adapt choose`: which of several runs to deploy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import wandb
@@ -8,7 +9,7 @@ from rich.console import Console
 from adapt.benchmark.outputs.terminal import say
 from adapt.benchmark.vocabulary import DEFAULT_RULE
 from adapt.commands.options import choose_options
-from adapt.deployment.candidates import find_runs, judge, of_one_task, reads_all_labels
+from adapt.deployment.candidates import find_runs, judge, not_judged, of_one_task, reads_all_labels
 from adapt.deployment.card import estimate_words
 from adapt.deployment.choice import Choice, choose
 from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_folder
@@ -37,7 +38,8 @@ def choose_command(argv: list[str]) -> int:
     if given.rule not in known and not given.rule.startswith("source_"):
         raise AdaptError(f"Expected --rule out of {', '.join(known)}, source_accuracy, found {given.rule!r}.")
     check_free(given.out)
-    runs = of_one_task(find_runs(given.runs), given.task)
+    every = find_runs(given.runs)
+    runs = of_one_task(every, given.task)
     free = [run for run in runs if not reads_all_labels(run)]
     if not free:
         raise AdaptError("Expected runs that train without all target labels, found none to choose from.")
@@ -50,6 +52,7 @@ def choose_command(argv: list[str]) -> int:
         if not data.problem.probabilities:
             rule = kept = f"source_{data.problem.headline}"
         choice = choose(list(judge(free, given.checkpoints or kept, data, given.device)), rule)
+        choice = replace(choice, warnings=(*choice.warnings, *not_judged(given.runs, choice.chosen.run.task, every)))
         write_folder(choice, data, given.out, given.device)
     for line in _lines(choice, len(free), given.out):
         say(console, line)

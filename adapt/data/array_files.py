@@ -2,10 +2,11 @@
 
 import csv
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _SHOWN = 12
+_NAMED = 6
 _NUMBERS = "fiub"
+_NO_NAME = re.compile(r"(Unnamed: \d+)?")
+_DECIMAL = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
 
 
 class ArrayNames(NamedTuple):
@@ -62,6 +66,7 @@ class ReadArrays(NamedTuple):
         split: `train`, `val`, `test`, or empty for none of them `(N,)`.
         names: What each row is called: its number, or its `index`.
         domain: The domain of each row `(N,)`.
+        columns: Of a table, the names of the columns that the inputs are.
     """
 
     x: Array
@@ -71,6 +76,7 @@ class ReadArrays(NamedTuple):
     split: Array | None
     names: list[str]
     domain: Array | None
+    columns: tuple[str, ...] | None = None
 
     def rows(self, at: Array) -> "ReadArrays":
         """The rows at the given positions."""
@@ -82,14 +88,77 @@ class ReadArrays(NamedTuple):
             _taken(self.split, at),
             [self.names[i] for i in at.tolist()],
             _taken(self.domain, at),
+            self.columns,
         )
+
+    def in_order(self, columns: Sequence[str] | None, where: str) -> "ReadArrays":
+        """The same rows with the columns of a table in the order of another one's; names decide, and not places.
+
+        Args:
+            columns: The order; None for as they are.
+            where: Whose rows they are, for the message.
+
+        Raises:
+            AdaptError: It has other columns.
+        """
+        at = order_of(columns, self.columns, where)
+        return self if at is None or columns is None else self._replace(x=self.x[:, at], columns=tuple(columns))
+
+
+def order_of(columns: Sequence[str] | None, there: Sequence[str] | None, where: str) -> list[int] | None:
+    """Where the columns of a training table stand in another one; None where it has no names or the same order.
+
+    Args:
+        columns: Names in the order that is wanted; None for none.
+        there: Names in the order that there is.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: They are not the same.
+    """
+    if columns is None or there is None or list(there) == list(columns):
+        return None
+    if more := [name for name in there if name not in columns]:
+        absent = [name for name in columns if name not in there]
+        raise AdaptError(
+            f"Expected the columns of inputs {_listed(columns)} in {where}, as in the first source, found "
+            f"{_listed(more)} {f'and no {_listed(absent)}' if absent else 'beside them'}.\nGive both the same "
+            "names; --data Tables takes the columns that the source has."
+        )
+    refuse_absent(columns, there, where)
+    return [list(there).index(name) for name in columns]
+
+
+def refuse_absent(columns: Sequence[str], there: Iterable[str], where: str) -> None:
+    """Refuse a table that lacks columns of inputs.
+
+    Args:
+        columns: Those that have to be there.
+        there: Those that are.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: Names the columns that are not there.
+    """
+    there = list(there)
+    if absent := [name for name in columns if name not in there]:
+        raise AdaptError(
+            f"Expected the column{'s' * (len(absent) > 1)} {_listed(absent)} in {where}, as in training, found "
+            f"{_listed(there)}.\nColumns are taken by their names: add what is missing, or rename it."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:_NAMED])) + (f", ... ({len(names)} in all)" if len(names) > _NAMED else "")
 
 
 def _taken(values: Array | None, at: Array) -> Array | None:
     return None if values is None else values[at]
 
 
-def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: str) -> ReadArrays:
+def read_arrays(
+    path: str | Path, names: ArrayNames | None = None, columns: Sequence[str] | None = None, **renamed: str
+) -> ReadArrays:
     """Read one file of arrays.
 
     Formats: `.npz`; `.npy` (`a_x.npy` with `a_y.npy`, `a_groups.npy`, ... beside it, or `a.npy` for inputs alone);
@@ -100,6 +169,7 @@ def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: st
     Args:
         path: The file.
         names: What its arrays are called.
+        columns: Of a table, the columns that are its inputs, in this order; all that have no other meaning when None.
         **renamed: Single names, such as `y="labels"`.
 
     Raises:
@@ -115,8 +185,9 @@ def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: st
     """
     path, wanted = Path(path), (names or ArrayNames())._replace(**renamed)
     arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))])
+    found_columns: tuple[str, ...] | None = None
     if path.suffix.lower() in _TABLES:
-        arrays = _table(arrays, wanted, path)
+        arrays, found_columns = _table(arrays, wanted, path, columns)
     if wanted.x not in arrays:
         raise AdaptError(
             f"Expected inputs as the array {wanted.x!r} in {path}, found {described(arrays)}.\n"
@@ -151,6 +222,7 @@ def read_arrays(path: str | Path, names: ArrayNames | None = None, **renamed: st
         split,
         [str(row) for row in texts.get(wanted.index, range(count))],
         texts.get(wanted.domain),
+        found_columns,
     )
 
 
@@ -159,7 +231,8 @@ def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
 
     Args:
         path: The file.
-        names: Arrays that may lie in `.npy` files of their own beside the first one.
+        names: Arrays that may lie in `.npy` files of their own beside the first one, or in pandas's index of a
+            `.parquet` file, which is otherwise left out.
 
     Raises:
         AdaptError: It is not there, has another ending, or cannot be read.
@@ -170,7 +243,7 @@ def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
         ".mat": _read_mat,
         ".csv": lambda file: _read_table(file, ","),
         ".tsv": lambda file: _read_table(file, "\t"),
-        ".parquet": _read_parquet,
+        ".parquet": lambda file: _read_parquet(file, names),
         ".h5": _read_hdf5,
         ".hdf5": _read_hdf5,
     }
@@ -271,14 +344,20 @@ def _index_lists(arrays: Mapping[str, Array], count: int, path: Path) -> Array |
     return split
 
 
-def _table(columns: Mapping[str, Array], names: ArrayNames, path: Path) -> dict[str, Array]:
-    """A table's columns as arrays: those without another meaning are the inputs."""
+def _table(
+    columns: Mapping[str, Array], names: ArrayNames, path: Path, wanted: Sequence[str] | None
+) -> tuple[dict[str, Array], tuple[str, ...] | None]:
+    """A table's columns as arrays: those without another meaning are the inputs, whose names come with them."""
     others = {name: values for name, values in columns.items() if name in names[1:]}
     if names.x in columns:
-        return others | {names.x: columns[names.x]}
+        return others | {names.x: columns[names.x]}, None
     features = {name: values for name, values in columns.items() if name not in others}
+    if wanted is not None:
+        refuse_absent(wanted, features, str(path))
+        features = {name: features[name] for name in wanted}
     if not features:
         raise AdaptError(f"Expected columns of inputs in {path}, found {described(columns)}.")
+    features = {name: _truths(values) for name, values in features.items()}
     if texts := [name for name, values in features.items() if values.dtype.kind not in _NUMBERS]:
         value = next((v for v in as_texts(features[texts[0]]).tolist() if not _is_number(v)), "")
         more = f" and texts in {len(texts) - 1} more" if len(texts) > 1 else ""
@@ -286,11 +365,20 @@ def _table(columns: Mapping[str, Array], names: ArrayNames, path: Path) -> dict[
             f"Expected numbers in the columns of inputs in {path}, found {value[:40]!r} in {texts[0]!r}{more}.\n"
             f"If that column holds labels, say so: --data.y {texts[0]}; else remove it, or make it numbers."
         )
-    if all(_is_number(name) for name in features):
+    if all(_is_number(name) for name in features) and wanted is None:
         raise AdaptError(
             f"Expected names of the columns in the first line of {path}, found the numbers {list(features)[:3]}."
         )
-    return others | {names.x: np.stack([values.astype(np.float64) for values in features.values()], 1)}
+    x = np.stack([values.astype(np.float64) for values in features.values()], 1)
+    return others | {names.x: x}, tuple(features)
+
+
+def _truths(values: Array) -> Array:
+    """A column of nothing but true and false as booleans."""
+    if values.dtype.kind not in "UO":
+        return values
+    small = np.char.lower(as_texts(values))
+    return small == "true" if np.isin(small, ["true", "false"]).all() else values
 
 
 def _is_number(text: str) -> bool:
@@ -326,27 +414,62 @@ def _read_table(path: Path, separator: str) -> dict[str, Any]:
 def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
     """The columns of a table of texts, as they are written, without spaces around them.
 
+    Where the first line has semicolons or tabs in the place of the separator, these are taken, and numbers with a
+    decimal comma become such with a point. A column without a name, as pandas writes its index, is left out.
+
     Args:
         path: The file.
         separator: What stands between two cells.
 
     Raises:
-        AdaptError: It has no rows, a column twice, or rows of other lengths.
+        AdaptError: It is no UTF-8 or UTF-16, has no rows, a column twice, or rows of other lengths.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file, delimiter=separator) if line]
+    with path.open("rb") as start:
+        wide = start.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        with path.open(newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
+            separator = _separator(file, separator)
+            lines = [line for line in csv.reader(file, delimiter=separator) if line]
+    except UnicodeError as error:
+        raise AdaptError(
+            f"Expected a table at {path} as UTF-8, found other bytes ({getattr(error, 'reason', error)}). Save it as "
+            "UTF-8 (in spreadsheets: CSV UTF-8)."
+        ) from error
     if len(lines) < 2:
         raise AdaptError(f"Expected a header and rows in {path}, found {len(lines)} lines.")
     header, rows = [name.strip() for name in lines[0]], lines[1:]
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+    named = [name for name in header if not _NO_NAME.fullmatch(name)]
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
         raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise AdaptError(
                 f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}."
             )
-    return {name: [row[k].strip() for row in rows] for k, name in enumerate(header)}
+    if named and len(named) < len(header):
+        warnings.warn(f"Left out a column of {path} that has no name, as pandas writes its index.", stacklevel=2)
+    kept = [k for k, name in enumerate(header) if name in named or not named]
+    columns = {header[k]: [row[k].strip() for row in rows] for k in kept}
+    return columns if separator == "," else {name: _with_points(texts) for name, texts in columns.items()}
+
+
+def _separator(file: TextIO, expected: str) -> str:
+    """What stands between the cells of a file, whose position is then the header's."""
+    first = file.readline()
+    if len(first.strip()) == len("sep=;") and first.lower().startswith("sep="):  # as spreadsheets say it
+        return first.strip()[-1]
+    file.seek(0)
+    others = [other for other in ",;\t" if other in first]
+    return expected if expected in first or not others else max(others, key=first.count)
+
+
+def _with_points(texts: list[str]) -> list[str]:
+    """Numbers with decimal commas as such with points; a column that holds anything else as it is."""
+    given = [text for text in texts if text]
+    if not any("," in text for text in given) or not all(_DECIMAL.fullmatch(text) for text in given):
+        return texts
+    return [text.replace(",", ".") for text in texts]
 
 
 def _parsed(texts: Sequence[str]) -> Array:
@@ -360,10 +483,14 @@ def _parsed(texts: Sequence[str]) -> Array:
         return np.array(texts, dtype=str)
 
 
-def _read_parquet(path: Path) -> dict[str, Any]:
+def _read_parquet(path: Path, names: Iterable[str]) -> dict[str, Any]:
     parquet = optional("pyarrow.parquet", "pyarrow", "files", "A .parquet file")
     table = parquet.read_table(path)
-    return {name: _column(table.column(name)) for name in table.column_names if not name.startswith("__index")}
+    about = table.schema.pandas_metadata or {}
+    # Pandas's index is no column of the frame that was saved, unless somebody asks for it by its name.
+    index = {name for name in about.get("index_columns", []) if isinstance(name, str)} - set(names)
+    kept = [name for name in table.column_names if not name.startswith("__index") and name not in index]
+    return {name: _column(table.column(name)) for name in kept}
 
 
 def _column(column: Any) -> Array:
@@ -401,7 +528,20 @@ def _read_mat(path: Path) -> dict[str, Any]:
     except NotImplementedError:  # version 7.3 is HDF5
         return _read_mat73(path)
     plain = {name: values for name, values in found.items() if not name.startswith("__")}
-    return {name: _cells(np.asarray(values)) for name, values in plain.items()}
+    return {name: _cells(values) for name, values in _fields(plain).items()}
+
+
+def _fields(variables: Mapping[str, Any]) -> dict[str, Array]:
+    """MATLAB's variables; the fields of a structure as `structure/field`, as in HDF5."""
+    found: dict[str, Array] = {}
+    for name, values in variables.items():
+        values = np.asarray(values)
+        if values.dtype.names and values.size == 1:
+            record = values.reshape(-1)[0]
+            found |= _fields({f"{name}/{field}": record[field] for field in values.dtype.names})
+        else:
+            found[name] = values
+    return found
 
 
 def _cells(values: Array) -> Array:
@@ -417,9 +557,10 @@ def _read_mat73(path: Path) -> dict[str, Any]:
     h5py = optional("h5py", "h5py", "files", "A .mat file of version 7.3")
     found: dict[str, Any] = {}
     with h5py.File(path, "r") as file:
-        for name, item in file.items():
-            if not isinstance(item, h5py.Dataset):
-                continue
+
+        def keep(name: str, item: Any) -> None:
+            if not isinstance(item, h5py.Dataset) or name.startswith("#"):
+                return
             kind = item.attrs.get("MATLAB_class", b"")
             kind = kind.decode() if isinstance(kind, bytes) else str(kind)
             if kind == "cell":
@@ -431,6 +572,8 @@ def _read_mat73(path: Path) -> dict[str, Any]:
             else:
                 # MATLAB counts along columns first.
                 found[name] = np.asarray(item[()]).transpose()
+
+        file.visititems(keep)
     return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
+from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays, refuse_absent
 from adapt.data.base import Split
 from adapt.data.splits import held_out
 from adapt.data.standardised import StandardisedDataModule
@@ -92,6 +92,7 @@ class Arrays(StandardisedDataModule):
         self._wholes: dict[str, Whole] = {}
         self._statistics: dict[str, Statistics] = {}
         self._problem: Problem | None = None
+        self._columns: tuple[str, ...] | None = None
         super().__init__(source, target, **kwargs)
 
     @property
@@ -170,7 +171,7 @@ class Arrays(StandardisedDataModule):
 
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The rows of a file of arrays, standardised as the target is; their names are their numbers or `index`."""
-        found = read_arrays(path, self.names)
+        found = read_arrays(path, self.names, self._columns)
         if found.x.shape[1:] != tuple(self.input_shape):
             raise AdaptError(
                 f"Expected inputs of shape {tuple(self.input_shape)} in {path}, as in training, found "
@@ -180,11 +181,35 @@ class Arrays(StandardisedDataModule):
         return TensorDomain(self.standardised(x, self.target), None), found.names
 
     def prepare(self, inputs: Any) -> Inputs:
-        """Arrays that a person has in Python, standardised as the target is."""
-        x = super().prepare(inputs).x
+        """Arrays, or a DataFrame, that a person has in Python, standardised as the target is.
+
+        Args:
+            inputs: Numbers `(N, ...)`; of a DataFrame the columns are taken by their names.
+        """
+        x = super().prepare(self._in_order(inputs)).x
         if isinstance(x, Tensor) and not (x.dtype == torch.uint8 and x.ndim == _PICTURES):
             x = x.float()  # as in a file, where only pictures stay bytes
         return Inputs(self.standardised(x, self.target))
+
+    def _in_order(self, inputs: Any) -> Any:
+        given = getattr(inputs, "columns", None)
+        if given is None:
+            return inputs
+        if self._columns is None:
+            return np.asarray(inputs, dtype=np.float32)
+        refuse_absent(self._columns, map(str, given), "the table")
+        by_name = {str(name): name for name in given}
+        return np.stack([np.asarray(inputs[by_name[name]], dtype=np.float32) for name in self._columns], 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also which columns the inputs are, so that new tables may have them in another order."""
+        return super().state_dict() | {"columns": None if self._columns is None else list(self._columns)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore them, too."""
+        super().load_state_dict(state_dict)
+        if columns := state_dict.get("columns"):
+            self._columns = tuple(columns)
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's file, where it has one of its own."""
@@ -313,7 +338,9 @@ class Arrays(StandardisedDataModule):
 
     def _whole(self, name: str) -> "Whole":
         if name not in self._wholes:
-            self._wholes[name] = Whole(self._read(name))
+            found = self._read(name).in_order(self._columns, repr(name))
+            self._columns = self._columns or found.columns
+            self._wholes[name] = Whole(found)
         return self._wholes[name]
 
     def _read(self, name: str) -> ReadArrays:
@@ -411,6 +438,7 @@ def _files_of(folder: Path, names: ArrayNames, endings: Sequence[str]) -> dict[s
 def _one_after_the_other(name: str, parts: Mapping[str, ReadArrays]) -> ReadArrays:
     """Files of one domain's splits as one, whose column says which rows came from which."""
     first = next(iter(parts.values()))
+    parts = {part: arrays.in_order(first.columns, f"{name}_{part}".rstrip("_")) for part, arrays in parts.items()}
     split = []
     for part, arrays in parts.items():
         if arrays.x.shape[1:] != first.x.shape[1:]:
@@ -436,7 +464,7 @@ def _one_after_the_other(name: str, parts: Mapping[str, ReadArrays]) -> ReadArra
     names = [row if not part else f"{part} {row}" for part, arrays in parts.items() for row in arrays.names]
     class_names = next((arrays.class_names for arrays in parts.values() if arrays.class_names), None)
     x = np.concatenate([arrays.x for arrays in parts.values()])
-    return ReadArrays(x, joined("y"), class_names, joined("groups"), np.array(split), names, None)
+    return ReadArrays(x, joined("y"), class_names, joined("groups"), np.array(split), names, None, first.columns)
 
 
 def _refuse_shared_groups(parts: Mapping[Split, Tensor], groups: NDArray[np.str_] | None, name: str) -> None:

@@ -166,9 +166,11 @@ class DomainDataModule(Recorded, LightningDataModule):
                 f"Expected {type(self).__name__} with class_names of two classes or more, found "
                 f"{', '.join(self.class_names) or 'none'}."
             )
-        return Classification(
+        found = Classification(
             self.class_names, self.class_sets or "closed", self.unseen_classes or (), self.positive, self.specificity
         )
+        found.only_source, found.only_target = tuple(self.missing_classes), tuple(self.unknown_classes)
+        return found
 
     @property
     def num_sources(self) -> int:

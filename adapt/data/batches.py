@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from adapt.errors import AdaptError
 from adapt.trees import Tree
 
 
@@ -34,6 +35,18 @@ class Unlabelled(NamedTuple):
 
     x: Tree
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index, for which a batch has no use
+
+    @property
+    def y(self) -> Tensor:
+        """Never there: whoever asks for it is told why."""
+        raise NoTargetLabelsError(
+            "Expected a method that reads no target label, found one that asks a target batch for y: it has none. Few "
+            "labelled samples come as batch.target_labelled (--data.shots, and target_labels of the method)."
+        )
+
+
+class NoTargetLabelsError(AdaptError, AttributeError):
+    """A label was asked of a batch that has none."""
 
 
 class Pair(NamedTuple):

@@ -1,5 +1,6 @@
 """The columns of a table: what of them are numbers and what categories, and how they become vectors."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -170,15 +171,7 @@ def read_columns(path: Path) -> dict[str, Array]:
                 f"{odd!r}. Leave it out (--data.drop [{odd}]), or write it as a number."
             )
         return found
-    try:
-        lines = read_lines(path, _SEPARATORS[ending])
-    except UnicodeDecodeError as error:
-        raise AdaptError(f"Expected a table at {path} as UTF-8, found other bytes ({error.reason}).") from error
-    if len(lines) == 1 and (only := next(iter(lines))).count(";") > 0:
-        raise AdaptError(
-            f"Expected columns of {path} with {_SEPARATORS[ending]!r} between them, found one, {only[:40]!r}. Save it "
-            "with commas and decimal points."
-        )
+    lines = read_lines(path, _SEPARATORS[ending])
     return {name: np.array(texts, dtype=object) for name, texts in lines.items()}
 
 
@@ -289,6 +282,27 @@ def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
                 f"Expected categories in the column {name!r} of {where}, found {different} different texts in "
                 f"{len(given)} rows, such as {given[0][:40]!r}. If it is a name, say so: --data.index {name}; else "
                 f"leave it out: --data.drop [{name}]."
+            )
+
+
+def warn_of_unknown(cells: Array, known: Preprocessing, where: str) -> None:
+    """Warn of columns of which most categories are none that training knew: they would be zeros without a word.
+
+    Args:
+        cells: Rows `(N, d)`, as `cells_of` returns them.
+        known: What was found in training.
+        where: Whose rows they are, for the message.
+    """
+    for k, (name, values) in enumerate(zip(known.kinds.categories, known.values, strict=True)):
+        column = cells[:, len(known.kinds.numbers) + k].astype(str)
+        given = column[column != ""]
+        new = given[~np.isin(given, np.array(values, dtype=str))]
+        if 2 * len(new) > len(given):
+            warnings.warn(
+                f"{len(new)} of {len(given)} values of the column {name!r} of {where} are none that the source's "
+                f"training rows have, such as {str(new[0])[:40]!r} (known: {', '.join(map(repr, values[:5]))}). They "
+                "become zeros: write them alike, or leave the column out.",
+                stacklevel=2,
             )
 
 

@@ -16,7 +16,15 @@ from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
-from adapt.data.images import as_picture, image_files, is_hidden, open_image, readable_endings, warn_of_skipped
+from adapt.data.images import (
+    as_picture,
+    image_files,
+    is_hidden,
+    is_one_picture,
+    open_image,
+    readable_endings,
+    warn_of_skipped,
+)
 from adapt.data.labels import NO_LABEL, Labels, join_labels, marked_labels, no_labels
 from adapt.data.store import ImageStore, shrunk
 from adapt.errors import AdaptError
@@ -257,11 +265,20 @@ class ImageFolders(DomainDataModule):
         """Pictures that a person has in Python, cut as in evaluation.
 
         Args:
-            inputs: A list of Pillow images, paths or arrays, or one array or tensor of bytes `(N, H, W, 3)`.
+            inputs: A list of Pillow images, paths or arrays, or one array or tensor of bytes `(N, H, W, 3)`; or one
+                picture, `(H, W, 3)` as an array.
+
+        Raises:
+            AdaptError: It is nothing of the kind.
         """
-        if isinstance(inputs, Image.Image):
+        if is_one_picture(inputs):
             inputs = [inputs]
-        return _Pictures(list(inputs), self._pipeline(False))
+        try:
+            return _Pictures(list(inputs), self._pipeline(False))
+        except TypeError as error:
+            raise AdaptError(
+                f"Expected pictures, paths or an array of bytes (N, H, W, 3), found {type(inputs).__name__}."
+            ) from error
 
     def _pipeline(self, augmented: bool) -> v2.Compose:
         if augmented and self.crop_scale is not None:
@@ -388,7 +405,7 @@ def image_domains(folder: Path) -> list[str]:
     Raises:
         AdaptError: There is none.
     """
-    found = [path.name for path in _folders(folder) if _class_folders(path) or _loose_images(path)]
+    found = [path.name for path in _folders(folder) if _class_folders(path) or _holds_images(path)]
     if not found:
         raise AdaptError(f"Expected domains as <domain>/<class>/<image> in {folder}, found none. See --data.dataset.")
     return found
@@ -414,12 +431,20 @@ def _parts(domain: Path) -> Sequence[str]:
 
 
 def _class_folders(domain: Path) -> list[Path]:
-    folders = _folders(domain)
-    # Office-31 as its authors pack it keeps the classes one folder deeper.
-    if [folder.name for folder in folders] == ["images"]:
-        folders = _folders(folders[0])
+    folders = _folders(_images_of(domain))
     # Beside images, a folder without any is no class.
-    return folders if not _loose_images(domain) or any(image_files(folder)[0] for folder in folders) else []
+    return folders if not _holds_images(domain) or any(image_files(folder)[0] for folder in folders) else []
+
+
+def _images_of(domain: Path) -> Path:
+    """Where a domain's images or classes lie: Office-31 as its authors pack it keeps them one folder deeper."""
+    folders = _folders(domain)
+    return folders[0] if [folder.name for folder in folders] == ["images"] else domain
+
+
+def _holds_images(domain: Path) -> bool:
+    """Whether images lie in a domain's folder beside its classes, if it has any."""
+    return bool(_loose_images(domain) or _loose_images(_images_of(domain)))
 
 
 def _loose_images(folder: Path) -> list[Path]:

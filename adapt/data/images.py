@@ -81,7 +81,7 @@ def as_picture(value: Any) -> Image.Image:
     """A picture that a person has in Python as `open_image` gives one: Pillow's, a path, or bytes in an array.
 
     Args:
-        value: A Pillow image, a path, or bytes `(H, W, 3)`, `(3, H, W)` or `(H, W)` as an array or tensor.
+        value: A Pillow image, a path, or bytes `(H, W, 3)`, `(H, W, 4)`, `(3, H, W)` or `(H, W)` as an array or tensor.
 
     Raises:
         SampleError: It is none of these.
@@ -96,12 +96,20 @@ def as_picture(value: Any) -> Image.Image:
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise SampleError(
             f"Expected a picture: Pillow's, a path, or bytes (uint8) of shape (H, W, 3), found {array.dtype} "
             f"{array.shape}. Floats in [0, 1] become bytes by (255 * x).round().astype('uint8')."
         )
-    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
+    return _eight_bits(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def is_one_picture(value: Any) -> bool:
+    """Whether a value is a picture by itself, and no list or batch of some."""
+    shape = tuple(getattr(value, "shape", ()))
+    return isinstance(value, Image.Image | str | os.PathLike) or (
+        len(shape) == 3 and (shape[2] in (3, 4) or shape[0] == 3)
+    )
 
 
 def image_files(folder: Path) -> tuple[list[Path], list[Path]]:

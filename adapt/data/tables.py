@@ -27,6 +27,7 @@ from adapt.data.columns import (
     find_kinds,
     given_columns,
     read_columns,
+    warn_of_unknown,
 )
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
@@ -146,7 +147,9 @@ class Tables(Arrays):
 
     def _inputs(self, name: str, at: Tensor) -> Tensor:
         if name not in self._vectors:
-            self._vectors[name] = torch.from_numpy(self.preprocessing.applied(self._whole(name).arrays.x))
+            cells = self._whole(name).arrays.x
+            warn_of_unknown(cells, self.preprocessing, repr(name))
+            self._vectors[name] = torch.from_numpy(self.preprocessing.applied(cells))
         return self._vectors[name][at]
 
     def standardised(self, x: Tensor, name: str) -> Tensor:
@@ -192,7 +195,9 @@ class Tables(Arrays):
 
     def _new(self, columns: Mapping[str, Array], where: str) -> Tensor:
         known = self.preprocessing
-        x = torch.from_numpy(known.applied(cells_of(columns, known.kinds, known.missing, where)))
+        cells = cells_of(columns, known.kinds, known.missing, where)
+        warn_of_unknown(cells, known, where)
+        x = torch.from_numpy(known.applied(cells))
         return self.standardised(x, self.target)
 
     @property

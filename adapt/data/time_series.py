@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, described, load_arrays
+from adapt.data.array_files import ENDINGS, described, load_arrays, order_of, refuse_absent
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.recordings import (
     SYNTHETIC,
@@ -45,6 +45,7 @@ class Recordings(NamedTuple):
         group: Whose they are, `(N,)` or `(T,)`, as text; None where the file does not say.
         recording: Which recording each step is of `(T,)`, as text; None where the file does not say.
         split: `train` or `test` for each window, where the file fixes it.
+        columns: Of a table, the names of its channels.
     """
 
     x: NDArray[Any]
@@ -53,6 +54,7 @@ class Recordings(NamedTuple):
     group: NDArray[Any] | None
     recording: NDArray[Any] | None
     split: NDArray[Any] | None
+    columns: tuple[str, ...] | None = None
 
 
 class Cut(NamedTuple):
@@ -133,6 +135,7 @@ class TimeSeries(DomainDataModule):
         self.transductive, self.test_fraction = transductive, test_fraction
         self._statistics: dict[str, Statistics] = {}
         self._cuts: dict[str, Cut] = {}
+        self._channels: tuple[str, ...] | None = None
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -151,6 +154,8 @@ class TimeSeries(DomainDataModule):
         for name in names:
             self.check_domain(name)
         self.class_names = self._class_names()
+        for name in names:  # the sources first: their channels are the order of all
+            self._windows(name)
         self.input_shape = tuple(self._windows(self.target).x.shape[1:])
         super()._check_arguments()
         for name in self.sources:
@@ -223,7 +228,7 @@ class TimeSeries(DomainDataModule):
         Raises:
             AdaptError: It cannot be read, or has other windows than the network was trained on.
         """
-        cut = self._cut(read_recordings(Path(path)))
+        cut = self._cut(self._in_order(read_recordings(Path(path), self._channels), str(path)))
         if self.input_shape and tuple(cut.x.shape[1:]) != tuple(self.input_shape):
             raise AdaptError(
                 f"Expected windows (channels, length) of {tuple(self.input_shape)}, those of the training, found "
@@ -249,12 +254,15 @@ class TimeSeries(DomainDataModule):
         """What the base keeps, and the statistics, so that new windows are standardised without the training data."""
         kept = {"source": "source", "domains": self.target}.get(self.standardise)
         statistics = {} if kept is None else {kept: self.statistics(kept).plain()}
-        return super().state_dict() | {"statistics": statistics}
+        channels = None if self._channels is None else list(self._channels)
+        return super().state_dict() | {"statistics": statistics, "channels": channels}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the statistics."""
         super().load_state_dict(state_dict)
         self._statistics |= {name: Statistics.of_plain(v) for name, v in state_dict.get("statistics", {}).items()}
+        if channels := state_dict.get("channels"):
+            self._channels = tuple(channels)
 
     def _files(self) -> list[str]:
         folder = self.root / self.folder
@@ -283,8 +291,15 @@ class TimeSeries(DomainDataModule):
 
     def _windows(self, name: str) -> Cut:
         if name not in self._cuts:
-            self._cuts[name] = self._cut(self._recordings(name))
+            found = self._in_order(self._recordings(name), repr(name))
+            self._channels = self._channels or found.columns
+            self._cuts[name] = self._cut(found)
         return self._cuts[name]
+
+    def _in_order(self, found: Recordings, where: str) -> Recordings:
+        """Channels by their names, as the first table has them."""
+        at = order_of(self._channels, found.columns, where)
+        return found if at is None else found._replace(x=found.x[:, at], columns=self._channels)
 
     def _cut(self, found: Recordings) -> Cut:
         if found.x.ndim == 3:
@@ -342,8 +357,12 @@ def series_domains(folder: Path) -> list[str]:
     return sorted({path.stem for path in files if path.suffix in ENDINGS} | adatime)
 
 
-def read_recordings(path: Path) -> Recordings:
+def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Recordings:
     """Windows or recordings from a file.
+
+    Args:
+        path: The file.
+        channels: Of a table, the columns that are its channels; all that have no other meaning when None.
 
     Raises:
         AdaptError: It is not there, cannot be read, or lacks `x`.
@@ -354,7 +373,7 @@ def read_recordings(path: Path) -> Recordings:
         return _adatime([("train", path)])
     columns = load_arrays(path, ("x", "y", "class_names", "recording", *_GROUPS))
     columns |= {"y": columns.pop("label")} if "label" in columns else {}
-    columns = _steps(columns, path) if path.suffix in _TABLES else columns
+    columns, named = _steps(columns, path, channels) if path.suffix in _TABLES else (columns, None)
     if "x" not in columns:
         raise AdaptError(f"Expected an array x in {path}, found {described(columns)}. {_INSTRUCTIONS}")
     x = columns["x"]
@@ -382,7 +401,7 @@ def read_recordings(path: Path) -> Recordings:
     recording = as_text["recording"]
     if x.ndim == 2 and (recording is not None or group is not None):
         recording = _runs([values for values in (as_text["subject"], recording) if values is not None])
-    return Recordings(x, y, names, as_text["subject"], recording, None)
+    return Recordings(x, y, names, as_text["subject"], recording, None, named)
 
 
 def _runs(names: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -398,14 +417,21 @@ def _runs(names: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return runs.astype(str)
 
 
-def _steps(columns: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
-    """A table's rows as steps: columns that have no other meaning are channels."""
+def _steps(
+    columns: dict[str, NDArray[Any]], path: Path, wanted: Sequence[str] | None
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]:
+    """A table's rows as steps, and its channels' names: columns that have no other meaning are channels."""
     known = {"y", "recording", *_GROUPS}
     channels = {name: values for name, values in columns.items() if name not in known}
+    if wanted is not None:
+        refuse_absent(wanted, channels, str(path))
+        channels = {name: channels[name] for name in wanted}
     if odd := [name for name, values in channels.items() if values.dtype.kind not in "fiub"]:
         raise AdaptError(f"Expected numbers as channels in {path}, found the column {odd[0]!r}: drop or number it.")
     kept = {name: values for name, values in columns.items() if name in known}
-    return kept | {"x": np.stack([values.astype(np.float32) for values in channels.values()], 1)} if channels else kept
+    if not channels:
+        return kept, None
+    return kept | {"x": np.stack([values.astype(np.float32) for values in channels.values()], 1)}, tuple(channels)
 
 
 def _adatime(files: Sequence[tuple[str, Path]]) -> Recordings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from adapt.benchmark.results.results import RESULT_FILE, read_result
+from adapt.benchmark.statistics.analysis import read_planned
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.data import DomainDataModule
 from adapt.encoding import DomainEncoding, RandomShare
@@ -27,6 +29,7 @@ from adapt.training.model import TrainedModel, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
 
 _SAMPLES = 2000
+_MOST_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,29 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
             )
         found |= {run.folder.resolve(): run for run in runs}
     return list(found.values())
+
+
+def not_judged(paths: Sequence[Path], task: str, runs: Sequence[Run]) -> list[str]:
+    """What the grids planned for a task and no run can be judged of, in words: a choice knows nothing of it.
+
+    Args:
+        paths: Grids, or runs.
+        task: The task.
+        runs: All runs that were found.
+    """
+    there = {(run.task, run.method, run.seed) for run in runs}
+    sentences = []
+    for path in paths:
+        planned = read_planned(path)
+        cells = [(method, seed) for method in planned.methods for seed in planned.seeds if task in planned.tasks]
+        absent = Counter(method for method, seed in cells if (task, method, seed) not in there)
+        if absent:
+            named = ", ".join(f"{method} {n} of {len(planned.seeds)}" for method, n in absent.most_common(_MOST_NAMES))
+            sentences.append(
+                f"{absent.total()} of the {len(cells)} planned runs in {path.name} failed, or are not done, and were "
+                f"not judged: {named}{', ...' if len(absent) > _MOST_NAMES else ''}."
+            )
+    return sentences
 
 
 def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:

@@ -14,7 +14,12 @@ _FLATTERS = 2.0
 
 
 def model_card(
-    choice: Choice, class_names: Sequence[str], data: Mapping[str, Any], export: str, versions: Mapping[str, str]
+    choice: Choice,
+    class_names: Sequence[str],
+    data: Mapping[str, Any],
+    export: str,
+    versions: Mapping[str, str],
+    numbers: bool = False,
 ) -> str:
     """The card as Markdown.
 
@@ -24,6 +29,7 @@ def model_card(
         data: The configuration of the data.
         export: Why there is no exported file; empty where there is one.
         versions: Of the libraries.
+        numbers: Whether the outputs are numbers and no probabilities.
     """
     run = choice.chosen.run
     given = data.get("init_args") or {}
@@ -63,10 +69,10 @@ def model_card(
         "import adapt",
         "",
         'model = adapt.load("this folder")',
-        "model.predict_proba(inputs)  # paths, Pillow images, arrays",
+        f"model.{'predict' if numbers else 'predict_proba'}(inputs)  # paths, Pillow images, arrays",
         "```",
         "",
-        _export_words(export),
+        _export_words(export, "numbers" if numbers else "probabilities"),
         "",
         "## What the estimate does not know",
         "",
@@ -106,10 +112,10 @@ def _named(domains: Any) -> str:
     return " + ".join(map(str, domains)) if isinstance(domains, list) else str(domains or "target")
 
 
-def _export_words(reason: str) -> str:
+def _export_words(reason: str, outputs: str) -> str:
     if reason:
         return f"There is no `model.pt2`: {reason}."
     return (
-        "With torch alone `torch.export.load('model.pt2').module()(x)` gives the same probabilities. Its `x` is a "
+        f"With torch alone `torch.export.load('model.pt2').module()(x)` gives the same {outputs}. Its `x` is a "
         "batch that is cut or read as `preprocessing.json` says: bytes of images `(N, 3, H, W)`, or vectors as floats."
     )

@@ -22,6 +22,7 @@ from adapt.deployment.choice import Choice
 from adapt.deployment.export import exported
 from adapt.errors import AdaptError
 from adapt.methods.checkpoints import read_checkpoint
+from adapt.problems import Regression
 from adapt.selection import checkpoint_path
 from adapt.training.model import TrainedModel, for_prediction, load
 from adapt.training.run_folder import CONFIG_FILE, write_predictions
@@ -110,7 +111,9 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
     (folder / "preprocessing.json").write_text(_json(about), encoding="utf-8")
     (folder / "class_names.json").write_text(_json(model.class_names), encoding="utf-8")
     (folder / CHOICE_FILE).write_text(_json(choice.as_json()), encoding="utf-8")
-    card = model_card(choice, model.class_names, run.config["data"], reason, versions())
+    card = model_card(
+        choice, model.class_names, run.config["data"], reason, versions(), isinstance(model.problem, Regression)
+    )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 

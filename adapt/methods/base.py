@@ -22,16 +22,21 @@ from adapt.encoding import DomainEncoding, Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import Bottleneck, TextAnchors
 from adapt.methods.checkpoints import check_checkpoint, network_state
-from adapt.methods.evaluation import Evaluation
+from adapt.methods.evaluation import DOMAINS, Evaluation
 from adapt.methods.global_batch import GlobalBatch
 from adapt.methods.late import LateChecks
 from adapt.methods.optimization import PlateauSteps, make_optimizer, make_schedule, parameter_groups
 from adapt.methods.randomness import ExactContinuation
 from adapt.methods.refusals import (
     refuse_anchors,
+    refuse_backbone,
     refuse_class_sets,
+    refuse_constant_loss,
+    refuse_features,
+    refuse_infinite_inputs,
     refuse_infinite_loss,
     refuse_missing_start,
+    refuse_odd_terms,
     refuse_problem,
     refuse_sharpness,
     refuse_source_free_mismatch,
@@ -146,6 +151,7 @@ class Method(Recorded, GlobalBatch):
         refuse_class_sets(type(self).__name__, self.class_sets, self.problem, unknown_threshold)
         self.unknown_threshold = unknown_threshold
         refuse_sharpness(type(self).__name__, sharpness, self.source_free)
+        refuse_backbone(backbone)
         self.backbone = backbone
         if channels_last:
             put_channels_last(backbone)
@@ -246,7 +252,9 @@ class Method(Recorded, GlobalBatch):
 
     def forward(self, x: Tree) -> Encoding:
         """Features and outputs of inputs `(N, ...)`."""
-        features = self.bottleneck(self.backbone(x))
+        found = self.backbone(x)
+        refuse_features(self.backbone, found)
+        features = self.bottleneck(found)
         return Encoding(features, self.classify(features))
 
     def classify(self, features: Tensor) -> Tensor:
@@ -314,10 +322,13 @@ class Method(Recorded, GlobalBatch):
             with self.global_batch(batch) as whole:
                 if self.sharpness:
                     self._leave(whole)
-                terms = self.losses(whole)
-                terms = terms | self.penalty_terms(whole, self._encodings)
+                own: Any = self.losses(whole)  # of a person's own method, whose return nobody has checked
+                if not isinstance(own, dict):
+                    refuse_odd_terms(type(self).__name__, own)
+                terms: dict[str, Tensor] = own | self.penalty_terms(whole, self._encodings)
             self._encodings = None
             total = self.checked_sum(terms, batch)
+            refuse_constant_loss(type(self).__name__, total)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # it is there
             self._detour.come_back()
             raise DivergedError(
@@ -379,6 +390,7 @@ class Method(Recorded, GlobalBatch):
             AdaptError: It is not, because the inputs are not.
         """
         owner, step = type(self).__name__, self._step
+        refuse_odd_terms(owner, terms)
         names, values = list(terms), torch.stack(list(terms.values()))
         self.check_later(
             values, lambda found: refuse_infinite_loss(owner, step, dict(zip(names, found, strict=True)), batch)
@@ -435,6 +447,7 @@ class Method(Recorded, GlobalBatch):
     def validation_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The headline on each domain; encodings for scores."""
         domain = dataloader_idx + self.source_free
+        refuse_infinite_inputs(batch, f"{DOMAINS[domain]} validation samples")
         encoding = self.answered(self.evaluated(batch.x, domain))
         self.evaluation.validate(self, encoding.logits, batch, domain)
         return encoding._asdict()
@@ -446,6 +459,7 @@ class Method(Recorded, GlobalBatch):
     def test_step(self, batch: Labelled, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Every metric on each domain; encodings for whoever draws them."""
         domain = dataloader_idx + self.source_free
+        refuse_infinite_inputs(batch, f"{DOMAINS[domain]} test samples")
         encoding = self.answered(self.evaluated(batch.x, domain))
         self.evaluation.test(self, encoding.logits, batch, domain)
         return encoding._asdict()
@@ -456,6 +470,7 @@ class Method(Recorded, GlobalBatch):
 
     def predict_step(self, batch: Unlabelled, batch_idx: int) -> dict[str, Tensor]:
         """Index and the problem's columns for each sample."""
+        refuse_infinite_inputs(batch, "samples")
         return {"index": batch.index} | self.problem.columns(self.answered(self(batch.x)).logits)
 
     def findings(self) -> dict[str, Any]:

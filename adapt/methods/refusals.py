@@ -1,12 +1,13 @@
 """Checks before and during training, with clear errors."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from adapt.data.batches import Pair
+from adapt.data.batches import Labelled, Pair, Unlabelled
 from adapt.errors import AdaptError, DivergedError
 from adapt.problems import Classification, ClassSets, Problem
 from adapt.trees import leaves
@@ -39,6 +40,103 @@ def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch
     raise DivergedError(
         f"The loss term {' and '.join(map(repr, names)) or 'sum'} of {method} is not finite at step "
         f"{step}. Lower the learning rate, or the term's weight."
+    )
+
+
+def refuse_odd_terms(method: str, terms: object) -> None:
+    """Refuse what is no dict of named scalars, which a method or penalty of a person's own may return by a slip.
+
+    Args:
+        method: The method's name.
+        terms: What its `losses` returned, or these with the penalties' terms.
+
+    Raises:
+        AdaptError: Says what was found.
+    """
+    if not isinstance(terms, Mapping):
+        found = "None (is the return missing?)" if terms is None else f"a {type(terms).__name__}"
+        raise AdaptError(
+            f'Expected losses(batch) of {method} to return a dict such as {{"source": loss}}, found {found}.'
+        )
+    if not terms:
+        raise AdaptError(f"Expected at least one loss term of {method}, found none.")
+    for name, value in terms.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            kind = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise AdaptError(
+                f"Expected the loss term {name!r} of {method} as a scalar tensor, found {kind}. Take its mean."
+            )
+
+
+def refuse_constant_loss(method: str, total: Tensor) -> None:
+    """Refuse a loss from which no gradient comes.
+
+    Args:
+        method: The method's name.
+        total: The sum of its terms.
+
+    Raises:
+        AdaptError: It depends on no weight.
+    """
+    if torch.is_grad_enabled() and not total.requires_grad:
+        raise AdaptError(
+            f"Expected a loss of {method} that depends on its weights, found one without a gradient: was it detached?"
+        )
+
+
+def refuse_backbone(backbone: Any) -> None:
+    """Refuse a backbone that does not say how wide its features are.
+
+    Args:
+        backbone: The feature extractor.
+
+    Raises:
+        AdaptError: It does not.
+    """
+    width = getattr(backbone, "num_features", None)
+    if not isinstance(width, Integral) or width < 1:
+        raise AdaptError(
+            f"Expected the backbone {type(backbone).__name__} to set self.num_features, the width of its features, "
+            f"found {width!r}."
+        )
+
+
+def refuse_features(backbone: Any, features: object) -> None:
+    """Refuse features that are not as wide as their backbone says.
+
+    Args:
+        backbone: The feature extractor.
+        features: What it returned.
+
+    Raises:
+        AdaptError: Says what was found.
+    """
+    if isinstance(features, Tensor) and features.ndim == 2 and features.shape[1] == backbone.num_features:
+        return
+    found = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
+    raise AdaptError(
+        f"Expected features (N, {backbone.num_features}) of the backbone {type(backbone).__name__}, as its "
+        f"num_features says, found {found}. Flatten or pool them, or set num_features to their width."
+    )
+
+
+def refuse_infinite_inputs(batch: Labelled | Unlabelled, whose: str) -> None:
+    """Refuse inputs that are not finite in evaluation and prediction, where the answer would be a class all the same.
+
+    Args:
+        batch: The inputs, and where they stand.
+        whose: Whose samples they are, for the message.
+
+    Raises:
+        AdaptError: Says how many there are, and where the first one is.
+    """
+    floats = [leaf for leaf in leaves(batch.x) if leaf.is_floating_point() or leaf.is_complex()]
+    if not floats or all(bool(torch.isfinite(leaf).all()) for leaf in floats):
+        return
+    bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in floats]).any(0)
+    raise AdaptError(
+        f"Expected finite inputs, found NaN or infinity in {int(bad.sum())} {whose} of a batch of {len(bad)}, the "
+        f"first at position {int(batch.index[bad][0])} (from 0). Fill in what is missing, or leave these samples out."
     )
 
 
@@ -102,13 +200,21 @@ def refuse_class_sets(method: str, taken: Sequence[ClassSets], problem: Problem,
             return
         others = "OSBP, OVANet or DANCE" if found == "open" else "OVANet or DANCE"
         raise AdaptError(
-            f"{method} takes {' and '.join(taken)} class sets, found {found} ones: the target has classes that the "
-            f"source has not.\nChoose {others}, or let it reject what it is not sure of: --model.unknown_threshold 0.5."
+            f"{method} takes {' and '.join(taken)} class sets, found {found} ones: {_told_apart(problem)}.\n"
+            f"If they are the same by another name, rename them. Else choose {others}, or let it reject what it is not "
+            "sure of: --model.unknown_threshold 0.5."
         )
     raise AdaptError(
         f"{method} takes {' and '.join(taken)} class sets, found {found} ones.\n"
         "Say if the target has other classes (--data.class_sets), or choose another method."
     )
+
+
+def _told_apart(problem: Problem) -> str:
+    """Which classes one domain alone has."""
+    sets = [("target", getattr(problem, "only_target", ())), ("source", getattr(problem, "only_source", ()))]
+    named = [f"only the {role} has {', '.join(map(repr, names[:6]))}" for role, names in sets if names]
+    return "; ".join(named) or "the target has classes that the source has not"
 
 
 def refuse_sharpness(method: str, sharpness: float, source_free: bool) -> None:

@@ -19,6 +19,8 @@ class Penalty(Recorded):
         AdaptError: The weight is negative.
     """
 
+    weight: float = 1.0  # for a penalty whose own __init__ does not call this one
+
     def __init__(self, weight: float = 1.0) -> None:
         if weight < 0:
             raise AdaptError(f"{type(self).__name__} expects a weight of at least 0, found {weight}.")

@@ -82,6 +82,9 @@ class Classification(Problem):
     ) -> None:
         super().__init__([str(k) for k in range(classes)] if isinstance(classes, int) else classes)
         self.class_sets = class_sets
+        self.only_source: tuple[str, ...] = ()
+        self.only_target: tuple[str, ...] = ()
+        """Classes that one domain alone has, for messages; a datamodule says it, and `describe` leaves them out."""
         self.unseen = tuple(map(str, unseen))
         if not set(self.unseen) <= set(self.names) or (self.unseen and len(self.names) - len(self.unseen) < 2):
             raise AdaptError(

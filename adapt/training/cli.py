@@ -269,7 +269,9 @@ class AdaptCLI(LightningCLI):
         if not self.datamodule.target_labels("val").labelled:
             found = ", ".join(filter(None, [found, "no target labels"]))
         test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
-        print(f"{found or 'trained'}\nrun: {self.run_dir}\ntest: {test}")
+        # A trial (fast_dev_run), and a run without checkpoints, leave nothing to test.
+        kept_any = checkpoint_path(self.run_dir, "last").is_file()
+        print(f"{found or 'trained'}\nrun: {self.run_dir}\n{f'test: {test}' if kept_any else 'no weights were kept'}")
         for folder in offline_folders(self.trainer.loggers):
             print(f"to Weights & Biases: {shlex.join(['wandb', 'sync', folder])}")
 

@@ -282,6 +282,92 @@ def test_numbers_to_predict(tmp_path: Path) -> None:
     data.setup("fit")
 
 
+def test_columns_of_a_table_are_taken_by_their_names(tmp_path: Path) -> None:
+    x, y = vectors()
+    turned = [3, 1, 0, 2]
+    write_csv(tmp_path / "a.csv", x, y=y)
+    header, *rows = write_csv(tmp_path / "b.csv", x, y=y).read_text().splitlines()
+
+    def reordered(line: str) -> str:
+        cells = line.split(",")
+        return ",".join([cells[4], *(cells[k] for k in turned)])
+
+    (tmp_path / "b.csv").write_text("\n".join(map(reordered, [header, *rows])) + "\n")
+    data = Arrays("a", "b", root=str(tmp_path), batch_size=8, standardise="source")
+    for part in ("train", "val", "test"):
+        names = data.sample_names("b", part)  # type: ignore[arg-type]
+        kept, _ = in_memory(data.domain("b", part))  # type: ignore[arg-type,misc]
+        assert torch.allclose(kept, data.standardised(torch.from_numpy(x[[int(row) for row in names]]), "b"))
+    with standing_alone(data.state_dict()):
+        alone = Arrays("a", "b", root=str(tmp_path / "gone"), standardise="source")
+    wanted, _ = in_memory(alone.read_inputs(tmp_path / "a.csv")[0])  # type: ignore[misc]
+    assert torch.equal(in_memory(alone.read_inputs(tmp_path / "b.csv")[0])[0], wanted)  # type: ignore[index]
+    # Columns that were no inputs are left out, texts among them; a DataFrame's are taken by their names, too.
+    (tmp_path / "more.csv").write_text("\n".join(["who," + header, *(f"p{k}," + r for k, r in enumerate(rows))]) + "\n")
+    assert torch.equal(in_memory(alone.read_inputs(tmp_path / "more.csv")[0])[0], wanted)  # type: ignore[index]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x[:, turned], columns=[f"f{k}" for k in turned])
+    assert torch.allclose(alone.prepare(frame).x, wanted, atol=1e-6)
+    with pytest.raises(AdaptError, match=r"the column 'f2' in the table, as in training"):
+        alone.prepare(frame.drop(columns="f2"))
+    (tmp_path / "more.csv").write_text((tmp_path / "a.csv").read_text().replace("f2", "g2", 1))
+    with pytest.raises(AdaptError, match=r"the column 'f2' in .*more.csv, as in training, found 'f0', 'f1', 'g2'"):
+        alone.read_inputs(tmp_path / "more.csv")
+    with pytest.raises(AdaptError, match=r"found 'g2' and no 'f2'"):
+        Arrays("a", "more", root=str(tmp_path))
+
+
+def test_pandas_index_is_no_input(tmp_path: Path) -> None:
+    x, _ = vectors(9)
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, columns=[f"f{k}" for k in range(4)], index=[100 + k * k for k in range(9)])
+    frame.to_csv(tmp_path / "a.csv")
+    with pytest.warns(UserWarning, match="has no name"):
+        assert np.allclose(read_arrays(tmp_path / "a.csv").x, x)
+    pandas.read_csv(tmp_path / "a.csv").to_csv(tmp_path / "b.csv", index=False)  # "Unnamed: 0"
+    with pytest.warns(UserWarning, match="has no name"):
+        assert np.allclose(read_arrays(tmp_path / "b.csv").x, x)
+    pytest.importorskip("pyarrow")
+    frame.rename_axis("patient").to_parquet(tmp_path / "a.parquet")
+    assert np.array_equal(read_arrays(tmp_path / "a.parquet").x, x)
+    assert read_arrays(tmp_path / "a.parquet", groups="patient").groups.tolist()[0] == "100"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("f0;f1;y\n1,5;2;red\n-3;4,25e1;blue\n", "utf-8-sig"),
+        ("sep=;\r\nf0;f1;y\r\n1,5;2;red\r\n-3;4,25e1;blue\r\n", "utf-8"),
+        ("f0\tf1\ty\n1.5\t2\tred\n-3\t42.5\tblue\n", "utf-16"),
+        (" f0 , f1 , y \n 1.5 , 2 , red \n -3 , 42.5 , blue \n", "utf-8"),
+    ],
+)
+def test_tables_as_spreadsheets_save_them(text: str, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding=encoding, newline="")
+    found = read_arrays(tmp_path / "a.csv")
+    assert found.x.tolist() == [[1.5, 2.0], [-3.0, 42.5]] and found.columns == ("f0", "f1")
+    assert found.y is not None and found.y.tolist() == ["red", "blue"]
+
+
+def test_other_encodings_are_named_and_true_and_false_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("f0,y\n1,rot\n2,grün\n", encoding="latin-1")
+    with pytest.raises(AdaptError, match=r"as UTF-8, found other bytes"):
+        read_arrays(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("f0,f1\nTrue,1\nFalse,2\n")
+    assert read_arrays(tmp_path / "a.csv").x.tolist() == [[1.0, 1.0], [0.0, 2.0]]
+
+
+def test_fields_of_a_structure_of_matlab(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    x, y = vectors(9)
+    savemat(tmp_path / "a.mat", {"data": {"x": x, "y": np.array(COLOURS, dtype=object)[y]}})
+    with pytest.raises(AdaptError, match=r"found data/x float32 \(9, 4\), data/y text"):
+        read_arrays(tmp_path / "a.mat")
+    found = read_arrays(tmp_path / "a.mat", x="data/x", y="data/y")
+    assert np.array_equal(found.x, x) and found.y is not None and found.y.tolist() == np.array(COLOURS)[y].tolist()
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "pickled objects": ({"x": np.array([{}, {}], dtype=object)}, "pickled objects"),
     "no inputs": ({"data": np.zeros((3, 2))}, r"the array 'x' in .*found data float64 \(3, 2\)"),

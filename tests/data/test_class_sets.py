@@ -8,11 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from adapt.backbones import SmallCNN
 from adapt.data import Arrays, DomainDataModule, ImageFolders
 from adapt.data.batches import Pair
 from adapt.data.classes import relate_classes
 from adapt.data.loaders import BalancedSampler
 from adapt.errors import AdaptError
+from adapt.methods import CORAL
 
 
 def write(root: Path, name: str, letters: str, n: int = 60, offset: float = 0.0) -> None:
@@ -104,6 +106,8 @@ def test_classes_of_image_folders_are_told_apart_by_name(tmp_path: Path) -> None
                 Image.fromarray(np.full((9, 9, 3), 20 * i, dtype=np.uint8)).save(path)
     found = ImageFolders("a", "b", root=str(tmp_path), dataset="", image_size=8, batch_size=2)
     assert found.problem.class_sets == "universal"
+    with pytest.raises(AdaptError, match="found universal ones: only the target has 'a'; only the source has 'c'"):
+        CORAL(problem=found.problem, backbone=SmallCNN(found.input_shape))
     assert list(found.class_names) == ["b", "c"]
     names, _ = found.predicted_names()
     labels = torch.cat([batch.y for batch in found.test_dataloader()[1]]).tolist()

@@ -186,6 +186,13 @@ def test_setup_and_a_pair_of_batches(root: Path) -> None:
     assert sorted(few.y.tolist()) == [0, 1]
 
 
+def test_images_without_classes_may_lie_one_folder_deeper(root: Path) -> None:
+    write_images(root / "camera", ["images"], 9, "png")
+    data = ImageFolders("Art", "camera", root=str(root), image_size=8, batch_size=4)
+    assert data.target_labels("test") == (0, 2)
+    assert all(name.startswith("camera/images/") for name in data.sample_names("camera", "test"))
+
+
 def test_what_is_hidden_is_no_domain_class_or_sample(root: Path) -> None:
     for junk in (
         "__MACOSX/Art/bike/1.jpg",

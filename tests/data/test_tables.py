@@ -1,6 +1,7 @@
 """Tables as people have them: vectors as scikit-learn's, from the source's training rows alone, kept for new rows."""
 
 import csv
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,14 +217,26 @@ def test_what_does_not_fit_is_refused(domain: str, change: Any, options: Any, sa
         hospitals(tmp_path, **{"drop": []} | options)
 
 
-def test_a_table_with_semicolons_or_another_ending_is_refused(tmp_path: Path) -> None:
+def test_categories_that_training_never_saw_are_not_zeros_without_a_word(tmp_path: Path) -> None:
     data = hospitals(tmp_path)
-    (tmp_path / "new.csv").write_text("age;ward\n1,5;east\n")
-    with pytest.raises(AdaptError, match="found 2 in row"):
-        data.read_inputs(tmp_path / "new.csv")
-    (tmp_path / "new.csv").write_text("age;ward\n1;east\n")
-    with pytest.raises(AdaptError, match="commas and decimal points"):
-        data.read_inputs(tmp_path / "new.csv")
+    header, line = "age,ward,lactate,code", "61.5,{},2.25,1"
+    ward = data.preprocessing.values[data.preprocessing.kinds.categories.index("ward")][-1]
+    for spelt, warned in ((ward, 0), (ward.upper(), 1)):
+        (tmp_path / "new.csv").write_text("\n".join([header, line.format(spelt), line.format(spelt)]) + "\n")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            data.read_inputs(tmp_path / "new.csv")
+        found = [str(each.message) for each in told if "'ward'" in str(each.message)]
+        assert len(found) == warned, found
+    assert f"2 of 2 values of the column 'ward' of {tmp_path / 'new.csv'}" in found[0]
+
+
+def test_a_table_with_semicolons_is_read_and_another_ending_refused(tmp_path: Path) -> None:
+    data = hospitals(tmp_path)
+    (tmp_path / "new.csv").write_text("age,ward,lactate,code\n61.5,east,2.25,1\n70,west,,2\n")
+    (tmp_path / "spread.csv").write_text("sep=;\nage;ward;lactate;code\n61,5;east;2,25;1\n70;west;;2\n")
+    wanted, found = (in_memory(data.read_inputs(tmp_path / f"{name}.csv")[0]) for name in ("new", "spread"))
+    assert wanted is not None and found is not None and torch.equal(wanted[0], found[0])
     with pytest.raises(AdaptError, match="Expected a table"):
         data.read_inputs(tmp_path / "new.xlsx")
     with pytest.raises(AdaptError, match="a list of dicts"):

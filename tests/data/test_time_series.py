@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.data import TimeSeries
+from adapt.data import TimeSeries, standing_alone
 from adapt.data.recordings import channels_first, cut_windows, read_adatime, synthetic_series
+from adapt.data.views import in_memory
 from adapt.errors import AdaptError
 
 
@@ -122,6 +123,25 @@ def test_a_table_of_steps_has_its_channels_labels_and_subjects_by_name(tmp_path:
     assert data.class_names == ["run", "walk"]
     assert data.input_shape == (2, 12)
     assert {name.partition(":")[0] for name in data.sample_names("left", "test")} < {"0", "1", "2", "3"}
+
+
+def test_channels_of_a_table_are_taken_by_their_names(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 3)), columns=["ax", "ay", "az"])
+    frame["label"] = np.where(np.arange(240) // 30 % 2, "run", "walk")
+    frame.to_csv(tmp_path / "left.csv", index=False)
+    frame[["az", "label", "ax", "ay"]].to_csv(tmp_path / "right.csv", index=False)
+    data = windows(tmp_path, length=12)
+    one, other = (in_memory(data.domain(name, "test")) for name in ("left", "right"))
+    assert one is not None and other is not None and torch.equal(one[0], other[0])
+    with standing_alone(data.state_dict()):
+        alone = TimeSeries("left", "right", root=str(tmp_path / "gone"), length=12)
+    frame.assign(note="x")[["note", "ay", "az", "ax"]].to_csv(tmp_path / "new.csv", index=False)
+    known, new = (in_memory(alone.read_inputs(tmp_path / f"{name}.csv")[0]) for name in ("left", "new"))
+    assert known is not None and new is not None and torch.equal(known[0], new[0])
+    frame.rename(columns={"az": "gz"}).to_csv(tmp_path / "right.csv", index=False)
+    with pytest.raises(AdaptError, match="found 'gz' and no 'az'"):
+        windows(tmp_path, length=12)
 
 
 def test_no_window_reaches_from_one_person_to_the_next_or_over_a_gap(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt.deployment.candidates import Candidate, Run
+from adapt.deployment.candidates import Candidate, Run, not_judged
 from adapt.deployment.card import estimate_words, model_card
 from adapt.deployment.choice import choose
 from adapt.errors import AdaptError
@@ -114,3 +114,14 @@ def test_source_only_chosen_is_no_negative_transfer() -> None:
     runs = [candidate("SourceOnly", s, 0.9, baseline=True) for s in (0, 1)] + [candidate("DANN", 0, 0.1)]
     choice = choose(runs, "information_maximisation")
     assert choice.chosen.baseline and not choice.warnings
+
+
+def test_what_a_grid_planned_and_did_not_finish_is_said(tmp_path: Path) -> None:
+    plan = {"benchmark": "g", "tasks": ["a-b", "a-c"], "methods": ["SourceOnly", "MMD"], "seeds": [0, 1]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    runs = [candidate(*cell, 0.5).run for cell in (("SourceOnly", 0), ("SourceOnly", 1), ("MMD", 1))]
+    assert not_judged([tmp_path], "a-b", runs) == [
+        f"1 of the 4 planned runs in {tmp_path.name} failed, or are not done, and were not judged: MMD 1 of 2."
+    ]
+    assert not_judged([tmp_path], "a-b", [*runs, candidate("MMD", 0, 0.5).run]) == []
+    assert not_judged([tmp_path / "a run alone"], "a-b", runs) == []

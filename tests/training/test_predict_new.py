@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightning.pytorch import Trainer
 from PIL import Image
 
 import adapt
 from adapt.commands.main import main
 from adapt.data import Arrays, ImageFolders
+from adapt.errors import AdaptError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype("float32")
@@ -56,12 +58,14 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
     np.savez(tmp_path / "wide.npz", x=np.zeros((3, 7)))
     (tmp_path / "text.npz").write_text("no arrays")
     os.mkfifo(tmp_path / "pipe.npz")
+    np.savez(tmp_path / "gap.npz", x=np.where(np.arange(12).reshape(3, 4) == 9, np.nan, 0))
     config = str(vectors / "run/config.yaml")
     cases = [
         ([config, tmp_path / "wide.npz", tmp_path / "p.csv"], "shape"),
         ([config, tmp_path / "text.npz", tmp_path / "p.csv"], "text.npz"),
         ([config, tmp_path / "none.npz", tmp_path / "p.csv"], "none.npz"),
         ([config, tmp_path / "pipe.npz", tmp_path / "p.csv"], "pipe.npz"),
+        ([config, tmp_path / "gap.npz", tmp_path / "p.csv"], "in 1 samples of a batch of 3, the first at position 2"),
         ([config, vectors / "new.npz", tmp_path], "the folder"),
         ([vectors / "nothing/config.yaml", vectors / "new.npz", tmp_path / "p.csv"], "no such file"),
         ([vectors / "run", vectors / "new.npz", tmp_path / "p.csv"], "config.yaml"),
@@ -73,6 +77,18 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
     assert main(["predict", "--config", config, "--input", str(vectors / "new.npz")]) == 2
     assert "--output" in capsys.readouterr().err
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_missing_value_in_what_is_evaluated_is_named_and_never_a_class(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    split = np.where(np.arange(60) % 3 == 0, "test", "train")
+    np.savez(tmp_path / "d/a.npz", x=X, y=Y)
+    np.savez(tmp_path / "d/b.npz", x=np.where((np.arange(60) == 33)[:, None], np.nan, X), y=Y, split=split)
+    data = Arrays("a", "b", root=str(tmp_path / "d"), batch_size=16)
+    model = adapt.fit("CORAL", data, max_steps=2, device="cpu")
+    trainer = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    with pytest.raises(AdaptError, match="in 1 target test samples of a batch of 20, the first at position 11"):
+        trainer.test(model.method, datamodule=data, verbose=False)
 
 
 def test_a_folder_of_images_is_read_as_image_folders_read_theirs(

@@ -109,8 +109,15 @@ def test_images_are_prepared_as_evaluation_has_them(tmp_path: Path) -> None:
     arrays = np.stack([np.asarray(picture) for picture in pictures])
     for inputs in (paths, pictures, arrays, torch.from_numpy(arrays).permute(0, 3, 1, 2)):
         np.testing.assert_allclose(model.predict_proba(inputs), expected, atol=1e-6)
+    # One picture alone is one answer, and not one for each of its lines.
+    for one in (arrays[0], torch.from_numpy(arrays[0]).permute(2, 0, 1), pictures[0]):
+        np.testing.assert_allclose(model.predict_proba(one), expected[:1], atol=1e-6)
+    seen = np.concatenate([arrays, np.full((*arrays.shape[:3], 1), 255, np.uint8)], 3)
+    np.testing.assert_allclose(model.predict_proba(seen), expected, atol=1e-6)
     with pytest.raises(AdaptError, match="Expected a picture"):
         model.predict(np.zeros((2, 16, 16, 3)))
+    with pytest.raises(AdaptError, match="found NoneType"):
+        model.predict(None)
 
 
 def test_a_datamodule_alone_sets_itself_up_and_gives_transformed_batches() -> None:
