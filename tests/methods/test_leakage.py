@@ -32,8 +32,8 @@ def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
 
 
 def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
-    # Vectors and classes all have one toy here; images, series, texts, numbers, class sets that differ, several sources need
-    # their own. A target that is cut to some classes was cut by its labels, so that toy is left out.
+    # Vectors and classes all have one toy here; images, series, texts, numbers, class sets that differ and several
+    # sources need their own. A target that is cut to some classes was cut by its labels, so that toy is left out.
     case = CASES[name]
     kind = case.module
     own = len(kind.input_shape) > 1 or kind in (Sentences, TwoViews) or not isinstance(case.problem, Classification)
