@@ -32,11 +32,11 @@ def permuted(module: type[DomainDataModule]) -> type[DomainDataModule]:
 
 
 def weights(name: str, path: Path, shuffled: bool) -> list[torch.Tensor]:
-    # Vectors and classes all have one toy here; images, texts, numbers, class sets that differ and several sources need
-    # their own. A target that is cut to some classes was cut by its labels, so that toy is left out.
+    # Vectors and classes all have one toy here; images, series, texts, numbers, class sets that differ and several
+    # sources need their own. A target that is cut to some classes was cut by its labels, so that toy is left out.
     case = CASES[name]
     kind = case.module
-    own = len(kind.input_shape) == 3 or kind in (Sentences, TwoViews) or not isinstance(case.problem, Classification)
+    own = len(kind.input_shape) > 1 or kind in (Sentences, TwoViews) or not isinstance(case.problem, Classification)
     own = own or (kind.__module__.endswith("class_sets") and kind.__name__ != "Partial")
     module = kind if own else Shifted
     trained, _, _ = CASES[name].train(path, steps=20, module=permuted(module) if shuffled else module, dropout=0.2)
