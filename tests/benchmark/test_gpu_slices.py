@@ -27,7 +27,7 @@ def test_the_copied_plan_is_the_shipped_one_but_for_length_and_share(script: Mod
     copied = read_plan(script.own_plan(script.PLAN, tmp_path / "b", 4, None), tmp_path / "b", "disabled")
     assert [cell.config_hash for cell in copied.cells] == [cell.config_hash for cell in shipped.cells]
     assert {cell.resources.gpu for cell in copied.cells} == {0.25}
-    assert len(copied.cells) == 351
+    assert len(copied.cells) == 360
 
 
 def test_short_runs_are_short_everywhere(script: ModuleType, tmp_path: Path) -> None:
