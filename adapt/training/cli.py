@@ -158,9 +158,11 @@ class AdaptCLI(LightningCLI):
         config = self.config[command]
         self._checkpoint: dict[str, Any] = {}
         self._settled = Settled((), (), "")
+        self._begun: int | None = None  # the step from which training continues
         if config.ckpt_path is None:
             return
         self._checkpoint = read_own(imported(config.model.class_path).__name__, Path(config.ckpt_path))
+        self._begun = self._checkpoint.get("global_step")
         plain = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=False, skip_none=False))[command]
         given = self._given.get("init_args") if self._given else None
         self._settled = settle(plain["model"], given, self._checkpoint, training=command == "fit")
@@ -266,7 +268,9 @@ class AdaptCLI(LightningCLI):
         kept = (f"val/source_{headline}", f"oracle/target_{headline}")
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k in kept}
         found = ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()))
-        if not self.datamodule.target_labels("val").labelled:
+        if self._begun is not None and self._begun >= self.trainer.global_step:
+            found = f"nothing was left to train: the checkpoint is at step {self._begun} (--trainer.max_steps goes on)"
+        elif not self.datamodule.target_labels("val").labelled:
             found = ", ".join(filter(None, [found, "no target labels"]))
         test = shlex.join(["adapt", "test", "--config", str(self.run_dir / CONFIG_FILE)])
         # A trial (fast_dev_run), and a run without checkpoints, leave nothing to test.

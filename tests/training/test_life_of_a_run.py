@@ -145,6 +145,15 @@ def trained(task: str, tmp_path: Path) -> list[str]:  # noqa: F811
     return ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
 
 
+def test_a_run_that_is_at_its_end_says_that_nothing_was_trained(
+    trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["fit", *trained, "--trainer.max_steps", "2"]) == 0
+    assert "nothing was left to train: the checkpoint is at step" in capsys.readouterr().out
+
+
+
 def test_settings_that_are_asked_for_are_taken_and_said(
     trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
