@@ -18,6 +18,13 @@ class ClassMoments(NamedTuple):
         counts: Number of samples seen `(K,)`.
         means: Mean features `(K, d)`; 0 of a class that was not seen.
         covariances: Their covariances, divided by the number of samples `(K, d, d)`.
+
+    Examples:
+        >>> import torch
+        >>> from adapt.losses import ClassMoments
+        >>> seen = ClassMoments(torch.tensor([4.0]), torch.zeros(1, 5), torch.eye(5)[None])
+        >>> ClassMoments.empty(1, torch.zeros(8, 5)).covariances.shape == seen.covariances.shape
+        True
     """
 
     counts: Tensor
