@@ -153,7 +153,6 @@ def test_a_run_that_is_at_its_end_says_that_nothing_was_trained(
     assert "nothing was left to train: the checkpoint is at step" in capsys.readouterr().out
 
 
-
 def test_settings_that_are_asked_for_are_taken_and_said(
     trained: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
