@@ -36,10 +36,7 @@ def aad(logits: Tensor, neighbours: Tensor, *, dispersion: float = 1.0) -> Tenso
         >>> aad(logits, logits.softmax(1)[:, None]).item()  # each agrees with its neighbour and with no other
         -1.0
     """
-    if dispersion < 0:
-        raise AdaptError(f"aad expects a dispersion of at least 0, found {dispersion}.")
-    p = _predictions("aad", logits, neighbours)
-    near = torch.einsum("ik,ijk->i", p, neighbours.detach())
+    p, near = _attracted("aad", logits, neighbours, dispersion)
     # All products but those of a sample with itself.
     other = p.sum(0).square().sum() - p.square().sum()
     return dispersion * other / len(p) - near.mean()
@@ -117,12 +114,17 @@ def snc(logits: Tensor, neighbours: Tensor, *, dispersion: float = 1.0) -> Tenso
         >>> snc(logits, logits.softmax(1)[:, None]).item()  # −1/2 + 2 · 1/4
         0.0
     """
-    if dispersion < 0:
-        raise AdaptError(f"snc expects a dispersion of at least 0, found {dispersion}.")
-    p = _predictions("snc", logits, neighbours)
-    near = torch.einsum("ik,ijk->i", p, neighbours.detach())
+    p, near = _attracted("snc", logits, neighbours, dispersion)
     alike = (p @ p.T).square()
     return dispersion * (alike.sum() - alike.diagonal().sum()) / len(p) - near.mean()
+
+
+def _attracted(loss: str, logits: Tensor, neighbours: Tensor, dispersion: float) -> tuple[Tensor, Tensor]:
+    """Predictions p `(M, K)`, and their agreement with the neighbours `(M,)`, Σ_k p_i·s_ik."""
+    if dispersion < 0:
+        raise AdaptError(f"{loss} expects a dispersion of at least 0, found {dispersion}.")
+    p = _predictions(loss, logits, neighbours)
+    return p, torch.einsum("ik,ijk->i", p, neighbours.detach())
 
 
 def _predictions(loss: str, logits: Tensor, neighbours: Tensor) -> Tensor:

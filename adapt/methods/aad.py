@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from adapt.data.batches import Pair, TargetBatch
+from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.losses import aad
 from adapt.methods.memory import RemembersTarget
@@ -58,14 +59,18 @@ class AaD(RemembersTarget):
 
     def losses(self, batch: Pair | TargetBatch) -> dict[str, Tensor]:
         """Attraction to the neighbours, and dispersion of the batch."""
-        features, logits = self(batch.target.x)
-        index = batch.target.index
-        self.memory.put(index, features, self.remembered(logits))
-        near = self.memory.scores_of(self.memory.nearest(features, index, self.neighbours))
+        encoded, near = self.with_neighbours(batch)
+        return {"neighbours": aad(encoded.logits, near, dispersion=self.alpha)}
+
+    def with_neighbours(self, batch: Pair | TargetBatch) -> tuple[Encoding, Tensor]:
+        """The target's encoding, now remembered, and what was remembered of its neighbours' predictions `(M, k, K)`."""
+        encoded, index = self(batch.target.x), batch.target.index
+        self.memory.put(index, encoded.features, self.remembered(encoded.logits))
+        near = self.memory.scores_of(self.memory.nearest(encoded.features, index, self.neighbours))
         if self.logs_now:
-            agreed = near.mean(1).argmax(1) == logits.argmax(1)
+            agreed = near.mean(1).argmax(1) == encoded.logits.argmax(1)
             self.log_values({"agreement": agreed.float().mean(), "dispersion": self.alpha})
-        return {"neighbours": aad(logits, near, dispersion=self.alpha)}
+        return encoded, near
 
     @property
     def alpha(self) -> float:

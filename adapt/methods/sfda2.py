@@ -7,11 +7,10 @@ from torch import Tensor
 from adapt.data.batches import Pair, TargetBatch
 from adapt.errors import AdaptError
 from adapt.losses import ClassMoments, disentanglement, ifa, snc, with_batch
-from adapt.methods.memory import RemembersTarget
-from adapt.problems import Classification, Problem
+from adapt.methods.aad import AaD
 
 
-class SFDA2(RemembersTarget):
+class SFDA2(AaD):
     """Target samples predicted as their neighbours are, and as the features would be that lie around them.
 
     Paper: Hwang et al., SF(DA)²: Source-free Domain Adaptation Through the Lens of Data Augmentation, ICLR 2024
@@ -49,10 +48,6 @@ class SFDA2(RemembersTarget):
             source run.
     """
 
-    family: ClassVar[str] = "source-free"
-    problems: ClassVar[tuple[type[Problem], ...]] = (Classification,)
-    source_free: ClassVar[bool] = True
-    starts_from_source: ClassVar[bool] = True
     takes_anchors: ClassVar[bool] = False
 
     def __init__(
@@ -65,7 +60,6 @@ class SFDA2(RemembersTarget):
         disentanglement: float = 10.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         weights = {
             "dispersion": dispersion,
             "decay": decay,
@@ -76,23 +70,17 @@ class SFDA2(RemembersTarget):
         if neighbours < 1 or min(weights.values()) < 0:
             found = ", ".join(f"{name} {value}" for name, value in {"neighbours": neighbours, **weights}.items())
             raise AdaptError(f"SFDA2 expects neighbours >= 1 and all weights >= 0, found {found}.")
+        super().__init__(neighbours, dispersion, decay, **kwargs)
         if not isinstance(getattr(self.classifier, "weight", None), Tensor):
             raise AdaptError(
                 f"SFDA2 reads the classifier's weights, found {type(self.classifier).__name__}: use a linear layer."
             )
-        self.neighbours, self.dispersion, self.decay = neighbours, dispersion, decay
         self.augmentation, self.strength, self.disentanglement = augmentation, strength, disentanglement
         self.moments: ClassMoments | None = None
 
     def losses(self, batch: Pair | TargetBatch) -> dict[str, Tensor]:
         """Neighbours, and what the covariances of the classes say of features around them."""
-        features, logits = self(batch.target.x)
-        index = batch.target.index
-        self.memory.put(index, features, self.remembered(logits))
-        near = self.memory.scores_of(self.memory.nearest(features, index, self.neighbours))
-        if self.logs_now:
-            agreed = near.mean(1).argmax(1) == logits.argmax(1)
-            self.log_values({"agreement": agreed.float().mean(), "dispersion": self.alpha})
+        (features, logits), near = self.with_neighbours(batch)
         terms = {"neighbours": snc(logits, near, dispersion=self.alpha)}
         if not self.augmentation and not self.disentanglement:
             return terms
@@ -106,12 +94,6 @@ class SFDA2(RemembersTarget):
             _, scores = self.memory.tensors(features.device)
             terms["disentanglement"] = self.disentanglement * disentanglement(moments.covariances, scores)
         return terms
-
-    @property
-    def alpha(self) -> float:
-        """The dispersion's weight at this batch."""
-        falling: float = (1 + 10 * self.progress) ** -self.decay
-        return self.dispersion * falling
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the covariances, which come from all earlier batches."""
