@@ -48,6 +48,9 @@ from adapt.training.python import fit
 UNLABELLED = -1
 """The label of target samples."""
 
+Floats = NDArray[np.float32]
+Read = Callable[[Any], Floats]
+
 
 class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """A classifier that is trained on a labelled source and an unlabelled target.
@@ -117,16 +120,9 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
             ValueError: The inputs are no numbers, frames have other columns or another order, or there is no source or
                 no target.
         """
-        _remember_columns(self, X)
-        _check_columns(self, Xt)
-        X, y, Xt = _domains(check_array(X, dtype=np.float32), y, Xt)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"Expected two classes or more, found {len(self.classes_)}.")
-        self.n_features_in_ = X.shape[1]
-        seed = self.random_state
-        if not isinstance(seed, int | np.integer):
-            seed = check_random_state(seed).randint(2**31 - 1)
+        X, y, Xt = _begin(self, X, y, Xt, _numbers)
+        indices = np.searchsorted(self.classes_, y)
+        seed = _drawn(self.random_state)
         # What is held out, one sample at least, leaves no smaller domain than this.
         size = max(2, min(self.batch_size, *(int(0.9 * len(part)) - 1 for part in (X, Xt))))
         data = InMemory(X, indices, Xt, names=[str(k) for k in self.classes_], batch_size=size)
@@ -140,7 +136,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
                 self.method,
                 data,
                 max_steps=self.max_steps,
-                seed=int(seed),
+                seed=seed,
                 rule=self.rule,
                 device=self.device,
                 backbone=self.backbone,
@@ -152,7 +148,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities `(N, K)` in the order of `classes_`."""
-        found = self.model_of(X).predict_proba(self._checked(X)).astype(np.float64)
+        found = self.model_of(X).predict_proba(_seen(self, X, _numbers)).astype(np.float64)
         shares: NDArray[np.float64] = found / found.sum(1, keepdims=True)
         return shares
 
@@ -171,17 +167,13 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
     def encode(self, X: Any) -> DomainEncoding:
         """Features and logits of inputs `(N, d)`, for scores."""
         model = self.model_of(X)
-        found = model.method(torch.as_tensor(self._checked(X), device=model.device))
+        found = model.method(torch.as_tensor(_seen(self, X, _numbers), device=model.device))
         return DomainEncoding(found.features.cpu().flatten(1), found.logits.cpu(), None)
 
     def model_of(self, X: Any) -> TrainedModel:
         """The trained model, once it is there."""
         check_is_fitted(self, "model_")
         return self.model_
-
-    def _checked(self, X: Any) -> NDArray[np.float32]:
-        _check_columns(self, X)
-        return _checked(self, check_array(X, dtype=np.float32))
 
 
 class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -244,27 +236,18 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
             ValueError: The inputs are no numbers, or there is no source or no target.
             AdaptError: The method is none of these, or the classifier takes no weights.
         """
-        _remember_columns(self, X)
-        _check_columns(self, Xt)
-        X, y, Xt = _domains(_dense(X), y, None if Xt is None else _dense(Xt))
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"Expected two classes or more, found {len(self.classes_)}.")
-        self.n_features_in_ = X.shape[1]
+        X, y, Xt = _begin(self, X, y, Xt, _dense)
         if self.standardise not in ("none", "source", "domains"):
             raise AdaptError(f"Expected standardise out of none, source, domains, found {self.standardise!r}.")
         of_source = _moments(X, self.standardise != "none")
         self._of_target = _moments(Xt, True) if self.standardise == "domains" else of_source
         source, target = (torch.from_numpy(_scaled(x, *by)) for x, by in ((X, of_source), (Xt, self._of_target)))
-        seed = self.random_state
-        if not isinstance(seed, int | np.integer):
-            seed = check_random_state(seed).randint(2**31 - 1)
-        labels = torch.from_numpy(indices.astype(np.int64))
+        labels = torch.from_numpy(np.searchsorted(self.classes_, y).astype(np.int64))
         self._of_source, self._labels = of_source, labels
         self.weights_: NDArray[np.float64] | None = None
         self._map: MappingMethod | None = None
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(int(seed))
+            torch.manual_seed(_drawn(self.random_state))
             made = _classical(self.method, self.n_features_in_, len(self.classes_), dict(self.options or {}))
             if isinstance(made, MappingMethod):
                 made.map.fill({k: v.float() for k, v in made.fit_map(*_encodings(source, labels, target)).items()})
@@ -289,8 +272,7 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
             AdaptError: The classifier takes no weights.
         """
         check_is_fitted(self, "head_")
-        _check_columns(self, X)
-        X, y = _checked(self, _dense(X)), np.asarray(y)
+        X, y = _seen(self, X, _dense), np.asarray(y)
         if y.shape != self._labels.shape or len(X) != len(y) or (self.classes_[self._labels] != y).any():
             raise ValueError(f"Expected the {len(self._labels)} source samples of fit, found others.")
         found = copy(self)
@@ -315,8 +297,7 @@ class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ig
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Target inputs `(N, d)` as the classifier sees them."""
         check_is_fitted(self, "head_")
-        _check_columns(self, X)
-        x = _scaled(_checked(self, _dense(X)), *self._of_target)
+        x = _scaled(_seen(self, X, _dense), *self._of_target)
         if self._map is None:
             return x
         with torch.no_grad():
@@ -383,12 +364,6 @@ class _Scorer:
         return value if math.isfinite(value) else float("nan")
 
 
-def _remember_columns(estimator: Any, X: Any) -> None:
-    estimator.__dict__.pop("feature_names_in_", None)
-    if (columns := _columns(X)) is not None:
-        estimator.feature_names_in_ = columns
-
-
 def _check_columns(estimator: Any, X: Any) -> None:
     """Refuse a frame whose columns are not those of the source's, in order: the answers would be wrong."""
     known, found = getattr(estimator, "feature_names_in_", None), _columns(X)
@@ -419,9 +394,16 @@ def _is_missing(label: Any) -> bool:
     return label is None or label != label
 
 
-def _domains(X: NDArray[np.float32], y: Any, Xt: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32]]:
-    """Source inputs, source labels and target inputs, of a target that is apart or marked in `y`."""
-    y = np.asarray(y)
+def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats, NDArray[Any], Floats]:
+    """Source inputs, source labels and target inputs, of a target that is apart or marked in `y`; says what was seen.
+
+    Sets `feature_names_in_`, `n_features_in_` and `classes_` of the estimator.
+    """
+    estimator.__dict__.pop("feature_names_in_", None)
+    if (columns := _columns(X)) is not None:
+        estimator.feature_names_in_ = columns
+    _check_columns(estimator, Xt)
+    X, y = read(X), np.asarray(y)
     if y.ndim != 1 or len(y) != len(X):
         raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
     if Xt is None:
@@ -431,10 +413,37 @@ def _domains(X: NDArray[np.float32], y: Any, Xt: Any) -> tuple[NDArray[np.float3
             raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
     elif any(map(_is_missing, y.tolist())):
         raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
-    Xt = check_array(Xt, dtype=np.float32)
+    Xt = read(Xt)
     if Xt.shape[1] != X.shape[1]:
         raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
+    estimator.classes_ = np.unique(y)
+    if len(estimator.classes_) < 2:
+        raise ValueError(f"Expected two classes or more, found {len(estimator.classes_)}.")
+    estimator.n_features_in_ = X.shape[1]
     return X, y, Xt
+
+
+def _seen(estimator: Any, X: Any, read: Read) -> Floats:
+    """Inputs as an array, refused where they have other columns than the source's."""
+    _check_columns(estimator, X)
+    found = read(X)
+    if found.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {found.shape[1]} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+            "features as input."
+        )
+    return found
+
+
+def _drawn(random_state: Any) -> int:
+    """A seed: the one that is given, or one that is drawn."""
+    given = isinstance(random_state, int | np.integer)
+    return int(random_state if given else check_random_state(random_state).randint(2**31 - 1))
+
+
+def _numbers(X: Any) -> Floats:
+    found: Floats = check_array(X, dtype=np.float32)
+    return found
 
 
 def _dense(X: Any) -> NDArray[np.float32]:
@@ -442,15 +451,6 @@ def _dense(X: Any) -> NDArray[np.float32]:
     found = check_array(X, accept_sparse="csr", dtype=np.float32)
     dense: NDArray[np.float32] = found.toarray() if hasattr(found, "toarray") else found
     return dense
-
-
-def _checked(estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float32]:
-    if X.shape[1] != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
-            "features as input."
-        )
-    return X
 
 
 def _classical(method: Any, width: int, classes: int, options: dict[str, Any]) -> Any:

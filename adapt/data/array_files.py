@@ -148,6 +148,23 @@ def refuse_absent(columns: Sequence[str], there: Iterable[str], where: str) -> N
         )
 
 
+def wanted_columns(columns: Mapping[str, Array], wanted: Sequence[str] | None, where: str) -> dict[str, Array]:
+    """The columns of a table that are wanted, in that order; all of them when None.
+
+    Args:
+        columns: Those that are there.
+        wanted: Names.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: One is not there.
+    """
+    if wanted is None:
+        return dict(columns)
+    refuse_absent(wanted, columns, where)
+    return {name: columns[name] for name in wanted}
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_NAMED])) + (f", ... ({len(names)} in all)" if len(names) > _NAMED else "")
 
@@ -351,10 +368,9 @@ def _table(
     others = {name: values for name, values in columns.items() if name in names[1:]}
     if names.x in columns:
         return others | {names.x: columns[names.x]}, None
-    features = {name: values for name, values in columns.items() if name not in others}
-    if wanted is not None:
-        refuse_absent(wanted, features, str(path))
-        features = {name: features[name] for name in wanted}
+    features = wanted_columns(
+        {name: values for name, values in columns.items() if name not in others}, wanted, str(path)
+    )
     if not features:
         raise AdaptError(f"Expected columns of inputs in {path}, found {described(columns)}.")
     features = {name: _truths(values) for name, values in features.items()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, described, load_arrays, order_of, refuse_absent
+from adapt.data.array_files import ENDINGS, described, load_arrays, order_of, wanted_columns
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.recordings import (
     SYNTHETIC,
@@ -422,10 +422,9 @@ def _steps(
 ) -> tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]:
     """A table's rows as steps, and its channels' names: columns that have no other meaning are channels."""
     known = {"y", "recording", *_GROUPS}
-    channels = {name: values for name, values in columns.items() if name not in known}
-    if wanted is not None:
-        refuse_absent(wanted, channels, str(path))
-        channels = {name: channels[name] for name in wanted}
+    channels = wanted_columns(
+        {name: values for name, values in columns.items() if name not in known}, wanted, str(path)
+    )
     if odd := [name for name, values in channels.items() if values.dtype.kind not in "fiub"]:
         raise AdaptError(f"Expected numbers as channels in {path}, found the column {odd[0]!r}: drop or number it.")
     kept = {name: values for name, values in columns.items() if name in known}
