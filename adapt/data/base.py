@@ -18,7 +18,7 @@ from adapt.data.checks import check_class_names, check_domain, check_inputs, che
 from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
-from adapt.data.views import Inputs, LabelledView, UnlabelledView, WithoutLabels, pool
+from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView, WithoutLabels, pool, whole
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, ClassSets, Problem, described_problem
@@ -68,6 +68,8 @@ class DomainDataModule(Recorded, LightningDataModule):
             run, and augmentation does not depend on how many there are.
         pin_memory: Copy batches into page-locked memory, for faster transfer to a GPU; None for where there is one.
         prefetch_factor: Batches that each worker reads ahead; None for torch's default of 2.
+        on_device: Put domains that lie in memory on the training device once and pick their batches there, instead of
+            copying each batch. They, and what is computed on them, have to fit there; needs `num_workers` of 0.
         shots: Labelled target training samples per class that become a third batch, `"all"` for every one, None
             for none. They are drawn with the experiment's seed.
         val_fraction: Share of a training set that `holdout` keeps for validation.
@@ -121,13 +123,14 @@ class DomainDataModule(Recorded, LightningDataModule):
         positive: str | None = None,
         specificity: float = 0.9,
         unseen_classes: list[str] | None = None,
+        on_device: bool = False,
     ) -> None:
         super().__init__()
         self.sources = [source] if isinstance(source, str) else list(source)
         self.target = target
         self.root = data_root(root)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.pin_memory, self.prefetch_factor = pin_memory, prefetch_factor
+        self.pin_memory, self.prefetch_factor, self.on_device = pin_memory, prefetch_factor, on_device
         self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
         self.source_free, self.predict_split = source_free, predict_split
         self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
@@ -483,6 +486,10 @@ class DomainDataModule(Recorded, LightningDataModule):
         for name, (value, least) in whole.items():
             if not isinstance(value, int) or value < least:
                 raise AdaptError(f"Expected {name} of at least {least}, found {value!r}.")
+        if self.on_device and self.num_workers:
+            raise AdaptError(
+                f"Expected num_workers 0 beside on_device, where workers have nothing to do, found {self.num_workers}."
+            )
         if self.balance_sources and self.batch_size < len(self.sources):
             raise AdaptError(
                 f"Expected a batch size of at least {len(self.sources)}, one sample of each source, beside "
@@ -662,7 +669,15 @@ class DomainDataModule(Recorded, LightningDataModule):
     def _world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _pins(self) -> bool:
+    def _placed(self, view: LabelledView) -> LabelledView:
+        """The view, on the training device where `on_device` asks for it and its samples lie in memory."""
+        if not self.on_device or self.trainer is None or whole(view.dataset) is None:
+            return view
+        return ResidentView(view, self.trainer.strategy.root_device)
+
+    def _pins(self, view: LabelledView) -> bool:
+        if isinstance(view, ResidentView):
+            return False
         return torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
 
     def _cycled(self, view: LabelledView, batches: int, role: int) -> DomainLoader:
@@ -677,8 +692,9 @@ class DomainDataModule(Recorded, LightningDataModule):
             sampler: CycledSampler = BalancedSampler(view.sizes, size, batches, seed, rank, world, fixed)
         else:
             sampler = (FixedOrder if fixed else CycledSampler)(len(view), size, batches, seed, rank, world)
+        view = self._placed(view)
         return DomainLoader(
-            view, sampler, self.num_workers, self._pins(), max(1, per_epoch), prefetch_factor=self.prefetch_factor
+            view, sampler, self.num_workers, self._pins(view), max(1, per_epoch), prefetch_factor=self.prefetch_factor
         )
 
     def _evaluation(self, split: Split) -> list[DataLoader[Labelled]]:
@@ -698,6 +714,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         return self._ordered(view, ShareSampler(len(view), rank, world) if world > 1 else None)
 
     def _ordered(self, view: LabelledView, sampler: ShareSampler | None = None) -> DataLoader[Any]:
+        view = self._placed(view)
         return DataLoader(
             view,
             batch_size=self.eval_batch_size,
@@ -706,7 +723,7 @@ class DomainDataModule(Recorded, LightningDataModule):
             collate_fn=whole_batch,
             persistent_workers=self.num_workers > 0,
             prefetch_factor=self.prefetch_factor if self.num_workers else None,
-            pin_memory=self._pins(),
+            pin_memory=self._pins(view),
             # Its own generator, as in training: evaluating more often must not change what is learned.
             generator=torch.Generator(),
         )

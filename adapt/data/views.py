@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +16,7 @@ from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.labels import NO_LABEL, Labels, as_labels, from_array, marked_labels, no_labels
 from adapt.errors import AdaptError, SampleError
 from adapt.problems import Problem
-from adapt.trees import Tree, cat, collate, size, take
+from adapt.trees import Tree, cat, collate, size, take, tree_map
 
 
 class TensorDomain(Dataset[tuple[Tensor, Any]]):
@@ -317,3 +317,25 @@ class UnlabelledView(LabelledView):
     def __getitems__(self, indices: Sequence[int]) -> Unlabelled:  # type: ignore[override]  # strips the label
         x, _, index, _ = self.read(indices)
         return Unlabelled(x, index)
+
+
+class ResidentView(LabelledView):
+    """Batches of another view, whose samples lie on one device and are picked there.
+
+    Labels are checked once, when it is built.
+
+    Args:
+        view: Whose batches they are; its dataset lies in memory.
+        device: Where the samples are to lie.
+    """
+
+    def __init__(self, view: LabelledView, device: torch.device) -> None:
+        super().__init__(view.dataset, sizes=view.sizes)
+        every = view.__getitems__(range(len(view)))
+        self.device, self.kind = device, cast(Any, type(every))
+        # A part that is None, such as the domain of the only source, stays so.
+        self.parts = [part if part is None else tree_map(lambda leaf: leaf.to(device), part) for part in every]
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        at = torch.as_tensor(indices).to(self.device, non_blocking=True)
+        return self.kind(*(part if part is None else take(part, at) for part in self.parts))

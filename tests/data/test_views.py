@@ -1,11 +1,16 @@
+from typing import Any
+
 import pytest
 import torch
+from lightning.pytorch import Trainer, seed_everything
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
-from adapt.data import Labelled, TensorDomain, Unlabelled
+from adapt.backbones import MLP
+from adapt.data import Labelled, Moons, TensorDomain, Unlabelled
 from adapt.data.checks import labels_of
-from adapt.data.views import LabelledView, UnlabelledView, fetch, in_memory, pool
+from adapt.data.views import LabelledView, ResidentView, UnlabelledView, fetch, in_memory, pool
 from adapt.errors import AdaptError
+from adapt.methods import DANN
 
 
 def tensors(size: int = 6, offset: int = 0) -> TensorDomain:
@@ -63,3 +68,35 @@ def test_labels_of_subsets_and_concatenations() -> None:
 def test_a_label_is_missing() -> None:
     with pytest.raises(AdaptError, match="3 samples and 2 labels"):
         TensorDomain(torch.zeros(3, 1), torch.zeros(2))
+
+
+def trained(**options: Any) -> dict[str, torch.Tensor]:
+    seed_everything(3, verbose=False)
+    data = Moons(["moons", "moons_10"], "moons_35", batch_size=16, **options)
+    method = DANN(problem=2, backbone=MLP((2,), hidden=[8]))
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    Trainer(max_steps=12, accelerator="cpu", enable_model_summary=False, **quiet).fit(method, datamodule=data)
+    return method.state_dict()
+
+
+@pytest.mark.parametrize("balance_sources", [False, True])
+def test_domains_on_the_device_train_the_same_network(balance_sources: bool) -> None:
+    copied, resident = (trained(balance_sources=balance_sources, on_device=where) for where in (False, True))
+    assert all(torch.equal(value, resident[name]) for name, value in copied.items())
+
+
+def test_batches_are_picked_where_the_samples_lie() -> None:
+    domain = TensorDomain({"ids": torch.arange(6), "x": torch.rand(6, 2)}, torch.arange(6))
+    batch = ResidentView(LabelledView(domain, sizes=[4, 2]), torch.device("cpu")).__getitems__([5, 0])
+    assert isinstance(batch, Labelled) and batch.domain is not None
+    assert batch.x["ids"].tolist() == batch.y.tolist() == batch.index.tolist() == [5, 0]
+    assert batch.domain.tolist() == [1, 0]
+    # The meta device stands for one of its own: nothing of a batch may be left elsewhere.
+    away = ResidentView(UnlabelledView(domain), torch.device("meta")).__getitems__([5, 0])
+    assert isinstance(away, Unlabelled)
+    assert {leaf.device.type for leaf in [*away.x.values(), away.index]} == {"meta"}
+
+
+def test_workers_are_refused_where_domains_lie_on_the_device() -> None:
+    with pytest.raises(AdaptError, match="num_workers 0 beside on_device"):
+        Moons("moons", "moons_35", num_workers=1, on_device=True)
