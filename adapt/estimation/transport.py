@@ -1,9 +1,10 @@
 """Confidence optimal transport."""
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from adapt.errors import AdaptError
@@ -21,8 +22,8 @@ def confidence_optimal_transport(y: Tensor, target: Tensor, *, max_samples: int 
     that leave a class out cost something even where all are certain.
 
     Each class gets a whole number of the samples (largest remainders), and the plan is exact. Reads the source's labels
-    and unlabelled target samples. Cost: O(M³) time at worst and O(M²) memory for at most `max_samples`, which are
-    taken at even distances: about 0.4 s for 2000 on one core.
+    and unlabelled target samples. Cost: O(M · (M + K²)) time at worst and O(M · K) memory for at most `max_samples`,
+    which are taken at even distances: about 0.2 s for 2000 samples of 7 classes on one core.
 
     Args:
         y: Class indices of source samples `(N,)`.
@@ -50,9 +51,63 @@ def confidence_optimal_transport(y: Tensor, target: Tensor, *, max_samples: int 
     if len(target) > max_samples:
         target = target[torch.linspace(0, len(target) - 1, max_samples).long()]
     p = target.softmax(1).double().cpu().numpy()
-    slots = np.repeat(np.arange(count), _quotas(np.bincount(y.cpu().numpy(), minlength=count), len(p)))
-    rows, columns = linear_sum_assignment(1 - p[:, slots])
-    return torch.as_tensor(p[rows, slots[columns]].mean()).to(target)
+    classes = _assigned(p, _quotas(np.bincount(y.cpu().numpy(), minlength=count), len(p)))
+    return torch.as_tensor(p[np.arange(len(p)), classes].mean()).to(target)
+
+
+def _assigned(p: NDArray[np.float64], quotas: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class of each sample at which Σ_i p_{i, class of i} is largest and each class has its quota `(M,)`.
+
+    Successive shortest paths over the classes: begin with each sample's most probable class; while a class has too many
+    samples, move one along the cheapest chain of classes to one that has too few. Every state on the way is the best
+    for its own counts, so the last one is the best for the quotas.
+    """
+    count = len(quotas)
+    classes = p.argmax(1)
+    surplus = np.bincount(classes, minlength=count) - quotas
+    # What it costs to move a sample from class k to l, and the sample for which it costs least.
+    cost, cheapest = np.full((count, count), np.inf), np.zeros((count, count), dtype=np.int64)
+
+    def look_at(k: int) -> None:
+        own = np.flatnonzero(classes == k)
+        if len(own) == 0:
+            cost[k] = np.inf
+            return
+        losses = p[own, k][:, None] - p[own]
+        best = losses.argmin(0)
+        cost[k], cheapest[k] = losses[best, np.arange(count)], own[best]
+        cost[k, k] = np.inf
+
+    for k in range(count):
+        look_at(k)
+    while surplus.any():
+        chain = _cheapest_chain(cost, surplus)
+        for k, other in itertools.pairwise(chain):
+            classes[cheapest[k, other]] = other
+        surplus[chain[0]] -= 1
+        surplus[chain[-1]] += 1
+        for k in chain:
+            look_at(k)
+    return classes
+
+
+def _cheapest_chain(cost: NDArray[np.float64], surplus: NDArray[np.int64]) -> list[int]:
+    """The classes on the cheapest way from one with too many samples to one with too few (Bellman and Ford)."""
+    count = len(surplus)
+    length, before = np.where(surplus > 0, 0.0, np.inf), np.full(count, -1)
+    for _ in range(count):
+        through = length[:, None] + cost
+        last = through.argmin(0)
+        found = through[last, np.arange(count)]
+        # A gain in the last digits would go round in circles.
+        shorter = found < length - 1e-12
+        if not shorter.any():
+            break
+        length, before = np.where(shorter, found, length), np.where(shorter, last, before)
+    chain = [int(np.where(surplus < 0, length, np.inf).argmin())]
+    while before[chain[-1]] >= 0:
+        chain.append(int(before[chain[-1]]))
+    return chain[::-1]
 
 
 def _quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import numpy as np
 import ot
 import pytest
 import torch
-from scipy.optimize import linprog
+from scipy.optimize import linear_sum_assignment, linprog
 from scipy.special import softmax
 from torch import Tensor
 
@@ -111,6 +111,19 @@ def test_cot_equals_the_linear_programme_for_unequal_classes() -> None:
         (1 - p).reshape(-1), A_eq=np.vstack([rows, columns]), b_eq=[*[1 / 20] * 20, 0.5, 0.3, 0.2], method="highs"
     )
     assert confidence_optimal_transport(y, target).item() == pytest.approx(1 - found.fun)
+
+
+@pytest.mark.parametrize("k", [2, 7, 40])
+def test_cot_equals_the_assignment_of_samples_to_places(k: int) -> None:
+    draw = torch.Generator().manual_seed(k)
+    y = torch.arange(300) % k
+    target = 3 * torch.randn(300, k, generator=draw)
+    target[:, 0] += 4  # most samples have to leave their class
+    target[:20] = target[0]
+    p = softmax(target.double().numpy(), axis=1)
+    places = np.sort(y.numpy())
+    rows, columns = linear_sum_assignment(1 - p[:, places])
+    assert confidence_optimal_transport(y, target).item() == pytest.approx(p[rows, places[columns]].mean(), abs=1e-6)
 
 
 def test_cot_gives_every_sample_a_class_whatever_the_numbers() -> None:
