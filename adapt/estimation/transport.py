@@ -63,7 +63,7 @@ def _assigned(p: NDArray[np.float64], quotas: NDArray[np.int64]) -> NDArray[np.i
     for its own counts, so the last one is the best for the quotas.
     """
     count = len(quotas)
-    classes = p.argmax(1)
+    classes: NDArray[np.int64] = p.argmax(1)
     surplus = np.bincount(classes, minlength=count) - quotas
     # What it costs to move a sample from class k to l, and the sample for which it costs least.
     cost, cheapest = np.full((count, count), np.inf), np.zeros((count, count), dtype=np.int64)

@@ -202,7 +202,9 @@ def test_a_benchmark_trains_runs_and_streams_through_each_with_its_own_seed(
     for result in streamed:
         settings = read_yaml(result.directory / "cell.yaml")["stream"]
         assert Path(settings["run"]).resolve() == (out / "moons" / "SourceOnly" / "4").resolve()
-    assert "Running accuracy" in (out / "streams" / "report.html").read_text(encoding="utf-8")
+    page = (out / "streams" / "report.html").read_text(encoding="utf-8")
+    assert "Running accuracy" in page and 'href="../report.html"' in page
+    assert 'href="streams/report.html"' in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow  # two grids of two runs and four streams

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from adapt.benchmark.outputs import pictures
 from adapt.benchmark.outputs.cautions import cautions, missing
@@ -12,6 +13,7 @@ from adapt.benchmark.outputs.table import Table
 from adapt.benchmark.outputs.tables import accuracy, estimates, rules, search, selection, shifts, significance
 from adapt.benchmark.results.results import write_csv
 from adapt.benchmark.statistics.analysis import Analysis, read_analysis
+from adapt.benchmark.vocabulary import PLAN_FILE
 from adapt.files import replacing
 
 PAGE, PICTURES = "report.html", "pictures"
@@ -60,7 +62,7 @@ def build_report(directory: Path) -> Output:
     analysis = read_analysis(directory)
     with replacing(directory) as draft:
         drawn, remarks = pictures.draw(analysis, draft / PICTURES)
-        texts = {**_texts(analysis, drawn, remarks), PAGE: build_page(analysis, drawn, remarks)}
+        texts = {**_texts(analysis, drawn, remarks), PAGE: build_page(analysis, drawn, remarks, _related(directory))}
         for name, text in texts.items():
             (draft / name).write_bytes(text.encode())
         for name, (tables, columns, number) in csv_tables(analysis).items():
@@ -72,6 +74,14 @@ def build_report(directory: Path) -> Output:
     for path in set(folder.glob("*.png")) - {picture.path for picture in drawn}:
         path.unlink()
     return Output(directory, analysis, tuple(drawn), tuple(remarks))
+
+
+def _related(directory: Path) -> dict[str, str]:
+    """Links to the pages of benchmarks in this one's folder, such as its streams, and of the one that it lies in."""
+    inside = sorted(path.parent.name for path in directory.glob(f"*/{PLAN_FILE}"))
+    links = {name: f"{quote(name)}/{PAGE}" for name in inside}
+    above = directory.resolve().parent
+    return ({above.name: f"../{PAGE}"} if (above / PLAN_FILE).is_file() else {}) | links
 
 
 def _texts(analysis: Analysis, drawn: list[Picture], remarks: list[str]) -> dict[str, str]:

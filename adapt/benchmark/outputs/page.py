@@ -95,9 +95,18 @@ _HERE = Path(__file__).parent
 _ABSOLUTE = re.compile(r"""(?<![\w./~])(?:/(?:[^\s/'"`:,;<>()]+/)+|[A-Za-z]:\\(?:[^\s\\'"`:,;<>()]+\\)*)""")
 
 
-def build_page(analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[str]) -> str:
-    """The page as text; it opens with the answer, under whose rule pictures and tests are."""
-    page = _content(analysis, pictures, remarks)
+def build_page(
+    analysis: Analysis, pictures: Sequence[Picture], remarks: Sequence[str], related: Mapping[str, str]
+) -> str:
+    """The page as text; it opens with the answer, under whose rule pictures and tests are.
+
+    Args:
+        analysis: What the files say.
+        pictures: What was drawn.
+        remarks: What is lacking, and how to get it.
+        related: Links to the pages of other benchmarks, by name.
+    """
+    page = _content(analysis, pictures, remarks) | {"related": related}
     page["headings"] = [heading for heading in _headings(analysis.leading) if _shown(heading, page)]
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     # Neither holds anything but this project's own text.
