@@ -63,6 +63,7 @@ class Candidate:
         step: Training steps that the checkpoint has seen.
         scores: Values of the label-free scores, higher is better, with `source_<headline>`.
         estimates: Estimates of target accuracy.
+        estimable: Whether there can be any, see `Problem.estimable`.
         baseline: Whether it is trained on the source alone.
         counts: How many target samples are predicted as each class `(K,)`; None where there are no classes.
         source_counts: The same of the source.
@@ -76,6 +77,7 @@ class Candidate:
     step: int
     scores: dict[str, float]
     estimates: dict[str, float]
+    estimable: bool
     baseline: bool
     counts: Tensor | None
     source_counts: Tensor | None
@@ -172,7 +174,8 @@ def judge(runs: Sequence[Run], rule: str, data: DomainDataModule, device: str = 
                 warnings.simplefilter("ignore")
                 names = [name for name, score in SCORES.items() if source is not None or not score.needs_source]
                 scores = _finite(evaluate(samples, names))
-                estimates = _finite(estimate(samples)) if source is not None else {}
+                if source is not None and model.problem.estimable:
+                    estimates = _finite(estimate(samples))
             width = target.logits.shape[1]
             counts = target.logits.argmax(1).bincount(minlength=width)
             source_counts = None if source is None else source.logits.argmax(1).bincount(minlength=width)
@@ -184,6 +187,7 @@ def judge(runs: Sequence[Run], rule: str, data: DomainDataModule, device: str = 
             step=_step(checkpoint_path(run.folder, kept)),
             scores=scores,
             estimates=estimates,
+            estimable=model.problem.estimable,
             baseline=type(model.method).baseline or run.setting == SOURCE_ONLY,
             counts=counts,
             source_counts=source_counts,

@@ -88,7 +88,7 @@ def model_card(
 def estimate_words(choice: Choice) -> str:
     """The estimate with its uncertainty, as a person reads it."""
     if choice.accuracy is None or choice.estimate is None:
-        return "none (there are no classes, or no held-out samples of the source)"
+        return "none (estimates need classes that are the same in both domains, and held-out source samples)"
     words = ESTIMATES[choice.estimate].words
     if choice.uncertainty is None or choice.upper is None:
         return f"{100 * choice.accuracy:.1f} % ({words}; its error was not measured)"

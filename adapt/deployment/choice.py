@@ -113,10 +113,10 @@ def choose(candidates: Sequence[Candidate], rule: str) -> Choice:
 
 
 def _add_agreement(group: Sequence[Candidate]) -> None:
-    """The estimate that takes two seeds; only classes have it, for a number or several labels have no winner."""
+    """The estimate that takes two seeds."""
     for one in group:
         second = next((c for c in group if c is not one), None)
-        if second is not None and one.counts is not None:
+        if second is not None and one.estimable:
             one.estimates["agreement"] = float(agreement(one.target_logits, second.target_logits))
 
 

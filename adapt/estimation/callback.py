@@ -49,7 +49,7 @@ class Estimates(Callback):
         """Keep a random share of the encodings, and of the source the classes."""
         problem = getattr(pl_module, "problem", None)
         encoded = step_encoding(outputs, pl_module, dataloader_idx)
-        if encoded is None or not getattr(problem, "probabilities", False):
+        if encoded is None or not getattr(problem, "estimable", False):
             return
         domain, encoding = encoded
         self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []))

@@ -48,6 +48,11 @@ class Problem(ABC):
         return ()
 
     @property
+    def estimable(self) -> bool:
+        """Whether accuracy on the target can be estimated without labels: for classes that both domains have."""
+        return False
+
+    @property
     def answers(self) -> tuple[str, ...]:
         """What a prediction may be: the outputs' names, and in open sets of classes also `unknown`."""
         return self.names

@@ -107,6 +107,11 @@ class Classification(Problem):
         return self.class_sets in ("open", "universal")
 
     @property
+    def estimable(self) -> bool:
+        """Whether source and target have the same classes, which every estimate takes for granted."""
+        return self.class_sets == "closed" and not self.unseen
+
+    @property
     def answers(self) -> tuple[str, ...]:
         """The classes, and `unknown` where the target may have others."""
         return (*self.names, UNKNOWN) if self.has_unknown else self.names

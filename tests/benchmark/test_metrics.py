@@ -320,6 +320,10 @@ def test_a_classification_grid_shows_the_metric_of_the_plan(tmp_path: Path) -> N
     page = (runs / "report.html").read_text()
     assert 'id="each-class"' in page and "share of each class" in page
     one = read_results(runs)[0]
+    # Accuracy is what is estimated, whatever the table's metric is.
+    estimated = (runs / "table.md").read_text().partition("Estimated target test accuracy")[2]
+    (line,) = (line for line in estimated.splitlines()[:8] if line.startswith(f"| {one.method} "))
+    assert f"({100 * (one.value('information_maximisation', 'accuracy') or 0):.1f})" in line
     with (runs / "table.csv").open(newline="") as file:
         shown = next(line for line in csv.DictReader(file) if (line["rule"], line["method"]) == ("last", one.method))
     assert float(shown["mean"]) == pytest.approx(one.value("last", "macro_f1"), abs=1e-6)

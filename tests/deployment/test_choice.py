@@ -43,6 +43,7 @@ def candidate(
         step=60,
         scores={"information_maximisation": score},
         estimates={"atc": atc},
+        estimable=True,
         baseline=baseline,
         counts=found.argmax(1).bincount(minlength=3),
         source_counts=torch.tensor([20, 20, 20]),
@@ -77,7 +78,7 @@ def test_only_classes_have_an_agreement_of_two_seeds() -> None:
     choose(runs, "information_maximisation")
     assert [run.estimates.get("agreement") for run in runs] == [1.0] * 4
     # Several labels, or numbers: the largest output of a sample is no prediction.
-    labels = [replace(run, counts=None, source_counts=None, estimates={}) for run in runs]
+    labels = [replace(run, counts=None, source_counts=None, estimates={}, estimable=False) for run in runs]
     choice = choose(labels, "information_maximisation")
     assert choice.estimate is None
     assert any("no estimate of its accuracy" in warning for warning in choice.warnings)

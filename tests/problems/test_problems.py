@@ -25,6 +25,13 @@ def evaluated(problem: Problem, z: torch.Tensor, y: torch.Tensor) -> dict[str, f
     return {name: float(value) for name, value in collection.compute().items()}
 
 
+def test_accuracy_is_estimated_for_classes_that_both_domains_have_alone() -> None:
+    sets = [Classification("ab", found) for found in ("closed", "partial", "open", "universal")]
+    assert [problem.estimable for problem in sets] == [True, False, False, False]
+    assert not Classification("abc", "closed", unseen=["c"]).estimable
+    assert not MultiLabel(2).estimable and not Regression(2).estimable
+
+
 def test_classification_agrees_with_scikit_learn() -> None:
     problem, z, y = Classification(3), outputs(), classes()
     found = evaluated(problem, z, y)

@@ -21,7 +21,7 @@ def estimate_tables(analysis: Analysis) -> list[Table]:
     for result in (result for result in analysis.results if result.status == "ok"):
         if (value := estimates_of(result, summary.rule).get(name)) is not None:
             key = result.method, result.task
-            found.setdefault(key, []).append((value, result.value(summary.rule)))
+            found.setdefault(key, []).append((value, result.value(summary.rule, "accuracy")))
     if not found:
         return []
     tasks = tuple(dict.fromkeys(result.task for result in analysis.results if any(t == result.task for _, t in found)))
