@@ -35,7 +35,7 @@ def choose_command(argv: list[str]) -> int:
     """
     given = choose_options().parse_args(argv)
     known = [*SCORES, *(name for name, found in ESTIMATES.items() if found.compute is not None)]
-    if given.rule not in known and not given.rule.startswith("source_"):
+    if given.rule is not None and given.rule not in known and not given.rule.startswith("source_"):
         raise AdaptError(f"Expected --rule out of {', '.join(known)}, source_accuracy, found {given.rule!r}.")
     check_free(given.out)
     every = find_runs(given.runs)
@@ -47,8 +47,14 @@ def choose_command(argv: list[str]) -> int:
     with quiet():
         # A method without source trained without it; held-out source samples judge it all the same.
         data = data_of(free[0].config["data"], source_free=False, shots=None)
-        # Without classes there is neither a score of them nor an estimate: the source decides.
-        rule, kept = given.rule, DEFAULT_RULE
+        # An estimate is of classes that both domains have.
+        rule, kept = given.rule or ("cot" if data.problem.estimable else "silhouette"), DEFAULT_RULE
+        if rule in ESTIMATES and not data.problem.estimable:
+            raise AdaptError(
+                f"Expected a --rule that needs no equal classes, found {rule}, an estimate, and domains whose classes "
+                "differ, or no classes. Leave --rule out."
+            )
+        # Without classes there is no score of them either: the source decides.
         if not data.problem.probabilities:
             rule = kept = f"source_{data.problem.headline}"
         choice = choose(list(judge(free, given.checkpoints or kept, data, given.device)), rule)

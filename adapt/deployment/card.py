@@ -74,9 +74,9 @@ def model_card(
         "",
         _export_words(export, "numbers" if numbers else "probabilities"),
         "",
-        "## What the estimate does not know",
+        "## What these numbers do not know",
         "",
-        "It was computed from the target's unlabelled test inputs and the source's held-out labels. A target whose "
+        "They were computed from the target's unlabelled test inputs and the source's held-out labels. A target whose "
         "classes mean something else, or new inputs from a third place, are beyond it. A few dozen labelled target "
         "samples tell more than any estimate.",
         "",

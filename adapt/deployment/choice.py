@@ -152,7 +152,9 @@ def _warnings(chosen: Candidate, candidates: Sequence[Candidate], name: str | No
     if seeds == 1:
         found.append("One seed alone: how much the seed changes is not known. Train three.")
     if name is None:
-        found.append("There is no estimate of its accuracy: that takes classes, and held-out samples of the source.")
+        found.append(
+            "There is no estimate of its accuracy: that takes classes of both domains, and held-out source samples."
+        )
     return [*found, *(f"{note[0].upper()}{note[1:]}." for note in chosen.notes)]
 
 
