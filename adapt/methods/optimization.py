@@ -1,7 +1,7 @@
 """Build optimizers and schedules, and check them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,34 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from adapt.errors import AdaptError
+
+
+class AdversarialAdam(Adam):
+    """Adam with β₁ = 0.5, for features and a discriminator that play against each other.
+
+    Momentum makes such a game overshoot. Radford et al. (DCGAN, ICLR 2016, https://arxiv.org/abs/1511.06434) take 0.5
+    instead of 0.9 for adversarial networks; what it changes here is in benchmarks/recipes. It is a class because an
+    optimizer in a signature can only hold plain numbers, and `betas` are two.
+
+    Args:
+        params: Parameters, or groups of them.
+        lr: Learning rate.
+        betas: Decay of the mean of the gradients (β₁) and of their squares (β₂).
+        weight_decay: Weight of the L2 penalty.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
 
 def parameter_groups(
