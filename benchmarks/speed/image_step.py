@@ -1,17 +1,21 @@
-"""A training step and the validation of EfficientNet-lite0 on a CPU: what flags and batch sizes make of them.
+"""A training step and the validation of EfficientNet-lite0 on a CPU: what the allocator, flags and batch sizes do.
 
-Random images of 224 pixels, through DANN and a bottleneck of 256 with every block training. A training step has 16 + 16
-images. One thread; processor time of this process, so that others on the machine count little; the cases take turns,
-and ratios are taken within a round.
+Random images of 224 pixels, through DANN and a bottleneck of 256 with every block training; a training step has 16 + 16
+images. Each round has two processes: one that leaves freed memory to glibc, as every process of adapt did before, and
+one that keeps it for the next step, as they do now. One thread; processor time, so that others on the machine count
+little; ratios within a round.
 
     python benchmarks/speed/image_step.py --rounds 3
 """
 
 import argparse
+import json
 import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -19,35 +23,19 @@ import torch
 from adapt.backbones import TimmBackbone
 from adapt.data import Labelled, Pair, Unlabelled
 from adapt.methods import DANN
+from adapt.training.memory import keep_freed_memory
 
-BATCH, SIDE, CLASSES = 16, 224, 7
-EVALUATED = 256
-FLAGS = {
-    "default": (False, False),
-    "channels_last": (True, False),
-    "bf16-mixed": (False, True),
-    "channels_last, bf16-mixed": (True, True),
-}
-"""By name: `--model.channels_last`, and `--trainer.precision bf16-mixed`."""
-
-
-def build(channels_last: bool) -> DANN:
-    torch.manual_seed(0)
-    backbone = TimmBackbone("tf_efficientnet_lite0")
-    return DANN(problem=CLASSES, backbone=backbone, bottleneck=256, channels_last=channels_last)
-
-
-def seconds(run: Callable[[], None]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+BATCH, SIDE, CLASSES, EVALUATED = 16, 224, 7, 256
+FLAGS = {"": (False, False), ", channels_last": (True, False), ", channels_last and bf16-mixed": (True, True)}
+"""By name: `--model.channels_last true`, and `--trainer.precision bf16-mixed`."""
 
 
 class Case:
     """One setting of the flags, ready to train and to evaluate."""
 
     def __init__(self, channels_last: bool, half: bool) -> None:
-        self.method, self.half = build(channels_last), half
+        self.half, backbone = half, TimmBackbone("tf_efficientnet_lite0")
+        self.method = DANN(problem=CLASSES, backbone=backbone, bottleneck=256, channels_last=channels_last)
         self.optimizer = torch.optim.SGD(self.method.parameters(), lr=1e-4)
         x, y, index = torch.randn(BATCH, 3, SIDE, SIDE), torch.randint(CLASSES, (BATCH,)), torch.arange(BATCH)
         self.batch = Pair(Labelled(x, y, index), Unlabelled(torch.randn_like(x), index))
@@ -56,7 +44,7 @@ class Case:
         # What Lightning's plugin for bf16-mixed does.
         return torch.autocast("cpu", torch.bfloat16) if self.half else nullcontext()
 
-    def train(self) -> None:
+    def train(self) -> int:
         self.method.train()
         with self.precision():
             source, target = self.method.encode(self.batch)
@@ -64,44 +52,73 @@ class Case:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        return 2 * BATCH
 
-    def evaluate(self, size: int) -> None:
+    def evaluate(self, size: int) -> int:
         self.method.eval()
         with torch.no_grad(), self.precision():
-            for x in torch.zeros(EVALUATED, 3, SIDE, SIDE).split(size):
-                self.method(x)
+            self.method(torch.zeros(size, 3, SIDE, SIDE))
+        return size
+
+
+def child(kept: bool) -> None:
+    """Print milliseconds per image of each kind of work, as JSON."""
+    if kept:
+        keep_freed_memory()
+    torch.set_num_threads(1)
+    found = {}
+    for name, flags in FLAGS.items() if kept else [("", (False, False))]:
+        # Without the hardware for it bf16 is emulated, many times slower.
+        if flags[1] and not half_in_hardware():
+            continue
+        case = Case(*flags)
+        found[f"training{name}"] = per_image(case.train)
+        for size in (64, EVALUATED) if name == "" else (64,):
+            found[f"validation, batches of {size}{name}"] = per_image(lambda case=case, size=size: case.evaluate(size))
+    print(json.dumps(found))
+
+
+def per_image(work: Callable[[], int]) -> float:
+    """Of the second run, when the memory is there."""
+    work()
+    start = time.process_time()
+    images = work()
+    return 1000 * (time.process_time() - start) / images
+
+
+def half_in_hardware() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def measure(kept: bool) -> Mapping[str, float]:
+    words = [sys.executable, __file__, "--child", "kept" if kept else "as-before"]
+    said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = json.loads(said.splitlines()[-1])
+    return found if kept else {f"before: {name}": value for name, value in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 64, 32])
+    parser.add_argument("--child", choices=["kept", "as-before"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    cases = {name: Case(*flags) for name, flags in FLAGS.items()}
-    work: dict[str, tuple[Callable[[], None], int]] = {}
-    for name, case in cases.items():
-        work[f"training, {name}"] = case.train, 2 * BATCH
-        case.train()
-    for size in options.sizes:
-        work[f"validation, batches of {size}"] = lambda size=size: cases["default"].evaluate(size), EVALUATED
-    best = cases["channels_last"]
-    work[f"validation, batches of {options.sizes[-1]}, channels_last"] = (
-        lambda: best.evaluate(options.sizes[-1]),
-        EVALUATED,
-    )
-    found: dict[str, list[float]] = {name: [] for name in work}
+    if options.child:
+        child(options.child == "kept")
+        return
+    rounds = []
     for turn in range(options.rounds):
-        for name in list(work) if turn % 2 == 0 else reversed(work):
-            run, images = work[name]
-            found[name].append(seconds(run) / images)
-    base = found["training, default"]
-    half = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    print(f"{options.rounds} rounds, one thread, load {os.getloadavg()[0]:.1f}; bf16 in hardware: {half}\n")
-    print("| what | ms per image | against training by default |\n|---|--:|--:|")
-    for name, values in found.items():
-        ratio = statistics.median(a / b for a, b in zip(values, base, strict=True))
-        print(f"| {name} | {1000 * statistics.median(values):.1f} | {ratio:.2f} |")
+        first, second = (measure(kept) for kept in ((False, True) if turn % 2 == 0 else (True, False)))
+        rounds.append({**first, **second})
+        print(f"round {turn + 1}: load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    print(f"{options.rounds} rounds, one thread; bf16 in hardware: {'yes' if half_in_hardware() else 'no'}\n")
+    print("| what | ms per image | of the training before | of the same validation before |\n|---|--:|--:|--:|")
+    for name in sorted(rounds[0]):
+        base, peer = "before: training", f"before: validation, batches of {EVALUATED}"
+        to_training = statistics.median(found[name] / found[base] for found in rounds)
+        to_peer = statistics.median(found[name] / found[peer] for found in rounds)
+        shown = f"{to_peer:.2f}" if "validation" in name else ""
+        ms = statistics.median(found[name] for found in rounds)
+        print(f"| {name} | {ms:.1f} | {to_training:.2f} | {shown} |")
 
 
 if __name__ == "__main__":

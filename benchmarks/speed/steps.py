@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 import torch
 from lightning.pytorch import Callback, seed_everything
-from run import BATCH, WARM_UP, bare_step
+from run import BATCH, WARM_UP, bare_step, in_memory_set
 from torch import Tensor
 
 from adapt.backbones import MLP, LeNet
@@ -98,7 +98,7 @@ def mmd_step(method: Method, optimizer: torch.optim.Optimizer, batch: Pair, _: f
 
 def bare(data: DomainDataModule, method: Method, step: Callable[..., None], steps: int) -> float:
     """Seconds per step of a plain loop over the same training sets, in memory as they are there."""
-    (xs, ys), (xt, _) = (whole(data, name) for name in (*data.sources, data.target))
+    (xs, ys), (xt, _) = (in_memory_set(data, name) for name in (*data.sources, data.target))
     optimizer = torch.optim.Adam(method.train().parameters(), lr=1e-3)
     batches = pairs(xs, ys, xt, data.transform)
     for k in range(WARM_UP + steps):
@@ -106,12 +106,6 @@ def bare(data: DomainDataModule, method: Method, step: Callable[..., None], step
             start = now()
         step(method, optimizer, next(batches), k / (WARM_UP + steps))
     return (now() - start) / steps
-
-
-def whole(data: DomainDataModule, name: str) -> tuple[Tensor, Tensor]:
-    part: Any = data.domain(name, "train")
-    x, labels = part.dataset.__getitems__(part.indices)
-    return x, labels.y
 
 
 def pairs(xs: Tensor, ys: Tensor, xt: Tensor, transform: Callable[[Tensor], Tensor]) -> Iterator[Pair]:
