@@ -3,6 +3,7 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -34,7 +35,7 @@ def new_figure(width: float, height: float) -> Figure:
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
     figure.set_facecolor("white")
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
     with warnings.catch_warnings():
         # A name may have letters that the font lacks; the tables show it.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
