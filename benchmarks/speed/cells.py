@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from adapt.shipped import config_file
+from adapt.shipped import FOLDER
 from adapt.yaml_files import read_yaml
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}}
@@ -75,7 +75,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.pop(name, None)
     if options.quickstart:
-        plan, others = quickstart(Path(config_file("benchmarks/quickstart")), options.steps), "auto"
+        plan, others = quickstart(FOLDER / "benchmarks/quickstart.yaml", options.steps), "auto"
     else:
         plan, others = tiny(options.cells, options.steps), "2"
     found: dict[str, list[float]] = {"1": [], others: []}
