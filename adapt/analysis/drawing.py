@@ -3,9 +3,11 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
@@ -32,22 +34,21 @@ def new_figure(width: float, height: float) -> Figure:
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
-    raw = io.BytesIO()
-    # Without this, saving draws everything twice, the first time only for the layout.
+    figure.set_facecolor("white")
+    canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
     with warnings.catch_warnings():
         # A name may have letters that the font lacks; the tables show it.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        # `savefig` would draw everything twice, the first time only for the layout, and compress it once more.
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
             figure.set_layout_engine("none")
-        figure.savefig(raw, format="png", facecolor="white")
-    raw.seek(0)
+        canvas.draw()
     small = io.BytesIO()
-    with Image.open(raw) as image:
-        # Pillow's default, median cut, changes the colours of a legend's few pixels if thousands of pixels are
-        # transparent.
-        palette = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
-        palette.save(small, format="PNG", optimize=True)
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    # Pillow's default, median cut, changes the colours of a legend's few pixels if thousands of pixels are transparent.
+    palette = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    palette.save(small, format="PNG", optimize=True)
     return small.getvalue()
 
 

@@ -15,6 +15,7 @@ from adapt.commands.training_help import training_help
 from adapt.errors import AdaptError, DivergedError, chain
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
+from adapt.training.memory import keep_freed_memory
 from adapt.training.quiet import quieten
 
 USAGE = """usage: adapt COMMAND [options]
@@ -151,6 +152,7 @@ def _dispatch(args: list[str]) -> int:
         print(listing())
         return 0
     quieten()
+    keep_freed_memory()
     if command == "choose":
         from adapt.commands.choose import choose_command
 

@@ -31,6 +31,7 @@ from adapt.training.contents import contents
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.training.explain import explain, imported, nothing_chosen
 from adapt.training.interruption import saved_when_stopped
+from adapt.training.memory import keep_freed_memory
 from adapt.training.progress_bar import RunProgressBar
 from adapt.training.quiet import quieten
 from adapt.training.run_folder import (
@@ -67,6 +68,7 @@ class AdaptCLI(LightningCLI):
     def __init__(self, args: Sequence[str], run: bool = True, says: bool = True) -> None:
         self.says = says
         quieten()  # once more: Lightning raises its voice when it is imported
+        keep_freed_memory()  # once more: a grid's process may be no copy of the command's
         restrict_parser()
         check_typed_configs(args)
         options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}

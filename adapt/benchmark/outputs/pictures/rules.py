@@ -210,8 +210,9 @@ def _draw_panel(
     for method, (colour, marker) in styles.items():
         if method in points:
             x, y = zip(*points[method], strict=True)
-            size, alpha = (7, 0.45) if many else (16, 0.75)
-            axes.scatter(x, y, s=size, c=colour, marker=marker, alpha=alpha, linewidths=0, rasterized=True)
+            size, alpha = (2.6, 0.45) if many else (4, 0.75)
+            # Much faster than a scatter plot, whose points may differ.
+            axes.plot(x, y, marker, color=colour, markersize=size, alpha=alpha, markeredgewidth=0)
     band = None if quality.chance is None else quality.chance.band
     by_chance = "" if band is None else f" (chance {band.low:.2f} to {band.high:.2f})"
     axes.set_title(f"{quality.rule}\nρ = {quality.weighted:.2f}{by_chance}", fontsize=7.5)
