@@ -11,11 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 SOURCE_COLOUR, TARGET_COLOUR = "#0072b2", "#d55e00"
 UNLABELLED_COLOUR = "#9e9e9e"
 INK, FAINT = "#222222", "#d9d9d9"
 DPI = 130
+_NOTE = "adapt"
 
 
 def class_colours(count: int) -> list[str]:
@@ -32,8 +34,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour."""
+def png_bytes(figure: Figure, note: str | None = None) -> bytes:
+    """The figure as a PNG with a palette of 256 colours, about a third of the size of true colour.
+
+    Args:
+        figure: What is drawn.
+        note: A text that the file keeps, see `note_of`.
+    """
     figure.set_facecolor("white")
     canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
     with warnings.catch_warnings():
@@ -48,12 +55,25 @@ def png_bytes(figure: Figure) -> bytes:
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     # Pillow's default, median cut, changes the colours of a legend's few pixels if thousands of pixels are transparent.
     palette = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
-    palette.save(small, format="PNG", optimize=True)
+    texts = PngInfo()
+    if note is not None:
+        texts.add_text(_NOTE, note)
+    palette.save(small, format="PNG", optimize=True, pnginfo=texts)
     return small.getvalue()
 
 
-def save_png(figure: Figure, path: Path) -> Path:
+def save_png(figure: Figure, path: Path, note: str | None = None) -> Path:
     """Write the figure, creating the folder, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png_bytes(figure))
+    path.write_bytes(png_bytes(figure, note))
     return path
+
+
+def note_of(path: Path) -> str | None:
+    """The note of a picture that `save_png` wrote; None where there is no such file, or none in it."""
+    try:
+        with Image.open(path) as image:
+            note: str | None = image.info.get(_NOTE)
+            return note
+    except (OSError, ValueError, SyntaxError):  # Pillow's answers to a broken file
+        return None

@@ -61,7 +61,7 @@ def build_report(directory: Path) -> Output:
     """
     analysis = read_analysis(directory)
     with replacing(directory) as draft:
-        drawn, remarks = pictures.draw(analysis, draft / PICTURES)
+        drawn, remarks = pictures.draw(analysis, draft / PICTURES, directory / PICTURES)
         texts = {**_texts(analysis, drawn, remarks), PAGE: build_page(analysis, drawn, remarks, _related(directory))}
         for name, text in texts.items():
             (draft / name).write_bytes(text.encode())

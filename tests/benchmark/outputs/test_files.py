@@ -6,12 +6,15 @@ import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from adapt.benchmark.outputs import page
 from adapt.benchmark.outputs.files import build_report
+from adapt.benchmark.outputs.pictures import accuracy as drawing
 from adapt.benchmark.outputs.words import rule_name
 from adapt.benchmark.results.metrics import read_metrics
 from adapt.commands.grids import report_command
@@ -217,3 +220,27 @@ def test_a_grid_where_everything_failed_still_has_a_page(tmp_path: Path) -> None
             path.unlink()
     report = build_report(tmp_path)
     assert "failed (1 of 1)" in report.page.read_text()
+
+
+def test_pictures_of_runs_are_drawn_anew_only_where_they_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, drawn, draw = tmp_path / "demo", [], drawing.confusion_figure
+
+    def counted(matrix: Any, names: Any, heading: str) -> Any:
+        drawn.append(heading)
+        return draw(matrix, names, heading)
+
+    monkeypatch.setattr(drawing, "confusion_figure", counted)
+    write_benchmark(out)
+    build_report(out)
+    before = {path.name: path.read_bytes() for path in (out / "pictures").iterdir()}
+    assert len(drawn) == 4
+    build_report(out)
+    assert len(drawn) == 4 and {path.name: path.read_bytes() for path in (out / "pictures").iterdir()} == before
+    path = next(out.glob("*/DANN/*/confusion.npz"))
+    with np.load(path) as file:
+        changed = {"matrix": file["matrix"] + 1, "class_names": file["class_names"]}
+    np.savez(path, **changed)
+    build_report(out)
+    assert len(drawn) == 5 and drawn[-1].startswith("DANN")

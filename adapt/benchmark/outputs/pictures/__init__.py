@@ -24,8 +24,14 @@ MOST_OF_METHODS = 24
 OF_RULES = (CHANCE_KIND, SCATTER_KIND, GAP_KIND)
 
 
-def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
-    """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking."""
+def draw(analysis: Analysis, folder: Path, earlier: Path) -> tuple[list[Picture], list[str]]:
+    """All pictures that the files on disk allow, the critical-difference diagram first, and what is lacking.
+
+    Args:
+        analysis: What they show.
+        folder: Where they go.
+        earlier: Folder of an earlier report's pictures; those of single runs are kept where they show the same.
+    """
     leading, results, remarks = analysis.leading, analysis.results, []
     tasks = tuple(task for task in pictured_tasks(leading) if task not in analysis.unlabelled)
     without_labels = analysis.unlabelled[: MOST_TASKS - len(tasks)]
@@ -37,8 +43,8 @@ def draw(analysis: Analysis, folder: Path) -> tuple[list[Picture], list[str]]:
         *([] if diagram is None else [diagram]),
         *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
         *draw_streams(results, leading, tasks, folder),
-        *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS),
-        *draw_pictures(results, leading, without_labels, folder, MOST_OF_METHODS, measured=False),
+        *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS, earlier=earlier),
+        *draw_pictures(results, leading, without_labels, folder, MOST_OF_METHODS, False, earlier=earlier),
         *draw_scores(results, leading, (*tasks, *without_labels), folder),
     ]
     return drawn, remarks

@@ -2,11 +2,13 @@
 
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from adapt.analysis.confusion import confusion_figure
 from adapt.analysis.drawing import FAINT, INK, new_figure
@@ -14,6 +16,7 @@ from adapt.analysis.embedding import class_handles, domain_handles, draw_by_clas
 from adapt.benchmark.outputs.pictures.picture import (
     Picture,
     curves_of,
+    kept_or_saved,
     label,
     method_styles,
     saved,
@@ -38,6 +41,8 @@ def draw_pictures(
     folder: Path,
     most: int = 24,
     measured: bool = True,
+    *,
+    earlier: Path,
 ) -> list[Picture]:
     """Draw all that the files on disk allow, for the given tasks; files that are missing or broken are left out.
 
@@ -48,6 +53,7 @@ def draw_pictures(
         folder: Where they go.
         most: Embeddings of methods, and confusion matrices likewise, after which no more are drawn.
         measured: Whether the tasks have target labels, and so bars.
+        earlier: Folder of an earlier report's pictures, which are kept where they show the same.
     """
     pictures: list[Picture] = []
     if summary.averages and measured:
@@ -59,7 +65,7 @@ def draw_pictures(
         pictures += _curves(summary, task, own, folder)
         for kind, draw in (("embedding", _embeddings), ("confusion", _confusions)):
             left = most - sum(picture.kind == kind for picture in pictures)
-            pictures += draw(summary, task, own, folder, left)
+            pictures += draw(summary, task, own, folder, left, earlier)
     return pictures
 
 
@@ -163,7 +169,9 @@ def _columns(names: Sequence[str]) -> int:
     return max(1, min(6, 250 // (32 + 4 * max(map(len, names), default=1))))
 
 
-def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int) -> list[Picture]:
+def _embeddings(
+    summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int, earlier: Path
+) -> list[Picture]:
     names = ("xy_2d", "y", "domain")
     arrays = {(r.method, r.seed): read_arrays(r.directory / "embedding.npz", names) for r in results}
     source_only = next((m for m in summary.methods if summary.settings[m] == SOURCE_ONLY), None)
@@ -176,33 +184,43 @@ def _embeddings(summary: Summary, task: str, results: Sequence[CellResult], fold
         seed = (paired or seeds)[0]
         rows = [(f"before ({source_only})", arrays[str(source_only), seed])] if paired else []
         rows.append((f"after ({method})", arrays[method, seed]))
-        class_names = _class_names(results, method, seed, max(int(a["y"].max()) for _, a in rows if a) + 1)
-        grey = any(bool((found["y"].astype(int) < 0).any()) for _, found in rows if found is not None)
-        figure = new_figure(7.2, 3.5 * len(rows) + 0.6)
-        panels = figure.subplots(len(rows), 2, squeeze=False)
-        for (row, found), (left, right) in zip(rows, panels, strict=True):
-            if found is not None:
-                xy, y, domain = (np.asarray(found["xy_2d"], float), found["y"].astype(int), found["domain"].astype(int))
-                draw_by_class(left, xy, y, domain, len(class_names))
-                draw_by_domain(right, xy, domain)
-                left.set_ylabel(label(row, 40), fontsize=9)
-        panels[0, 0].set_title("by class", fontsize=9)
-        panels[0, 1].set_title("by domain", fontsize=9)
-        style = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "fontsize": 7, "frameon": False}
-        handles = [*class_handles(class_names), *marker_handles(grey)]
-        panels[-1, 0].legend(handles=handles, ncols=_columns([label(str(h.get_label())) for h in handles]), **style)
-        panels[-1, 1].legend(handles=domain_handles(), ncols=2, **style)
-        figure.suptitle(f"{label(task, 40)}, {label(method)}, seed {seed}", fontsize=10)
+        found = [(row, shown) for row, shown in rows if shown is not None]
+        class_names = _class_names(results, method, seed, max(int(shown["y"].max()) for _, shown in found) + 1)
+        heading = f"{label(task, 40)}, {label(method)}, seed {seed}"
         alt = (
             f"Test features of both domains of {task} in the plane, {' and '.join(row for row, _ in rows)}: "
             "coloured by class on the left, by domain on the right."
         )
+        content = [heading, class_names, *(part for row, shown in found for part in (row, *shown.values()))]
+        draw = partial(_embedding, found, class_names, heading)
         title = f"Embedding: {task}, {method}"
-        pictures.append(saved(figure, folder, "embedding", task, f"{task}-{method}", title, alt))
+        place = (folder, "embedding", task, f"{task}-{method}", title, alt)
+        pictures.append(kept_or_saved(draw, content, earlier, *place))
     return pictures
 
 
-def _confusions(summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int) -> list[Picture]:
+def _embedding(rows: Sequence[tuple[str, Arrays]], class_names: Sequence[str], heading: str) -> Figure:
+    grey = any(bool((shown["y"].astype(int) < 0).any()) for _, shown in rows)
+    figure = new_figure(7.2, 3.5 * len(rows) + 0.6)
+    panels = figure.subplots(len(rows), 2, squeeze=False)
+    for (row, shown), (left, right) in zip(rows, panels, strict=True):
+        xy, y, domain = (np.asarray(shown["xy_2d"], float), shown["y"].astype(int), shown["domain"].astype(int))
+        draw_by_class(left, xy, y, domain, len(class_names))
+        draw_by_domain(right, xy, domain)
+        left.set_ylabel(label(row, 40), fontsize=9)
+    panels[0, 0].set_title("by class", fontsize=9)
+    panels[0, 1].set_title("by domain", fontsize=9)
+    style = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "fontsize": 7, "frameon": False}
+    handles = [*class_handles(class_names), *marker_handles(grey)]
+    panels[-1, 0].legend(handles=handles, ncols=_columns([label(str(h.get_label())) for h in handles]), **style)
+    panels[-1, 1].legend(handles=domain_handles(), ncols=2, **style)
+    figure.suptitle(heading, fontsize=10)
+    return figure
+
+
+def _confusions(
+    summary: Summary, task: str, results: Sequence[CellResult], folder: Path, most: int, earlier: Path
+) -> list[Picture]:
     pictures: list[Picture] = []
     for method in summary.methods:
         for result in sorted((r for r in results if r.method == method), key=lambda r: r.seed):
@@ -210,17 +228,21 @@ def _confusions(summary: Summary, task: str, results: Sequence[CellResult], fold
             if arrays is None or len(pictures) >= most:
                 continue
             matrix, names = arrays["matrix"].astype(int), [str(name) for name in arrays["class_names"]]
-            try:
-                figure = confusion_figure(matrix, names, f"{label(method)}, seed {result.seed}: {label(task)}")
-            except AdaptError:
+            if matrix.shape != (len(names), len(names)) or not names:
                 continue
+            heading = f"{label(method)}, seed {result.seed}: {label(task)}"
             off = matrix - np.diag(np.diag(matrix))
             true, predicted = np.unravel_index(off.argmax(), off.shape)
             alt = f"Confusion matrix of {method} on the target of {task}" + (
                 f"; most often {names[true]} is taken for {names[predicted]}." if off.max() else "; no mistakes."
             )
             title = f"Confusion: {task}, {method}"
-            pictures.append(saved(figure, folder, "confusion", task, f"{task}-{method}", title, alt))
+            draw = partial(confusion_figure, matrix, names, heading)
+            place = (folder, "confusion", task, f"{task}-{method}", title, alt)
+            try:
+                pictures.append(kept_or_saved(draw, [heading, names, matrix], earlier, *place))
+            except AdaptError:
+                continue
             break
     return pictures
 

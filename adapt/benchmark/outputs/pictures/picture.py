@@ -1,13 +1,18 @@
 """What a picture of a report is, and what all of them share."""
 
 import hashlib
+import shutil
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
-from adapt.analysis.drawing import INK, class_colours, save_png
+from adapt import __version__
+from adapt.analysis.drawing import INK, class_colours, note_of, save_png
 from adapt.benchmark.statistics.estimates import Summary
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.measures import Measure
@@ -69,9 +74,50 @@ def label(name: str, most: int = 28) -> str:
 
 def saved(figure: Figure, folder: Path, kind: str, task: str, name: str, title: str, alt: str) -> Picture:
     """Write a figure as the picture of that kind and name."""
+    return Picture(save_png(figure, _place(folder, kind, task, name, title)), kind, task, title, alt)
+
+
+def kept_or_saved(
+    draw: Callable[[], Figure],
+    content: Sequence[object],
+    earlier: Path,
+    folder: Path,
+    kind: str,
+    task: str,
+    name: str,
+    title: str,
+    alt: str,
+) -> Picture:
+    """The picture of an earlier report where it shows the same, or else a new one.
+
+    Args:
+        draw: Draws it.
+        content: Everything that the drawing depends on: arrays, and what `str` tells apart.
+        earlier: Folder of the earlier report's pictures.
+        folder: See `saved`, like all that follow.
+        kind: See `saved`.
+        task: See `saved`.
+        name: See `saved`.
+        title: See `saved`.
+        alt: See `saved`.
+    """
+    digest = hashlib.sha256(f"{__version__} {matplotlib.__version__}".encode())
+    for part in content:
+        digest.update(part.tobytes() + str(part.dtype).encode() if isinstance(part, np.ndarray) else str(part).encode())
+        digest.update(b"\0")
+    path, note = _place(folder, kind, task, name, title), digest.hexdigest()
+    if note_of(earlier / path.name) == note:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(earlier / path.name, path)
+    else:
+        save_png(draw(), path, note)
+    return Picture(path, kind, task, title, alt)
+
+
+def _place(folder: Path, kind: str, task: str, name: str, title: str) -> Path:
     stem = f"{kind}-{slug(name)}" if name else kind
     path = folder / f"{stem}.png"
     # A file system takes 255 bytes, and two pairs of task and method may make one name.
     if len(stem.encode()) > _MOST_STEM or path.exists():
         path = folder / f"{stem:.{_MOST_STEM // 4}}-{hashlib.sha256(f'{task} {title}'.encode()).hexdigest()[:8]}.png"
-    return Picture(save_png(figure, path), kind, task, title, alt)
+    return path
