@@ -23,7 +23,7 @@ from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, ClassSets, Problem, described_problem
 from adapt.recorded import Recorded
-from adapt.trees import Tree, tree_map
+from adapt.trees import Tree, leaves, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
@@ -262,6 +262,10 @@ class DomainDataModule(Recorded, LightningDataModule):
                 )
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
 
+    def forget(self) -> None:
+        """Drop what `setup` built, after an argument has changed."""
+        self._train, self._source_parts = {}, []
+
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches.
 
@@ -376,12 +380,19 @@ class DomainDataModule(Recorded, LightningDataModule):
         Raises:
             AdaptError: They are no numbers, or not of the shape that the network was trained on.
         """
-        found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
-        if isinstance(found.x, Tensor) and self.input_shape and found.x.shape[1:] != tuple(self.input_shape):
+        try:
+            found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise AdaptError(f"Expected a list of arrays of one shape, could not read it ({error}).") from error
+        shapes = [tuple(leaf.shape) for leaf in leaves(found.x)]
+        # Of inputs with several parts one is what the shape is of.
+        if self.input_shape and all(shape[1:] != tuple(self.input_shape) for shape in shapes):
             raise AdaptError(
-                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found {tuple(found.x.shape)}. "
-                "One sample alone is x[None]."
+                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found "
+                f"{', '.join(map(str, shapes[:5]))}. One sample alone is x[None]."
             )
+        if any(leaf.is_complex() for leaf in leaves(found.x)):
+            raise AdaptError("Expected real inputs, found complex ones. Give for example their sizes.")
         return found
 
     def inputs_path(self, name: str) -> Path | None:
