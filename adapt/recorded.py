@@ -1,7 +1,7 @@
 """Objects that remember the arguments that they were built with, so that a run from Python can be loaded again."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 
@@ -35,6 +35,23 @@ def built_with(built: Recorded, leave_out: tuple[str, ...] = ()) -> dict[str, An
         arguments[name] = plain
     cls = type(built)
     return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
+
+
+def plain_arguments(built: Recorded, leave_out: Collection[str] = ()) -> dict[str, Any]:
+    """All arguments, defaults among them, that are plain values, lists of such, or None.
+
+    Args:
+        built: What was built.
+        leave_out: Names of arguments that are not needed.
+    """
+    found: dict[str, Any] = {}
+    for cls in reversed(type(built).__mro__):
+        if "__init__" in vars(cls):
+            parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
+            found |= {p.name: p.default for p in parameters if p.default is not p.empty}
+    found |= built._built_with
+    plain = {name: _plain(value, ()) for name, value in found.items() if name not in leave_out}
+    return {name: value for name, value in plain.items() if value is not _NOT_PLAIN and not isinstance(value, dict)}
 
 
 _NOT_PLAIN = object()

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -52,7 +53,23 @@ Floats = NDArray[np.float32]
 Read = Callable[[Any], Floats]
 
 
-class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class _Scored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """A classifier whose accuracy is one on the labelled samples."""
+
+    classes_: NDArray[Any]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy on the labelled samples; those with the label −1 (or None, or NaN) are left out."""
+        y = np.asarray(y)
+        own = any(not _is_missing(k) and _is_unlabelled(k) for k in self.classes_.tolist())
+        at = np.flatnonzero(np.ones(len(y), bool) if own else _labelled(y))
+        kept = None if sample_weight is None else np.asarray(sample_weight)[at]
+        rows = X.iloc[at] if hasattr(X, "iloc") else X[at] if hasattr(X, "shape") else np.asarray(X)[at]
+        # As a list, because labels beside None are objects.
+        return float(accuracy_score(np.array(y[at].tolist()), self.predict(rows), sample_weight=kept))
+
+
+class DomainAdaptationClassifier(_Scored):
     """A classifier that is trained on a labelled source and an unlabelled target.
 
     Args:
@@ -157,12 +174,6 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
         return found
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy on the labelled samples; those with the label −1 are left out."""
-        known = _labelled(np.asarray(y)) if UNLABELLED not in self.classes_ else np.ones(len(X), bool)
-        kept = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(super().score(np.asarray(X)[known], np.asarray(y)[known], kept))
-
     @torch.no_grad()
     def encode(self, X: Any) -> DomainEncoding:
         """Features and logits of inputs `(N, d)`, for scores."""
@@ -176,7 +187,7 @@ class DomainAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignor
         return self.model_
 
 
-class ClassicalAdaptationClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class ClassicalAdaptationClassifier(_Scored):
     """A mapping or a reweighting of fixed features, and a classifier of scikit-learn that is fitted on the result.
 
     This is how the papers before deep networks ran their methods, with a nearest neighbour or an SVM. The map and the

@@ -200,3 +200,17 @@ def test_columns_in_another_order_are_refused_and_words_may_stand_beside_the_mar
         np.testing.assert_array_equal(clone(fitted).fit(both, marked).predict_proba(both[:40]), expected)
     with pytest.raises(ValueError, match="a label for each source sample beside Xt"):
         clone(fitted).fit(frame, np.where(np.arange(40) == 3, None, y), frame)
+
+
+@pytest.mark.parametrize("mark", [-1, None, np.nan, "-1"])
+def test_marked_target_samples_count_in_no_estimators_score(mark: object) -> None:
+    words = np.array(["no", "maybe", "yes"])[YS]
+    both, y = np.concatenate([XS, XT]), np.concatenate([words.astype(object), np.full(len(XT), mark, dtype=object)])
+    fitted = ClassicalAdaptationClassifier("LinearCORAL").fit(both, y)
+    assert fitted.score(both, y) == fitted.score(XS, words) > 0.5
+    weights = np.arange(len(both)) % 3 + 1.0
+    assert fitted.score(both, y, weights) == fitted.score(XS, words, weights[: len(XS)])
+    if mark == -1:
+        numbers = np.concatenate([YS, np.full(len(XT), -1)])
+        other = ClassicalAdaptationClassifier("LinearCORAL").fit(both, numbers)
+        assert other.score(both, numbers) == fitted.score(XS, words)

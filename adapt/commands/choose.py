@@ -9,14 +9,21 @@ from rich.console import Console
 from adapt.benchmark.outputs.terminal import say
 from adapt.benchmark.vocabulary import DEFAULT_RULE
 from adapt.commands.options import choose_options
-from adapt.deployment.candidates import find_runs, judge, not_judged, of_one_task, reads_all_labels
+from adapt.deployment.candidates import (
+    datamodules,
+    find_runs,
+    judge,
+    not_judged,
+    of_one_task,
+    reads_all_labels,
+    told_apart,
+)
 from adapt.deployment.card import estimate_words
 from adapt.deployment.choice import Choice, choose
 from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_folder
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES
 from adapt.selection import SCORES
-from adapt.training.model import data_of
 from adapt.training.quiet import quiet
 from adapt.training.tracking import settled_mode
 
@@ -45,8 +52,9 @@ def choose_command(argv: list[str]) -> int:
         raise AdaptError("Expected runs that train without all target labels, found none to choose from.")
     console = Console(width=200)
     with quiet():
-        # A method without source trained without it; held-out source samples judge it all the same.
-        data = data_of(free[0].config["data"], source_free=False, shots=None)
+        free, copies = told_apart(free)
+        datas, doubts = datamodules(free)
+        data = datas[free[0].folder]
         # An estimate is of classes that both domains have.
         rule, kept = given.rule or ("cot" if data.problem.estimable else "silhouette"), DEFAULT_RULE
         if rule in ESTIMATES and not data.problem.estimable:
@@ -57,9 +65,10 @@ def choose_command(argv: list[str]) -> int:
         # Without classes there is no score of them either: the source decides.
         if not data.problem.probabilities:
             rule = kept = f"source_{data.problem.headline}"
-        choice = choose(list(judge(free, given.checkpoints or kept, data, given.device)), rule)
-        choice = replace(choice, warnings=(*choice.warnings, *not_judged(given.runs, choice.chosen.run.task, every)))
-        write_folder(choice, data, given.out, given.device)
+        choice = choose(list(judge(free, given.checkpoints or kept, datas, given.device)), rule)
+        absent = not_judged(given.runs, choice.chosen.run.task, every)
+        choice = replace(choice, warnings=(*choice.warnings, *copies, *doubts, *absent))
+        write_folder(choice, datas[choice.chosen.run.folder], given.out, given.device)
     for line in _lines(choice, len(free), given.out):
         say(console, line)
     _log(choice, given.out, given.wandb, given.project, console)

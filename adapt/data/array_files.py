@@ -1,6 +1,7 @@
 """Arrays on disk as people have them: npz, npy, mat, csv, parquet and HDF5, without any pickle."""
 
 import csv
+import math
 import re
 import warnings
 import zipfile
@@ -148,6 +149,37 @@ def refuse_absent(columns: Sequence[str], there: Iterable[str], where: str) -> N
         )
 
 
+def from_frame(inputs: Any, columns: Sequence[str] | None, where: str) -> Any:
+    """The numbers `(N, d)` of a DataFrame, whose columns are taken by their names; anything else as it is.
+
+    Args:
+        inputs: What a person has in Python.
+        columns: Names in the order that is wanted; None for the frame's own.
+        where: Whose they are, for the message.
+
+    Raises:
+        AdaptError: A column is not there, or holds no numbers.
+    """
+    given = getattr(inputs, "columns", None)
+    if given is None:
+        return inputs
+    by_name = {str(name): name for name in given}
+    wanted = list(by_name) if columns is None else list(columns)
+    refuse_absent(wanted, by_name, where)
+    values = np.asarray(inputs[[by_name[name] for name in wanted]])
+    if values.dtype.kind in _NUMBERS:
+        return values
+    for name, column in zip(wanted, values.T, strict=False):
+        try:
+            column.astype(np.float32)
+        except (TypeError, ValueError) as error:
+            raise AdaptError(
+                f"Expected numbers in the columns of {where}, found {name!r} with {str(error)[:60]}. Make them numbers "
+                "(NaN is refused, too), or take --data Tables, which knows categories."
+            ) from error
+    return values.astype(np.float32)
+
+
 def wanted_columns(columns: Mapping[str, Array], wanted: Sequence[str] | None, where: str) -> dict[str, Array]:
     """The columns of a table that are wanted, in that order; all of them when None.
 
@@ -201,7 +233,7 @@ def read_arrays(
         ((3, 2), ['cat', 'dog', 'cat'], ['0', '1', '2'])
     """
     path, wanted = Path(path), (names or ArrayNames())._replace(**renamed)
-    arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))])
+    arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))], wanted[3:])
     found_columns: tuple[str, ...] | None = None
     if path.suffix.lower() in _TABLES:
         arrays, found_columns = _table(arrays, wanted, path, columns)
@@ -243,13 +275,14 @@ def read_arrays(
     )
 
 
-def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
+def load_arrays(path: Path, names: Iterable[str] = (), texts: Sequence[str] = ()) -> dict[str, Array]:
     """All arrays of a file by name.
 
     Args:
         path: The file.
         names: Arrays that may lie in `.npy` files of their own beside the first one, or in pandas's index of a
             `.parquet` file, which is otherwise left out.
+        texts: Columns of a table of texts that stay as they are written: 007 is a name, and no 7.
 
     Raises:
         AdaptError: It is not there, has another ending, or cannot be read.
@@ -258,8 +291,8 @@ def load_arrays(path: Path, names: Iterable[str] = ()) -> dict[str, Array]:
         ".npz": _read_npz,
         ".npy": lambda file: _read_npy(file, names),
         ".mat": _read_mat,
-        ".csv": lambda file: _read_table(file, ","),
-        ".tsv": lambda file: _read_table(file, "\t"),
+        ".csv": lambda file: _read_table(file, ",", texts),
+        ".tsv": lambda file: _read_table(file, "\t", texts),
         ".parquet": lambda file: _read_parquet(file, names),
         ".h5": _read_hdf5,
         ".hdf5": _read_hdf5,
@@ -311,7 +344,7 @@ def _text(value: Any) -> str:
 def _number_text(value: float) -> str:
     if value != value:
         return ""
-    return str(int(value)) if value == int(value) else repr(value)
+    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(value)
 
 
 def _kind(values: Array) -> str:
@@ -423,8 +456,9 @@ def _read_npy(path: Path, names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _read_table(path: Path, separator: str) -> dict[str, Any]:
-    return {name: _parsed(texts) for name, texts in read_lines(path, separator).items()}
+def _read_table(path: Path, separator: str, texts: Sequence[str]) -> dict[str, Any]:
+    columns = read_lines(path, separator)
+    return {name: np.array(cells) if name in texts else _parsed(cells) for name, cells in columns.items()}
 
 
 def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
@@ -489,6 +523,8 @@ def _with_points(texts: list[str]) -> list[str]:
 
 
 def _parsed(texts: Sequence[str]) -> Array:
+    if any("_" in text for text in texts):  # Python reads 1_10 as 110
+        return np.array(texts, dtype=str)
     try:
         return np.array([int(text) for text in texts], dtype=np.int64)
     except (ValueError, OverflowError):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays, refuse_absent
+from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, from_frame, read_arrays
 from adapt.data.base import Split
 from adapt.data.splits import held_out
 from adapt.data.standardised import StandardisedDataModule
@@ -186,20 +186,10 @@ class Arrays(StandardisedDataModule):
         Args:
             inputs: Numbers `(N, ...)`; of a DataFrame the columns are taken by their names.
         """
-        x = super().prepare(self._in_order(inputs)).x
+        x = super().prepare(from_frame(inputs, self._columns, "the table")).x
         if isinstance(x, Tensor) and not (x.dtype == torch.uint8 and x.ndim == _PICTURES):
             x = x.float()  # as in a file, where only pictures stay bytes
         return Inputs(self.standardised(x, self.target))
-
-    def _in_order(self, inputs: Any) -> Any:
-        given = getattr(inputs, "columns", None)
-        if given is None:
-            return inputs
-        if self._columns is None:
-            return np.asarray(inputs, dtype=np.float32)
-        refuse_absent(self._columns, map(str, given), "the table")
-        by_name = {str(name): name for name in given}
-        return np.stack([np.asarray(inputs[by_name[name]], dtype=np.float32) for name in self._columns], 1)
 
     def state_dict(self) -> dict[str, Any]:
         """Also which columns the inputs are, so that new tables may have them in another order."""

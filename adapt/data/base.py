@@ -2,6 +2,7 @@
 
 import difflib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,12 +23,17 @@ from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView,
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, ClassSets, Problem, described_problem
-from adapt.recorded import Recorded
-from adapt.trees import Tree, tree_map
+from adapt.recorded import Recorded, plain_arguments
+from adapt.trees import Tree, leaves, tree_map
 
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
+# What changes no sample and no split, what lies elsewhere after a move, and what others say.
+_NO_SETTINGS = (
+    *("batch_size", "eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "predict_split"),
+    *("root", "cache", "path", "tokenizer", "checkpoint", "save_dir", "source_free", "positive", "specificity"),
+)
 
 
 _ALONE: ContextVar[Mapping[str, Any] | None] = ContextVar("alone", default=None)
@@ -265,6 +271,10 @@ class DomainDataModule(Recorded, LightningDataModule):
                 )
         check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
 
+    def forget(self) -> None:
+        """Drop what `setup` built, after an argument has changed."""
+        self._train, self._source_parts = {}, []
+
     def train_dataloader(self) -> Pair | FewShotPair | TargetBatch:
         """A pair (or triple) of loaders of equal length, which Lightning combines into a `Pair` of batches.
 
@@ -379,12 +389,19 @@ class DomainDataModule(Recorded, LightningDataModule):
         Raises:
             AdaptError: They are no numbers, or not of the shape that the network was trained on.
         """
-        found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
-        if isinstance(found.x, Tensor) and self.input_shape and found.x.shape[1:] != tuple(self.input_shape):
+        try:
+            found = Inputs(torch.stack([torch.as_tensor(x) for x in inputs]) if isinstance(inputs, list) else inputs)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise AdaptError(f"Expected a list of arrays of one shape, could not read it ({error}).") from error
+        shapes = [tuple(leaf.shape) for leaf in leaves(found.x)]
+        # Of inputs with several parts one is what the shape is of.
+        if self.input_shape and all(shape[1:] != tuple(self.input_shape) for shape in shapes):
             raise AdaptError(
-                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found {tuple(found.x.shape)}. "
-                "One sample alone is x[None]."
+                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found "
+                f"{', '.join(map(str, shapes[:5]))}. One sample alone is x[None]."
             )
+        if any(leaf.is_complex() for leaf in leaves(found.x)):
+            raise AdaptError("Expected real inputs, found complex ones. Give for example their sizes.")
         return found
 
     def inputs_path(self, name: str) -> Path | None:
@@ -444,11 +461,20 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.unseen_classes is not None:
             fixed["unseen_classes"] = [str(name) for name in self.unseen_classes]
         inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
-        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs
+        told = {"arguments": plain_arguments(self, (*_NO_SETTINGS, *fixed, *self.training_only))}
+        told["sizes"] = {role: _size(dataset) for role, dataset in self._train.items()}
+        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs | told
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""
         self.order_seed = state_dict["order_seed"]
+        for role, before in state_dict.get("sizes", {}).items():
+            if role in self._train and (now := _size(self._train[role])) != before and self._world()[0] == 0:
+                warnings.warn(
+                    f"The {role} has {now} training samples, and had {before} when the checkpoint was saved: training "
+                    "goes on with other data, or other splits, and may have seen what is now tested on.",
+                    stacklevel=2,
+                )
 
     def data_path(self, *parts: str, instructions: str) -> Path:
         """A path below the data root that has to exist.
@@ -599,11 +625,12 @@ class DomainDataModule(Recorded, LightningDataModule):
 
     def _say_class_sets(self) -> None:
         """Say which classes only one domain has: a misspelt name would otherwise go unnoticed."""
-        told = (self.source_classes, self.target_classes, self.unseen_classes) != (None, None, None)
-        if self.class_sets not in (None, "closed") and not told and self._world()[0] == 0:
+        asked = (self.source_classes, self.target_classes, self.unseen_classes) != (None, None, None)
+        if self.class_sets not in (None, "closed") and not asked and self._world()[0] == 0:
             parts = [("source", self.missing_classes), ("target", self.unknown_classes)]
             only = "; ".join(f"only the {role} has {', '.join(names[:6])}" for role, names in parts if names)
-            print(f"adapt: {self.class_sets} class sets: {only or 'no class is missing'}", file=sys.stderr)
+            told = only or ("no class is missing" if self.domain_classes(self.target) else "the target's are not known")
+            print(f"adapt: {self.class_sets} class sets: {told}", file=sys.stderr)
 
     def _has_classes(self) -> bool:
         """Whether the labels are classes, which their names tell without a look at the data."""

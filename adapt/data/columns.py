@@ -23,6 +23,8 @@ Impute = Literal["median", "mean", "most_frequent"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _FEW_CATEGORIES = 50
+_FEW_ROWS = 20
+_TRUTHS = {"true": 1.0, "false": 0.0}
 
 
 class Kinds(NamedTuple):
@@ -175,15 +177,27 @@ def read_columns(path: Path) -> dict[str, Array]:
     return {name: np.array(texts, dtype=object) for name, texts in lines.items()}
 
 
-def as_numbers(values: Array, missing: Sequence[str]) -> NDArray[np.float64] | str:
-    """A column as numbers, NaN where there is no value; the first text that is no number, where there is one."""
+def as_numbers(values: Array, missing: Sequence[str], truths: bool = False) -> NDArray[np.float64] | str:
+    """A column as numbers, NaN where there is no value; the first text that is no number, where there is one.
+
+    Args:
+        values: The column.
+        missing: Texts that mean that there is no value.
+        truths: Whether a column of nothing but true and false is one of ones and zeros.
+    """
     if values.dtype.kind in "fiub":
         return values.astype(np.float64)
     found = np.full(len(values), np.nan)
-    for k, text in enumerate(as_texts(values).tolist()):
+    texts = as_texts(values).tolist()
+    given = [text for text in texts if text not in missing]
+    if truths and given and all(text.lower() in _TRUTHS for text in given):
+        return np.array([_TRUTHS.get(text.lower(), np.nan) for text in texts])
+    for k, text in enumerate(texts):
         if text in missing:
             continue
         try:
+            if "_" in text:  # Python reads 1_10 as 110
+                raise ValueError
             found[k] = float(text)
         except ValueError:
             return str(text)
@@ -243,7 +257,7 @@ def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str],
         )
     cells = np.empty((len(next(iter(columns.values()))), len(kinds.numbers) + len(kinds.categories)), dtype=object)
     for k, name in enumerate(kinds.numbers):
-        found = as_numbers(columns[name], missing)
+        found = as_numbers(columns[name], missing, truths=True)
         if isinstance(found, str) or np.isinf(found).any():
             odd = found if isinstance(found, str) else "inf"
             raise AdaptError(
@@ -286,15 +300,25 @@ def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
 
 
 def warn_of_unknown(cells: Array, known: Preprocessing, where: str) -> None:
-    """Warn of columns of which most categories are none that training knew: they would be zeros without a word.
+    """Warn of columns of which most categories are none that training knew, or that have no value at all.
 
     Args:
         cells: Rows `(N, d)`, as `cells_of` returns them.
         known: What was found in training.
         where: Whose rows they are, for the message.
     """
+    count = len(known.kinds.numbers)
+    both = (*known.kinds.numbers, *known.kinds.categories)
+    gaps = np.concatenate([np.isnan(cells[:, :count].astype(np.float64)), cells[:, count:] == ""], 1)
+    named = [both[k] for k in np.flatnonzero(gaps.all(axis=0)).tolist()]
+    if len(cells) > _FEW_ROWS and named:
+        warnings.warn(
+            f"No row of {where} has a value in {', '.join(map(repr, named[:5]))}, which the source has: what stands in "
+            "for a missing value is all that the network sees there. Leave it out (--data.drop) where that is no slip.",
+            stacklevel=2,
+        )
     for k, (name, values) in enumerate(zip(known.kinds.categories, known.values, strict=True)):
-        column = cells[:, len(known.kinds.numbers) + k].astype(str)
+        column = cells[:, count + k].astype(str)
         given = column[column != ""]
         new = given[~np.isin(given, np.array(values, dtype=str))]
         if 2 * len(new) > len(given):
@@ -322,6 +346,8 @@ def given_columns(inputs: Any) -> dict[str, Array]:
             f"{type(inputs).__name__}."
         )
     read: Callable[[Any], Any] = inputs.__getitem__
+    if single := [name for name in columns if not hasattr(read(name), "__len__") or isinstance(read(name), str)]:
+        raise AdaptError(f"Expected columns of values, found {single[0]!r} alone. One row is [{{...}}], a list of one.")
     found = {str(name): _objects(list(read(name))) for name in columns}
     if len({len(values) for values in found.values()}) != 1:
         sizes = ", ".join(f"{name} {len(values)}" for name, values in list(found.items())[:5])
@@ -332,5 +358,12 @@ def given_columns(inputs: Any) -> dict[str, Array]:
 def _objects(values: Sequence[Any]) -> Array:
     found = np.empty(len(values), dtype=object)
     for k, value in enumerate(values):
-        found[k] = None if value is None or value != value else value.item() if hasattr(value, "item") else value
+        found[k] = None if _is_missing(value) else value.item() if hasattr(value, "item") else value
     return found
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas's NA is neither the same as itself nor another
+        return True

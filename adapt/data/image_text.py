@@ -20,6 +20,7 @@ from adapt.data.images import as_picture, open_image, readable_endings
 from adapt.data.labels import NO_LABEL, Labels, no_labels
 from adapt.data.texts import (
     TABLES,
+    class_labels,
     longest_text_of,
     read_table,
     split_rows,
@@ -217,13 +218,18 @@ class ImageText(ImageFolders):
 
         Args:
             inputs: A list of dicts `{"image": ..., "text": ...}`, of which one may be missing or None; an image is
-                Pillow's, a path, or bytes in an array.
+                Pillow's, a path, or bytes in an array. Or a DataFrame with columns of these names.
         """
-        samples = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+        records = getattr(inputs, "to_dict", None)
+        samples = (
+            records("records") if records is not None else [inputs] if isinstance(inputs, Mapping) else list(inputs)
+        )
         if odd := [s for s in samples if not isinstance(s, Mapping) or not s.keys() & {"image", "text"}]:
             raise AdaptError(
                 f"Expected samples as dicts of image and text, found {type(odd[0]).__name__}: {odd[0]!r:.60}."
             )
+        # A gap in a frame is NaN.
+        samples = [{k: None if isinstance(v, float) and v != v else v for k, v in s.items()} for s in samples]
         images, texts = [s.get("image") for s in samples], [s.get("text") or "" for s in samples]
         for row, (image, text) in enumerate(zip(images, texts, strict=True)):
             if image is None and not text.strip():
@@ -375,7 +381,7 @@ def _pairs(columns: Mapping[str, list[str]], path: Path, labelled: bool) -> Pair
     labels = columns.get("label", blank) if labelled else blank
     names = columns.get("index") or [str(row) for row in range(count)]
     splits = splits_of(dict(columns), path) if labelled else None
-    return Pairs(images, texts, [label or None for label in labels], list(names), splits)
+    return Pairs(images, texts, class_labels(labels), list(names), splits)
 
 
 @lru_cache(maxsize=16)

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from adapt.data.array_files import as_texts, from_frame
 from adapt.data.base import DomainDataModule, Split, standing_alone
-from adapt.data.views import TensorDomain, as_inputs
+from adapt.data.views import Inputs, TensorDomain, as_inputs
 from adapt.errors import AdaptError
 from adapt.problems import Classification
 from adapt.trees import leaves
@@ -20,11 +22,11 @@ class InMemory(DomainDataModule):
     set, too. The source's held-out share is drawn with `split_seed`.
 
     Args:
-        xs: Source inputs `(N, ...)`, numbers; images as bytes `(N, C, H, W)`.
-        ys: Source labels `(N,)`: class indices.
-        xt: Target inputs `(M, ...)`, as the source's.
+        xs: Source inputs `(N, ...)`, numbers; images as bytes `(N, C, H, W)`; or a DataFrame.
+        ys: Source labels `(N,)`: class indices, or texts.
+        xt: Target inputs `(M, ...)`, as the source's. Of two DataFrames columns are taken by their names.
         yt: Target labels `(M,)`, read by evaluation alone; None where there are none.
-        names: Names of the classes; their numbers when None.
+        names: Names of the classes; when None their numbers, or the source's texts, sorted.
         **kwargs: See `DomainDataModule`.
 
     Raises:
@@ -43,20 +45,25 @@ class InMemory(DomainDataModule):
         names: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._arrays = {"source": (xs, ys), "target": (xt, yt)}
+        self._columns: tuple[str, ...] | None = None
         self._domains: dict[str, TensorDomain] = {}
         if names is not None:
             self.class_names = tuple(map(str, names))
+        elif ys is not None and _is_text(ys):
+            self.class_names = tuple(sorted(set(as_texts(np.asarray(ys)).tolist()) - {""}))
         elif ys is not None:
-            self.class_names = tuple(str(k) for k in range(int(torch.as_tensor(ys).max()) + 1))
+            self.class_names = tuple(str(k) for k in range(int(torch.as_tensor(_plain(ys)).max()) + 1))
+        self._arrays = {"source": (xs, ys), "target": (xt, yt)}
         super().__init__("source", "target", **kwargs)
 
     def _check_arguments(self) -> None:
         for name, (x, y) in self._arrays.items():
             if x is None or (y is None and name == "source"):
                 raise AdaptError("Expected arrays xs, ys and xt, found none. A loaded run can predict, not train.")
-            inputs = as_inputs(x)
-            self._domains[name] = TensorDomain(inputs, y)
+            inputs = as_inputs(from_frame(x, self._columns, f"the {name}"))
+            if name == "source" and (given := getattr(x, "columns", None)) is not None:
+                self._columns = tuple(map(str, given))
+            self._domains[name] = TensorDomain(inputs, *self._labels(y, name))
         shapes = {tuple(leaf.shape[1:]) for leaf in leaves(self._domains["source"].x)}
         self.input_shape = next(iter(shapes)) if len(shapes) == 1 else ()
         super()._check_arguments()
@@ -64,6 +71,38 @@ class InMemory(DomainDataModule):
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """The training share, or the one that is held out."""
         return self.holdout(self._domains[name], "train" if split == "train" else "val")
+
+    def _labels(self, y: Any, name: str) -> tuple[Any, Any]:
+        """Labels as class indices, and which samples have one, where they are texts; else as they are."""
+        if y is None or not _is_text(y):
+            return (None if y is None else _plain(y)), None
+        texts = as_texts(np.asarray(y))
+        number = {each: k for k, each in enumerate(self.class_names)}
+        if odd := sorted(set(texts.tolist()) - {"", *number}):
+            raise AdaptError(
+                f"Expected labels of the {name} out of {', '.join(self.class_names)}, found {', '.join(odd[:5])}. "
+                "Rename them, or leave these samples out."
+            )
+        return torch.tensor([number.get(text, -1) for text in texts.tolist()]), torch.from_numpy(texts != "")
+
+    def prepare(self, inputs: Any) -> Inputs:
+        """Arrays, or a DataFrame, that a person has in Python.
+
+        Args:
+            inputs: Numbers `(N, ...)`; of a DataFrame the columns are taken by their names.
+        """
+        found: Inputs = super().prepare(from_frame(inputs, self._columns, "the table"))
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also the columns of a DataFrame."""
+        return super().state_dict() | {"columns": None if self._columns is None else list(self._columns)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore them, too."""
+        super().load_state_dict(state_dict)
+        if columns := state_dict.get("columns"):
+            self._columns = tuple(columns)
 
     def every_split(self) -> Sequence[Split]:
         """Validation and test are one share."""
@@ -86,3 +125,14 @@ class InMemory(DomainDataModule):
         }
         with standing_alone(state):
             return cls(names=classes)
+
+
+def _is_text(labels: Any) -> bool:
+    """Whether labels are texts, with or without gaps."""
+    kind = "f" if isinstance(labels, torch.Tensor) else np.asarray(labels).dtype.kind
+    return kind in "US" or (kind == "O" and any(isinstance(label, str | bytes) for label in labels))
+
+
+def _plain(labels: Any) -> Any:
+    # A pandas series is read by its index, which may not begin at 0.
+    return np.array(labels) if hasattr(labels, "to_numpy") else labels

@@ -78,6 +78,8 @@ def as_labels(labels: Any) -> Tensor:
         if isinstance(labels, list | tuple):
             # One by one: pooled domains may differ in whether a label is a tensor or a number.
             return torch.stack([torch.as_tensor(label) for label in labels])
+        # Not torch's own way for a pandas series, whose index may not begin at 0.
+        labels = np.array(labels) if hasattr(labels, "to_numpy") else labels
         return from_array(labels) if isinstance(labels, np.ndarray) else torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         found = str(list(labels)[:_SHOWN] if isinstance(labels, list | tuple) else labels).partition("\n")[0][:80]

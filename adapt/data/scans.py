@@ -20,6 +20,8 @@ ENDINGS = (".npy", ".nii", ".nii.gz", ".dcm")
 
 _MODES = {2: "bilinear", 3: "trilinear"}
 _LEVELS = 256
+_MOST_LAST = 4
+_PLACED = ("ImagePositionPatient", "ImageOrientationPatient")
 
 
 def ending_of(path: Path) -> str:
@@ -72,9 +74,11 @@ def patient_of(inner: Path, pattern: str | None) -> str:
 def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
     """A scan `(channels, depth, height, width)`, or `(channels, height, width)`, as its values are.
 
-    NumPy files are read as they are, with or without a first axis of channels. NIfTI files are turned to their
-    nearest axes (right, anterior, superior), read as depth, height and width from their third to their first axis; a
-    fourth one is the channels. DICOM slices are sorted along the series' normal, and rescaled as their headers say.
+    NumPy files are read as they are, with or without an axis of channels: the first, or a last one of at most four.
+    NIfTI files are turned to their nearest axes (right, anterior, superior), read as depth, height and width from their
+    third to their first axis; a fourth one is the channels. DICOM slices are sorted along the series' normal, and
+    rescaled as their headers say; where these say that low values are bright (MONOCHROME1), they are turned around, so
+    that bright is high in every scan.
 
     Args:
         path: A file, or the folder of a DICOM series.
@@ -105,7 +109,7 @@ def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
 
 
 def with_channels(values: Any, rank: int, where: str) -> NDArray[np.float32]:
-    """An array of a scan with its channels first.
+    """An array of a scan with its channels first, where they may also stand last, as at most four do in pictures.
 
     Raises:
         SampleError: It has another number of axes, or values that are not finite.
@@ -114,6 +118,8 @@ def with_channels(values: Any, rank: int, where: str) -> NDArray[np.float32]:
     if found.ndim == rank + 1 and rank == 2 and 1 in found.shape[:1]:
         found = found[0]
     found = found[None] if found.ndim == rank else found
+    if found.ndim == rank + 1 and found.shape[-1] <= _MOST_LAST < min(found.shape[:-1]):
+        found = np.moveaxis(found, -1, 0)
     if found.ndim != rank + 1 or found.dtype.kind not in "fiub" or not found.size:
         axes = "(depth, height, width)" if rank == 3 else "(height, width)"
         raise SampleError(
@@ -194,6 +200,13 @@ def _read_dicom(path: Path) -> NDArray[np.float32]:
             f"Expected one DICOM series in {path}, found {len(series)}. Put each into a folder of its own."
         )
     slices.sort(key=_along_normal)
+    known = all(part.get(name) is not None for part in slices for name in _PLACED)
+    places = [_along_normal(part)[0] for part in slices] if known else []
+    if (twice := next((place for place in places if places.count(place) > 1), None)) is not None:
+        raise SampleError(
+            f"Expected each place of a DICOM series once in {path}, found several slices at {twice:g}. Put each time "
+            "or echo into a folder of its own, or remove the copies."
+        )
     values = [_rescaled(part) for part in slices]
     if len({part.shape for part in values}) > 1:
         raise SampleError(f"Expected slices of one size in {path}, found {sorted({part.shape for part in values})}.")
@@ -204,7 +217,7 @@ def _read_dicom(path: Path) -> NDArray[np.float32]:
 
 def _along_normal(part: Any) -> tuple[float, int]:
     number = int(part.get("InstanceNumber") or 0)
-    position, turned = part.get("ImagePositionPatient"), part.get("ImageOrientationPatient")
+    position, turned = (part.get(name) for name in _PLACED)
     if position is None or turned is None:
         return (0.0, number)
     axes = np.array(turned, dtype=float)
@@ -213,6 +226,9 @@ def _along_normal(part: Any) -> tuple[float, int]:
 
 def _rescaled(part: Any) -> NDArray[np.float32]:
     values = part.pixel_array.astype(np.float32)
+    if str(part.get("PhotometricInterpretation", "")) == "MONOCHROME1":
+        # Bits that are stored, of which the highest one may be a sign: the ends change places.
+        values = (-1 if int(part.get("PixelRepresentation") or 0) else 2.0 ** int(part.BitsStored) - 1) - values
     values = values * float(part.get("RescaleSlope") or 1) + float(part.get("RescaleIntercept") or 0)
     # Colours stand last in a DICOM file.
     return np.moveaxis(values, -1, 0) if int(part.get("SamplesPerPixel") or 1) > 1 else values

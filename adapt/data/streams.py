@@ -109,8 +109,8 @@ def arrange(
     if scenario == "correlated":
         if labels is None:
             raise AdaptError(
-                "Expected labels to lay the order of a correlated stream, found a target without. Give another "
-                "--scenario."
+                "Expected a label of every sample to lay the order of a correlated stream, found some without. Give "
+                "another --scenario."
             )
         draws = np.random.default_rng(seed)
         parts = [

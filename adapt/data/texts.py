@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,12 +22,14 @@ from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
 from adapt.data.array_files import as_texts, load_arrays
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
+from adapt.data.columns import given_columns
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.trees import Tree, take, tree_map
 
 _UNKNOWN = 0.3
+_WHOLE = re.compile(r"-?\d+(\.0*)?")
 TABLES = (".csv", ".tsv", ".parquet")
 _INSTRUCTIONS = (
     "A domain is a table <domain>.csv (or .tsv, .parquet) with a column `text`, if there are `title` and `label`, or a "
@@ -54,9 +57,10 @@ class Texts(DomainDataModule):
     """Texts from tables or text files, for `TransformerBackbone`.
 
     A domain is `<root>/<folder>/<domain>.csv` (`.tsv`, `.parquet`) with the column `text` and, where they are known,
-    `title`, which is put before the text, `label`, the class's name, and `split` (`train`, `val`, `test`). Or it is a
-    folder of text files, `<domain>/<class>/<name>.txt`, or `<domain>/<name>.txt` without labels. The target may have no
-    labels. Without `split`, splits are drawn: `test_fraction` for testing, of the rest `val_fraction`.
+    `title`, which is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), and `index`,
+    what a row is called in `predictions.csv`. Or it is a folder of text files, `<domain>/<class>/<name>.txt`, or
+    `<domain>/<name>.txt` without labels. The target may have no labels. Without `split`, splits are drawn:
+    `test_fraction` for testing, of the rest `val_fraction`.
 
     Texts are tokenised once and kept, cut after `length` tokens. Inputs are a dict of `ids` and `mask` `(N, L)`, padded
     to the longest text of the step.
@@ -162,9 +166,13 @@ class Texts(DomainDataModule):
         """Texts that a person has in Python.
 
         Args:
-            inputs: A list of strings.
+            inputs: A list of strings, or a DataFrame, dict of columns or list of dicts with `text` and, if there is,
+                `title`.
         """
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        columns = as_columns(inputs)
+        if columns is not None and "text" not in columns:
+            raise AdaptError(f"Expected a column `text`, found {', '.join(map(repr, columns)) or 'none'}.")
+        texts = titled(columns) if columns is not None else [inputs] if isinstance(inputs, str) else list(inputs)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise AdaptError("Expected a list of texts, found something else: give strings, or the path of a table.")
         return Trimmed(self.tokenise(texts), None)
@@ -302,9 +310,9 @@ def read_texts(path: Path, labelled: bool = True) -> TextTable:
             f"{empty[0]} (from 0): fill or drop them."
         )
     given = columns.get("label") if labelled else None
-    labels: list[str | None] = [label or None for label in given] if given else [None] * len(texts)
+    labels = class_labels(given or [""] * len(texts))
     splits = splits_of(columns, path) if labelled else None
-    return TextTable(texts, labels, [str(row) for row in range(len(texts))], splits)
+    return TextTable(texts, labels, columns.get("index") or [str(row) for row in range(len(texts))], splits)
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -319,6 +327,26 @@ def read_table(path: Path) -> dict[str, list[str]]:
     if path.suffix not in TABLES:
         raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
     return _parquet(path) if path.suffix == ".parquet" else _delimited(path)
+
+
+def as_columns(inputs: Any) -> dict[str, list[str]] | None:
+    """The columns of a table that a person has in Python, as `read_table` gives those of a file; None of other things.
+
+    Without this a DataFrame would be a list of the names of its columns.
+    """
+    rows = isinstance(inputs, list) and any(isinstance(row, Mapping) for row in inputs)
+    if not rows and not isinstance(inputs, Mapping) and not hasattr(inputs, "columns"):
+        return None
+    return {
+        name: [text.strip() for text in as_texts(values).tolist()] for name, values in given_columns(inputs).items()
+    }
+
+
+def class_labels(texts: Sequence[str]) -> list[str | None]:
+    """Labels of a column, None where there is none: 1.0, as pandas writes whole numbers beside gaps, is 1."""
+    given = [text for text in texts if text]
+    whole = bool(given) and all(_WHOLE.fullmatch(text) for text in given)
+    return [(text.partition(".")[0] if whole else text) or None for text in texts]
 
 
 def titled(columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -376,13 +404,16 @@ def _delimited(path: Path) -> dict[str, list[str]]:
             table = [row for row in rows if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise AdaptError(f"Expected a table as UTF-8 in {path}, could not read it ({error}).") from error
+    names = [name.strip() for name in head]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
     for number, row in enumerate(table):
         if len(row) != len(head):
             raise AdaptError(
                 f"Expected {len(head)} columns in every row of {path}, found {len(row)} in row {number} (from 0): put "
                 "texts with commas into quotes."
             )
-    return {name.strip(): [row[at].strip() for row in table] for at, name in enumerate(head)}
+    return {name: [row[at].strip() for row in table] for at, name in enumerate(names)}
 
 
 def _parquet(path: Path) -> dict[str, list[str]]:

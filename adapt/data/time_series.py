@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, described, load_arrays, order_of, wanted_columns
+from adapt.data.array_files import ENDINGS, as_texts, described, load_arrays, order_of, wanted_columns
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.recordings import (
     SYNTHETIC,
@@ -386,18 +386,24 @@ def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Record
             raise AdaptError(
                 f"Expected {name} with {len(x)} values, one for each of x, in {path}, found {values.shape}."
             )
-    names = tuple(map(str, columns["class_names"])) if "class_names" in columns else ()
+    names = (
+        tuple(np.char.strip(as_texts(columns["class_names"].reshape(-1))).tolist()) if "class_names" in columns else ()
+    )
     y = np.full(len(x), -1) if each["y"] is None else each["y"].reshape(-1)
     if y.dtype.kind not in "iuf":
-        own = sorted({str(value) for value in y} - {""})
+        texts = np.char.strip(as_texts(y)).tolist()
+        own = sorted(set(texts) - {""})
         names = names or tuple(own)
-        if not set(own) <= set(names):
-            raise AdaptError(f"Expected labels out of {', '.join(names)} in {path}, found {own[0]!r}.")
-        y = np.array([names.index(str(value)) if str(value) else -1 for value in y])
+        if odd := [text for text in own if text not in names]:
+            raise AdaptError(f"Expected labels out of {', '.join(names)} in {path}, found {odd[0]!r}.")
+        y = np.array([names.index(text) if text else -1 for text in texts])
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise AdaptError(f"Expected class indices as y in {path}, found infinity: number the classes from 0.")
     if y.dtype.kind == "f" and not np.array_equal(np.nan_to_num(y, nan=-1), np.round(np.nan_to_num(y, nan=-1))):
         raise AdaptError(f"Expected class indices as y in {path}, found fractions: number the classes from 0.")
     y = np.nan_to_num(y, nan=-1).astype(np.int64)
-    as_text = {name: None if values is None else values.reshape(-1).astype(str) for name, values in each.items()}
+    # As texts that do not depend on the format: subject 1 of a MATLAB file, whose numbers are floats, is no other one.
+    as_text = {name: None if values is None else as_texts(values.reshape(-1)) for name, values in each.items()}
     recording = as_text["recording"]
     if x.ndim == 2 and (recording is not None or group is not None):
         recording = _runs([values for values in (as_text["subject"], recording) if values is not None])

@@ -81,6 +81,8 @@ def as_inputs(values: Any) -> Tree:
     if isinstance(values, tuple):
         parts = [as_inputs(part) for part in values]
         return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise SampleError("Expected inputs without gaps, found an array with masked values: fill or drop them.")
     try:
         return from_array(np.asarray(values))
     except (TypeError, ValueError) as error:

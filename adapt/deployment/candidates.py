@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,15 @@ from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor.log import warnings_of
 from adapt.selection import SCORES, Samples, checkpoint_path, evaluate
 from adapt.training.explain import imported
-from adapt.training.model import TrainedModel, load, read_config
+from adapt.training.model import TrainedModel, data_of, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
+from adapt.training.saved_config import PATHS
 
 _SAMPLES = 2000
 _MOST_NAMES = 6
+_LENGTH = ("max_steps", "max_epochs", "max_time", "precision", "accumulate_grad_batches", "gradient_clip_val")
+_LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "predict_split")
+"""Arguments of the data that change no number, or none that is trained on."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,100 @@ def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
     return [run for run in runs if run.task == (task or tasks[0])]
 
 
-def judge(runs: Sequence[Run], rule: str, data: DomainDataModule, device: str = "auto") -> Iterator[Candidate]:
+def told_apart(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """The runs of which each is another one: copies are left out, and other settings have another name.
+
+    The mean over a method's seeds would otherwise be one over settings, and a run would agree with its copy.
+
+    Args:
+        runs: Runs of one task.
+
+    Returns:
+        The runs, and what was left out, in sentences.
+    """
+    settings = {run.folder: _settings(run) for run in runs}
+    first: dict[tuple[str, str, int], Run] = {}
+    copies: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        known = first.setdefault((run.method, settings[run.folder], run.seed), run)
+        if known is not run:
+            copies[known.folder.name].append(run.folder.name)
+    kinds: dict[str, dict[str, Run]] = defaultdict(dict)
+    for run in first.values():
+        kinds[run.method].setdefault(settings[run.folder], run)
+    found = []
+    for run in first.values():
+        several = kinds[run.method]
+        names = [each.folder.name for each in several.values()]
+        own = several[settings[run.folder]]
+        called = own.folder.name if names.count(own.folder.name) == 1 else str(own.folder)
+        found.append(replace(run, method=f"{run.method} ({called})") if len(several) > 1 else run)
+    said = [
+        f"{', '.join(others[:_MOST_NAMES])} has the settings and the seed of {name}, and was left out as its copy"
+        for name, others in copies.items()
+    ]
+    return found, [f"{sentence}." for sentence in said]
+
+
+def datamodules(runs: Sequence[Run]) -> tuple[dict[Path, DomainDataModule], list[str]]:
+    """Each run's own data, with its preprocessing: what one network was trained on is not what another was.
+
+    Args:
+        runs: Runs of one task.
+
+    Returns:
+        The datamodule of each run's folder, and what a reader should know of them, in sentences.
+
+    Raises:
+        AdaptError: The runs have other classes, or held out other samples.
+    """
+    built: dict[str, DomainDataModule] = {}
+    found: dict[Path, DomainDataModule] = {}
+    for run in runs:
+        key = json.dumps(_without(run.config["data"], _LOADING), sort_keys=True, default=str)
+        if key not in built:
+            # A method without source trained without it; held-out source samples judge it all the same.
+            built[key] = data_of(run.config["data"], source_free=False, shots=None)
+        found[run.folder] = built[key]
+    one = runs[0]
+    for run in runs[1:]:
+        if found[run.folder] is found[one.folder]:
+            continue
+        for what, held in (("predict the same", _predicted), ("were tested on the same samples", _tested)):
+            if held(found[run.folder]) != held(found[one.folder]):
+                raise AdaptError(
+                    f"Expected runs that {what}, found others in {one.folder.name} and {run.folder.name}: their values "
+                    "cannot be compared. Give the runs of one of them."
+                )
+    roots = list(dict.fromkeys(str(each.root.resolve()) for each in found.values()))
+    said = f"The runs read their data from {len(roots)} folders ({', '.join(roots[:3])}): are these the same data?"
+    return found, [said] if len(roots) > 1 else []
+
+
+def _predicted(data: DomainDataModule) -> object:
+    return data.problem.describe()
+
+
+def _tested(data: DomainDataModule) -> object:
+    return [list(data.taken_names(name, "test")) for name in (*data.sources, data.target)]
+
+
+def _settings(run: Run) -> str:
+    trainer = run.config.get("trainer") or {}
+    data = _without(run.config["data"], (*_LOADING, *PATHS))
+    parts = [_without(run.config["model"], PATHS), data, {name: trainer.get(name) for name in _LENGTH}]
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _without(node: Any, names: Sequence[str]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _without(value, names) for key, value in node.items() if key not in names}
+    return [_without(part, names) for part in node] if isinstance(node, list) else node
+
+
+def judge(
+    runs: Sequence[Run], rule: str, datas: Mapping[Path, DomainDataModule], device: str = "auto"
+) -> Iterator[Candidate]:
     """Each run's checkpoint under a rule, judged on the same held-out source and target test samples.
 
     The labels of the source are read, those of the target are not.
@@ -156,14 +254,19 @@ def judge(runs: Sequence[Run], rule: str, data: DomainDataModule, device: str = 
     Args:
         runs: Runs of one task.
         rule: A selection rule; runs that kept no checkpoint of it give their last one.
-        data: The task's datamodule.
+        datas: The datamodule of each run's folder, see `datamodules`.
         device: PyTorch's name of a device.
     """
     for run in runs:
+        data = datas[run.folder]
         notes = []
         kept = rule if checkpoint_path(run.folder, rule).is_file() else "last"
         if kept != rule:
             notes.append(f"kept no checkpoint of the rule {rule}; its last one is judged")
+        planned = int((run.config.get("trainer") or {}).get("max_steps") or -1)
+        reached = _step(last) if (last := checkpoint_path(run.folder, "last")).is_file() else planned
+        if reached < planned:
+            notes.append(f"its training stopped at step {reached} of {planned}")
         model = load(run.folder, kept, device)
         source, target = encode(model, data)
         scores, estimates = {}, {}

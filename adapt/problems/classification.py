@@ -32,7 +32,7 @@ class Classification(Problem):
     """One of K classes; labels are class indices 0..K−1.
 
     Loss: cross-entropy, `−(1/N) Σ_i log softmax(z_i)_{y_i}`, with label smoothing. Metrics: `accuracy` (share of
-    correct samples), `mean_class_accuracy` (mean over classes of each class's accuracy, as reported for VisDA),
+    correct samples), `mean_class_accuracy` (mean of each class's accuracy, over classes with samples, as for VisDA),
     `macro_f1` (mean over classes), `calibration_error` (expected calibration error in 15 bins of confidence, Guo et
     al., ICML 2017, https://arxiv.org/abs/1706.04599; lower is better).
 
@@ -40,8 +40,7 @@ class Classification(Problem):
     `unknown`, with the index K. It occurs in evaluation alone: the source has no such sample, and output layer and loss
     are those of the K classes. Outputs `(N, K + 1)` come from the method, see `Method.with_unknown`. The headline is
     then `h_score`, the harmonic mean of `known_accuracy` (OS*, mean over known classes) and `unknown_accuracy` (Fu et
-    al., ECCV 2020; Bucci et al., ECCV 2020, https://arxiv.org/abs/2007.12360). In `partial` sets classes without
-    samples are left out of `mean_class_accuracy`.
+    al., ECCV 2020; Bucci et al., ECCV 2020, https://arxiv.org/abs/2007.12360).
 
     With a `positive` class, such as a disease, tests also measure how it is told from all others: `auroc` (area under
     the receiver operating characteristic of its probability) and `sensitivity` (share of its samples that are found, at
@@ -160,14 +159,13 @@ class Classification(Problem):
         parts: dict[str, Metric] = {}
         if self.has_unknown:
             parts = {cls.name: cls(count) for cls in (HScore, KnownAccuracy, UnknownAccuracy)}
-        average = MulticlassAccuracy(count, average="macro")
         further: dict[str, Metric] = {}
         if self.unseen:
             which = [self.names.index(name) for name in self.unseen]
             further = {cls.name: cls(count, which) for cls in (UnseenAccuracy, SeenAccuracy, SeenUnseenMean)}
         return parts | {
             "accuracy": MulticlassAccuracy(count, average="micro"),
-            "mean_class_accuracy": average if self.class_sets == "closed" else PresentClassAccuracy(count),
+            "mean_class_accuracy": PresentClassAccuracy(count),
             "macro_f1": MulticlassF1Score(count, average="macro"),
             "calibration_error": MulticlassCalibrationError(count, n_bins=15),
             **self._of_positive(),

@@ -18,6 +18,8 @@ from adapt.training.saved_config import PATHS
 
 _LINKED = ("problem", "num_classes", "num_sources", "input_shape")
 _START = (*PATHS, "pretrained")
+_SPLITTING = ("split_seed", "val_fraction", "test_fraction", "transductive", "groups", "split", "patient_pattern")
+"""Arguments of the data that decide which samples are trained on."""
 _RUN = "Give the --config of its run, or start from its network with --model.init_from."
 
 
@@ -146,18 +148,24 @@ def check_data(data: DomainDataModule, checkpoint: Mapping[str, Any], training: 
         return ""
     now = data.state_dict()
     fixed = [k for k, value in kept["fixed"].items() if now["fixed"].get(k, value) != value]
-    refused = fixed if training else [k for k in fixed if k == "class_names"]
+    # Checkpoints of earlier versions have no arguments.
+    before, after = kept.get("arguments", {}), now.get("arguments", {})
+    other_arguments = {k: (after[k], v) for k, v in before.items() if k in after and after[k] != v}
+    every = {k: (now["fixed"][k], kept["fixed"][k]) for k in fixed} | other_arguments
+    splits = [k for k in other_arguments if k in _SPLITTING]
+    refused = [*fixed, *splits] if training else [k for k in fixed if k == "class_names"]
     if refused:
-        parts = [f"{k} {kept['fixed'][k]!r:.80}, found {now['fixed'][k]!r:.80}" for k in refused]
+        parts = [f"{k} {every[k][1]!r:.80}, found {every[k][0]!r:.80}" for k in refused]
         raise AdaptError(
             f"Expected the data that the checkpoint was trained on, with {'; '.join(parts)}. "
             "Start from its network with --model.init_from to train on other data."
         )
-    other = {k: (now["fixed"][k], kept["fixed"][k]) for k in fixed}
+    other = dict(every)
     if training:
-        other = {"batch_size": (now["batch_size"], kept["batch_size"])}
+        other |= {"batch_size": (now["batch_size"], kept["batch_size"])}
     changed = [f"data.{k} {one!r} (the checkpoint: {two!r})" for k, (one, two) in other.items() if one != two]
-    return f"{', '.join(changed)}: taken as asked" if changed else ""
+    seen = ", so that samples that were trained on may be among the tested ones" if {*every} & {*_SPLITTING} else ""
+    return f"{', '.join(changed)}: taken as asked{seen}" if changed else ""
 
 
 class AskedFor(Callback):

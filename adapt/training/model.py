@@ -24,6 +24,7 @@ from adapt.problems import Problem, Regression, described_problem
 from adapt.selection import checkpoint_path
 from adapt.training.explain import explain, imported
 from adapt.training.run_folder import CONFIG_FILE, folder_of
+from adapt.training.saved_config import relocate
 from adapt.training.trust import check_named, restrict_parser
 from adapt.trees import tree_map
 from adapt.yaml_files import read_yaml
@@ -158,7 +159,7 @@ def load(
 
 
 def read_config(config: Path) -> dict[str, Any]:
-    """The configuration of a run.
+    """The configuration of a run, whose paths are those of files that were moved together with it.
 
     Args:
         config: Its `config.yaml`.
@@ -172,7 +173,10 @@ def read_config(config: Path) -> dict[str, Any]:
     parts = [content.get(key) for key in ("model", "data")] if isinstance(content, Mapping) else []
     if not parts or not all(isinstance(part, Mapping) and isinstance(part.get("class_path"), str) for part in parts):
         raise AdaptError(f"{config}: expected the configuration of a run, with model and data, found none.")
-    return dict(content)
+    found = dict(content)
+    if isinstance(saved_in := found.get("saved_in"), str):
+        relocate([found["model"], found["data"]], Path(saved_in), config.parent)
+    return found
 
 
 def _found(path: Path, ckpt_path: Path | None, rule: str) -> tuple[dict[str, Any], Path]:

@@ -73,7 +73,7 @@ def fit(
         >>> model.predict([[0.0, 1.0]]).shape
         (1,)
     """
-    with isolate_rng(), quiet(), _folder(run_dir) as folder:
+    with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
         data.order_seed = seed
         built = _method(method, data, options)
@@ -147,6 +147,18 @@ def _named(name: str, module: Any, base: type) -> Any:
         return found
     names = [n for n in module.__all__ if isinstance(c := getattr(module, n), type) and issubclass(c, base)]
     raise AdaptError(f"Unknown {base.__name__.lower()} {name!r}: expected one of {', '.join(names)}, or a class.")
+
+
+@contextlib.contextmanager
+def _lent(data: DomainDataModule) -> Iterator[None]:
+    """Give the data back as they came: what one method needs of them, the next one must not find there."""
+    before = data.shots, data.source_free
+    try:
+        yield
+    finally:
+        if (data.shots, data.source_free) != before:
+            data.shots, data.source_free = before
+            data.forget()
 
 
 def _fit_data(method: Method, data: DomainDataModule) -> None:

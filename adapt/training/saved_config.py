@@ -42,22 +42,34 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
     if own is None or not (saved_in or (own / "checkpoints").is_dir()):
         return
     if saved_in:
-        before, now = _moved(Path(saved_in), own.resolve())
-
-        def found(name: str, path: str) -> str:
-            if any(path in typed for typed in args):
-                return path
-            if name == "save_dir" and Path(path).is_relative_to(saved_in):
-                return str(Path.cwd())  # the logger of a repeated run, not one that writes into the old folder
-            moved = now / Path(path).relative_to(before) if Path(path).is_relative_to(before) else Path(path)
-            return str(moved) if moved.exists() else path
-
-        _each_path(config, found)
+        relocate(config, Path(saved_in), own, args)
     if not _typed("ckpt_path", args):
         config.ckpt_path = None
     if not _typed("run_dir", args):
         continued = config.ckpt_path is not None and folder_of(Path(config.ckpt_path)).resolve() == own.resolve()
         config.run_dir = str(own) if command != "fit" or continued else None
+
+
+def relocate(config: Any, saved_in: Path, own: Path, args: Sequence[str] = ()) -> None:
+    """Find what was moved together with a run near its folder.
+
+    Args:
+        config: A configuration or a part of one, which is changed.
+        saved_in: The folder in which it was saved.
+        own: The folder in which it lies now.
+        args: The typed arguments, which take precedence.
+    """
+    before, now = _moved(saved_in, own.resolve())
+
+    def found(name: str, path: str) -> str:
+        if any(path in typed for typed in args):
+            return path
+        if name == "save_dir" and Path(path).is_relative_to(saved_in):
+            return str(Path.cwd())  # the logger of a repeated run, not one that writes into the old folder
+        moved = now / Path(path).relative_to(before) if Path(path).is_relative_to(before) else Path(path)
+        return str(moved) if moved.exists() else path
+
+    _each_path(config, found)
 
 
 def _lies_here(path: str) -> bool:

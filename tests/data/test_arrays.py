@@ -480,3 +480,22 @@ def test_the_command_line_trains_on_arrays(tmp_path: Path) -> None:
     )
     kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["Arrays"]
     assert kept["fixed"]["class_names"] == ["0", "1", "2"] and kept["input_shape"] == [4] and "a" in kept["statistics"]
+
+
+def test_names_in_a_table_of_text_stay_as_they_are_written(tmp_path: Path) -> None:
+    rows = [f"{k % 7},{k % 3},{k:04d},12345678901234567890{k // 10},1_{k % 3}0" for k in range(60)]
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["u,v,index,groups,y", *rows]) + "\n")
+    data = Arrays("a", "b", root=str(tmp_path), batch_size=8)
+    assert {"0007", "0059"} <= {name for split in ("train", "val", "test") for name in data.sample_names("b", split)}  # type: ignore[arg-type]
+    assert len(set(data._whole("b").arrays.groups.tolist())) == 6  # type: ignore[union-attr]
+    # Python reads 1_10 and 11_0 as one number.
+    assert data.class_names == ["1_00", "1_10", "1_20"]
+
+
+def test_a_label_of_infinity_is_refused(tmp_path: Path) -> None:
+    x, y = vectors()
+    for name in ("a", "b"):
+        write_npz(tmp_path / f"{name}.npz", x, y=np.where(y == 1, np.inf, y))
+    with pytest.raises(AdaptError, match="such as inf"):
+        Arrays("a", "b", root=str(tmp_path))

@@ -107,6 +107,9 @@ def test_new_samples_come_from_a_table_a_folder_of_images_or_python(tmp_path: Pa
     assert torch.equal(given[0][0]["image"], table[0][0]["image"])
     assert torch.equal(given[0][0]["text"]["words"][:5], table[0][0]["text"]["words"][:5])
     assert found.prepare([{"text": "light"}])[0][0]["present"].tolist() == [False, True]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"image": [str(tmp_path / "pictures" / "street-0.png"), None], "text": [None, "light"]})
+    assert [found.prepare(frame)[k][0]["present"].tolist() for k in (0, 1)] == [[True, False], [False, True]]
     for wrong in ([{"text": " "}], ["a text"], [{}]):
         with pytest.raises(AdaptError, match="Expected"):
             found.prepare(wrong)

@@ -258,3 +258,31 @@ def test_a_run_trains_predicts_new_rows_and_is_loaded_without_its_data(tmp_path:
     right = np.array([row["died"] == "yes" for row in rows(30, 7, 0.5)])
     assert (found == right).mean() > 0.8
     assert model.predict_proba([{"age": 60, "lactate": "NA", "ward": "roof", "code": 0}]).shape == (1, 2)
+
+
+def test_true_and_false_are_the_same_in_every_format_and_in_python(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"age": np.arange(40.0), "smokes": np.arange(40) % 2 == 0, "y": np.arange(40) % 2})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "b.csv", index=False)
+    data = Tables("a", "b", root=str(tmp_path), batch_size=8)
+    wanted = data.preprocessing.applied(data._whole("a").arrays.x)
+    for found in (data._whole("b").arrays.x, None):
+        given = data.prepare(frame).x if found is None else torch.from_numpy(data.preprocessing.applied(found))
+        assert torch.equal(given, torch.from_numpy(wanted))  # type: ignore[arg-type]  # one tensor
+    missing = frame.astype({"age": "Int64"})
+    missing.loc[0, "age"] = pandas.NA
+    assert torch.isfinite(data.prepare(missing[:2]).x).all()  # type: ignore[arg-type]
+    with pytest.raises(AdaptError, match="found 'age' alone"):
+        data.prepare({"age": 3, "smokes": True})
+
+
+def test_a_column_that_the_target_has_no_value_in_is_warned_of(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", rows())
+    write(tmp_path / "b.csv", [row | {"lactate": "", "ward": ""} for row in rows(60, 1)])
+    data = Tables("a", "b", root=str(tmp_path), y="died", groups="patient", batch_size=8)
+    with pytest.warns(UserWarning, match="No row of 'b' has a value in 'lactate', 'ward'"):
+        data.domain("b", "train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.domain("a", "train")

@@ -101,6 +101,34 @@ def test_new_texts_are_read_from_a_table_a_file_or_python(tmp_path: Path, encode
     assert torch.equal(alone[0][0]["ids"], same[0][0]["ids"])
 
 
+def test_a_table_in_python_is_read_by_its_columns(tmp_path: Path, encoder: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    write(tmp_path / "books.csv")
+    write(tmp_path / "kitchen.csv", labelled=False)
+    data, frame = texts(tmp_path, encoder), pandas.DataFrame({"id": [7, 9], "text": ["it was nice", "awful"]})
+    wanted = data.prepare(["it was nice", "awful"])
+    # As a list it would be the names of its columns.
+    for given in (frame, frame.to_dict("list"), frame.to_dict("records"), frame["text"]):
+        assert torch.equal(data.prepare(given).x["ids"], wanted.x["ids"])  # type: ignore[attr-defined]
+    with pytest.raises(AdaptError, match="column `text`, found 'id'"):
+        data.prepare(frame[["id"]])
+
+
+def test_whole_numbers_as_labels_are_the_same_classes_beside_gaps(tmp_path: Path, encoder: str) -> None:
+    lines = [f"the book was {('bad', 'good')[k % 2]},{k % 2}" for k in range(40)]
+    (tmp_path / "books.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    # As pandas writes a column of whole numbers in which some are missing.
+    some = [f"{line[:-2]},{'' if k % 4 else line[-1] + '.0'},r{k}" for k, line in enumerate(lines)]
+    (tmp_path / "kitchen.csv").write_text("\n".join(["text,label,index", *some]) + "\n")
+    data = texts(tmp_path, encoder)
+    assert data.class_names == ["0", "1"] and data.class_sets is None
+    assert data.target_labels("test").labelled < data.target_labels("test").samples
+    assert all(name[0] == "r" for name in data.sample_names("kitchen", "test"))
+    (tmp_path / "twice.csv").write_text("text,label,text\na,0,b\n")
+    with pytest.raises(AdaptError, match="'text' twice"):
+        read_texts(tmp_path / "twice.csv")
+
+
 def test_tokens_are_cut_kept_and_padded_with_the_tokenizers_token(encoder: str) -> None:
     found = tokenise(["the book was good", "it " * 30], encoder, 8)
     assert found["mask"].sum(1).tolist() == [6, 8]

@@ -235,3 +235,20 @@ def test_few_labelled_windows_are_not_tested_on_where_the_target_is_its_own_test
     whole = TimeSeries("synthetic", "synthetic_turned", transductive=True, batch_size=8)
     tested = [sum(len(batch.y) for batch in data.test_dataloader()[1]) for data in (made, whole)]
     assert tested[1] - tested[0] == 2 * len(made.class_names)
+
+
+def test_subjects_and_labels_do_not_depend_on_how_a_file_writes_them(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x, y, subject = draw.normal(size=(96, 2, 16)), np.tile(np.arange(3), 32), np.repeat(np.arange(8), 12)
+    names = np.array(["run", "sit", "walk"])
+    np.savez(tmp_path / "a.npz", x=x, y=names[y], subject=subject)
+    # Bytes with spaces, and numbers that are floats, as MATLAB writes all of them.
+    np.savez(tmp_path / "b.npz", x=x, y=np.array([f"{name} " for name in names[y]]).astype("S"), subject=subject * 1.0)
+    data = windows(tmp_path, source="a", target="b")
+    assert list(data.class_names) == list(names) and data.class_sets is None
+    for split in ("train", "val", "test"):
+        assert data.sample_names("a", split) == data.sample_names("b", split)
+    assert windows(tmp_path, source="a", target="b/1+2+3").task == "a-b/1+2+3"
+    np.savez(tmp_path / "c.npz", x=x, y=np.where(y == 1, np.inf, y))
+    with pytest.raises(AdaptError, match="infinity"):
+        windows(tmp_path, source="c", target="b")

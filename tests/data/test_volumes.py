@@ -93,6 +93,40 @@ def test_channels_come_first_and_images_have_two_axes(tmp_path: Path) -> None:
     assert read_scan(next((tmp_path / "slices").glob("*.dcm")), 2).shape == (1, *SHAPE[1:])
 
 
+def test_channels_that_stand_last_are_channels_and_no_axis_of_the_body(tmp_path: Path) -> None:
+    volume, picture = np.zeros((8, 9, 10, 1)), np.arange(9 * 10 * 3).reshape(9, 10, 3)
+    assert read_scan(write(tmp_path / "v.npy", volume), 3).shape == (1, 8, 9, 10)
+    found = read_scan(write(tmp_path / "p.npy", picture), 2)
+    np.testing.assert_array_equal(found, picture.transpose(2, 0, 1))
+    many = np.zeros((13, 9, 10))  # of a satellite
+    assert read_scan(write(tmp_path / "m.npy", many), 2).shape == (13, 9, 10)
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_dicom_files_of_which_low_values_are_bright_are_turned_around(signed: int, tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    values = np.arange(12).reshape(1, 3, 4) * 2.0 - 100
+    write_series(tmp_path / "plain", values)
+    write_series(tmp_path / "turned", values)
+    path = next((tmp_path / "turned").glob("*.dcm"))
+    item = pydicom.dcmread(path)
+    item.PhotometricInterpretation, item.PixelRepresentation = "MONOCHROME1", signed
+    stored = np.arange(12).astype(np.int64)
+    item.PixelData = (-1 - stored if signed else 65535 - stored).astype(np.int16 if signed else np.uint16).tobytes()
+    item.save_as(path, enforce_file_format=True)
+    np.testing.assert_array_equal(read_scan(path, 2)[0], values[0])
+    np.testing.assert_array_equal(read_scan(tmp_path / "plain", 2)[0], values[0])
+
+
+def test_a_series_with_two_slices_at_one_place_is_refused(tmp_path: Path) -> None:
+    write_series(tmp_path / "slices", np.zeros((3, 4, 5)))
+    pydicom = pytest.importorskip("pydicom")
+    first = next((tmp_path / "slices").glob("*.dcm"))
+    pydicom.dcmread(first).save_as(tmp_path / "slices" / "copy.dcm", enforce_file_format=True)
+    with pytest.raises(SampleError, match="several slices at"):
+        read_scan(tmp_path / "slices", 3)
+
+
 def test_a_turned_nifti_file_is_turned_back(tmp_path: Path) -> None:
     nibabel = pytest.importorskip("nibabel")
     values = scan(0)

@@ -32,6 +32,14 @@ def test_accuracy_is_estimated_for_classes_that_both_domains_have_alone() -> Non
     assert not MultiLabel(2).estimable and not Regression(2).estimable
 
 
+def test_a_class_without_test_samples_is_in_no_mean_over_classes() -> None:
+    # Torchmetrics counts it with 0 as soon as it is predicted once: one subject's windows may lack an activity.
+    y, predicted = [0, 0, 1, 1], [0, 2, 1, 1]
+    metric = Classification(3).metrics()["mean_class_accuracy"]
+    metric.update(torch.eye(3)[predicted], torch.tensor(y))
+    assert float(metric.compute()) == 0.75  # scikit-learn's balanced accuracy
+
+
 def test_classification_agrees_with_scikit_learn() -> None:
     problem, z, y = Classification(3), outputs(), classes()
     found = evaluated(problem, z, y)

@@ -15,6 +15,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
 from adapt.cli import main
+from adapt.data import Arrays
+from adapt.errors import AdaptError
+from adapt.training.continuing import check_data
 from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
 
 
@@ -237,3 +240,29 @@ def test_numpys_numbers_continue_too() -> None:
     set_random_state(state)
     assert (np.random.standard_normal(5) == expected).all()  # noqa: NPY002
     assert all(isinstance(value, list | torch.Tensor) for value in state.values())
+
+
+def test_other_splits_than_the_checkpoints_are_refused_in_training_and_said_in_evaluation(tmp_path: Path) -> None:
+    for name, size in (("a", 60), ("b", 60), ("longer", 90)):
+        np.savez(tmp_path / f"{name}.npz", x=np.zeros((size, 4)) + np.arange(4), y=np.arange(size) % 3)
+
+    def arrays(**options: Any) -> Arrays:
+        return Arrays("a", "b", **{"root": str(tmp_path), "batch_size": 8} | options)
+
+    first = arrays()
+    first.setup("fit")
+    kept = {"Arrays": first.state_dict()}
+    assert check_data(arrays(num_workers=1), kept, True) == ""
+    for options in ({"test_fraction": 0.5}, {"transductive": True}, {"groups": "ward2"}):
+        with pytest.raises(AdaptError, match=next(iter(options))):
+            check_data(arrays(**options), kept, True)
+        assert "trained on may be among the tested ones" in check_data(arrays(**options), kept, False)
+    assert "data.standardise 'source' (the checkpoint: 'none'): taken as asked" in check_data(
+        arrays(standardise="source"), kept, True
+    )
+    # Other files by the same name.
+    (tmp_path / "longer.npz").replace(tmp_path / "b.npz")
+    second = arrays()
+    second.setup("fit")
+    with pytest.warns(UserWarning, match="The target has 65 training samples, and had 43"):
+        second.load_state_dict(kept["Arrays"])

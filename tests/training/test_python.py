@@ -1,5 +1,6 @@
 """Runs from Python: fit, load, predict, and a datamodule on its own."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from adapt.backbones import MLP, SmallCNN
 from adapt.data import ImageFolders, Moons, Pair
 from adapt.data.batches import Unlabelled
 from adapt.errors import AdaptError
-from adapt.methods import CORAL, DANN
+from adapt.methods import CORAL, DANN, AaD
 from adapt.penalties import MCC
 from adapt.recorded import built_with
 
@@ -136,3 +137,18 @@ def test_what_is_built_of_plain_values_says_how() -> None:
     assert found["init_args"]["backbone"]["init_args"] == {"input_shape": [2], "hidden": [8]}
     assert found["init_args"]["penalties"] == [{"class_path": "adapt.penalties.mcc.MCC", "init_args": {"weight": 0.5}}]
     assert built_with(method, ("problem",)) is None  # a function is no plain value
+
+
+def test_a_training_gives_its_data_back_as_they_came() -> None:
+    data, options = Moons("moons", "moons_30"), {"max_steps": 4, "device": "cpu"}
+    first = adapt.fit("DANN", data, **options).predict_proba(X)  # type: ignore[arg-type]
+    adapt.fit("TargetOnly", data, **options)  # type: ignore[arg-type]  # it asks for every target label
+    assert data.shots is None
+    # With what was left there, a method of few labels trained on all of them.
+    with pytest.raises(AdaptError, match="shots"):
+        adapt.fit("MME", data, **options)  # type: ignore[arg-type]
+    source_free = AaD(problem=2, backbone=MLP((2,)), init_from=None)
+    with contextlib.suppress(AdaptError):  # it starts from a run that is not there
+        adapt.fit(source_free, data, **options)  # type: ignore[arg-type]
+    assert data.source_free is False
+    np.testing.assert_array_equal(adapt.fit("DANN", data, **options).predict_proba(X), first)  # type: ignore[arg-type]

@@ -1,0 +1,66 @@
+"""Arrays, frames and series that a person has in Python: labels by place, columns by name."""
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.data import InMemory, TensorDomain
+from adapt.data.checks import labels_of
+from adapt.errors import AdaptError, SampleError
+
+pandas = pytest.importorskip("pandas")
+N = 60
+X = np.random.default_rng(0).normal(size=(N, 3)).astype("float32")
+Y = np.arange(N) % 3
+SHUFFLED = np.random.default_rng(1).permutation(N)
+
+
+def test_a_series_is_read_by_place_whatever_its_index() -> None:
+    expected = InMemory(X, Y[SHUFFLED], X, batch_size=8).domain("source", "train")
+    for index in (SHUFFLED, np.arange(N)[::-1], np.arange(N) + 7):
+        found = InMemory(X, pandas.Series(Y[SHUFFLED], index=index), X, batch_size=8).domain("source", "train")
+        assert torch.equal(labels_of(found).y, labels_of(expected).y)
+        assert TensorDomain(X, pandas.Series(Y, index=index)).y.tolist() == Y.tolist()
+
+
+def test_columns_of_frames_are_taken_by_their_names() -> None:
+    source = pandas.DataFrame(X, columns=list("pqr"))
+    target = pandas.DataFrame(X + 1, columns=list("pqr")).assign(more="text")[["more", "r", "p", "q"]]
+    data = InMemory(source, Y, target, batch_size=8)
+    expected = InMemory(X, Y, X + 1, batch_size=8)
+    for role in ("source", "target"):
+        for split in ("train", "test"):
+            found, wanted = data.domain_samples(role, split), expected.domain_samples(role, split)  # type: ignore[arg-type]
+            assert torch.equal(found[0][0], wanted[0][0])
+    assert torch.equal(data.prepare(source[["r", "q", "p"]]).x, torch.from_numpy(X))
+    assert data.state_dict()["columns"] == ["p", "q", "r"]
+    with pytest.raises(AdaptError, match="column 'q'"):
+        data.prepare(source[["r", "p"]])
+    with pytest.raises(AdaptError, match="numbers in the columns of the table, found 'q'"):
+        data.prepare(source.assign(q="high"))
+
+
+def test_labels_may_be_texts_of_which_the_target_has_some() -> None:
+    names = np.array(["cat", "dog", "cow"])
+    few = [str(name) if k % 2 else None for k, name in enumerate(names[Y])]
+    data = InMemory(X, names[Y], X, few, batch_size=8)
+    assert data.class_names == ("cat", "cow", "dog")
+    train = labels_of(data.domain("target", "train"))
+    at = data.domain("target", "train").indices  # type: ignore[attr-defined]  # a share of the whole
+    assert [few[k] for k in at] == [
+        data.class_names[int(y)] if known else None for y, known in zip(train.y, train.known, strict=True)
+    ]
+    with pytest.raises(AdaptError, match="labels of the target out of cat, cow, dog, found hen"):
+        InMemory(X, names[Y], X, ["hen"] * N)
+
+
+def test_what_would_be_read_otherwise_than_meant_is_refused() -> None:
+    data = InMemory(X, Y, X, batch_size=8)
+    with pytest.raises(SampleError, match="masked"):
+        data.prepare(np.ma.masked_array(X, mask=X > 0))
+    with pytest.raises(AdaptError, match="real inputs"):
+        data.prepare(X.astype(complex))
+    with pytest.raises(AdaptError, match=r"shape \(N, 3\)"):
+        data.prepare({"p": [1.0], "q": [1.0], "r": [1.0]})
+    with pytest.raises(AdaptError, match="list of arrays"):
+        data.prepare([{"p": 1.0}])
