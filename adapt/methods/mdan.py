@@ -3,14 +3,12 @@
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from adapt.data.batches import Pair
 from adapt.errors import AdaptError
 from adapt.layers import DomainDiscriminator, reverse_gradient
 from adapt.losses import domain_adversarial, soft_maximum
-from adapt.methods.optimization import AdversarialAdam
 from adapt.methods.several_sources import SeveralSources
 from adapt.schedules import Reversal, reversal_ramp
 
@@ -37,7 +35,6 @@ class MDAN(SeveralSources):
         schedule: λ over training, see `DANN`.
         discriminator_hidden: Width of the discriminators' hidden layers.
         discriminator_layers: Number of their hidden layers.
-        optimizer: Makes the optimizer from parameter groups; its default is that of `DANN`.
         **kwargs: Arguments of `SeveralSources`.
 
     Raises:
@@ -52,10 +49,9 @@ class MDAN(SeveralSources):
         schedule: Reversal = "ganin",
         discriminator_hidden: int = 1024,
         discriminator_layers: int = 2,
-        optimizer: OptimizerCallable = lambda p: AdversarialAdam(p, lr=0.001),
         **kwargs: Any,
     ) -> None:
-        super().__init__(optimizer=optimizer, **kwargs)
+        super().__init__(**kwargs)
         if gamma <= 0 or maximum not in ("soft", "hard"):
             raise AdaptError(f"MDAN expects gamma above 0 and soft or hard, found {gamma} and {maximum!r}.")
         self.weight, self.gamma, self.maximum, self.schedule = weight, gamma, maximum, schedule
