@@ -31,7 +31,7 @@ Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
 # What changes no sample and no split, what lies elsewhere after a move, and what others say.
 _NO_SETTINGS = (
-    *("batch_size", "eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "predict_split"),
+    *("batch_size", "eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split"),
     *("root", "cache", "path", "tokenizer", "checkpoint", "save_dir", "source_free", "positive", "specificity"),
 )
 

@@ -33,7 +33,7 @@ from adapt.training.saved_config import PATHS
 _SAMPLES = 2000
 _MOST_NAMES = 6
 _LENGTH = ("max_steps", "max_epochs", "max_time", "precision", "accumulate_grad_batches", "gradient_clip_val")
-_LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "predict_split")
+_LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split")
 """Arguments of the data that change no number, or none that is trained on."""
 
 
