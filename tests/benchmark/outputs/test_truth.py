@@ -39,7 +39,7 @@ HOSTILE = [
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a report's time, and no part in what is asked here."""
-    monkeypatch.setattr(pictures, "draw", lambda analysis, folder: ([], []))
+    monkeypatch.setattr(pictures, "draw", lambda *_: ([], []))
 
 
 def write(out: Path, methods: list[str], seeds: list[int], config: str = "") -> None:
