@@ -75,7 +75,7 @@ def test_by_label_leaves_out_no_class_and_no_sample() -> None:
         ("continual", [NOISE], {}, "several shifts"),
         ("mixed", [Shift("a")], {}, "several shifts"),
         ("gradual", [Shift("a")], {}, "corruptions for the scenario gradual"),
-        ("correlated", [NOISE], {}, "target without"),
+        ("correlated", [NOISE], {}, "found some without"),
         ("single", [Shift("a", "rain", 3)], {}, "gaussian_noise"),
         ("single", [Shift("a", "fog", 6)], {}, "severity from 1 to 5"),
         ("single", [NOISE], {"samples": 0}, "at least 1 sample"),
