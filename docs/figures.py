@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from make import FIGURES, ON_DIGITS, ROOT
+from make import FIGURES, ON_DIGITS, ROOT, configs_of
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -30,8 +30,8 @@ _OPEN = ["--data.source_classes", '["0", "1", "2", "3", "4", "5"]']
 CLASSES = {**dict.fromkeys(("IWAN", "PADA"), _PARTIAL), **dict.fromkeys(("DANCE", "OSBP", "OVANet"), _OPEN)}
 TWO_SOURCES = {name: ["--data.source", '["moons", "moons_20"]'] for name in ("M3SDA", "MDAN", "MFSAN")}
 BATCH_NORM = {"ToAlign"}
-# They need texts, series, numbers to predict, a network's weights or weights of classes, which show nothing here.
-WITHOUT = {"LabelShift", "MaskedLanguage", "RSD", "Raincoat", "StyleTransfer"}
+# They need texts, series, pairs of inputs, numbers to predict, a network's weights or weights of classes, which show nothing here.
+WITHOUT = {"CCA", "LabelShift", "MaskedLanguage", "RSD", "Raincoat", "StyleTransfer"}
 _COLOURS = ("#4477aa", "#ee6677")
 
 
@@ -74,7 +74,7 @@ def embed(axes: Axes, cli: AdaptCLI, folder: Path, title: str) -> None:
 def picture(cls: type[Method], folder: Path) -> Figure:
     """Train source-only and the method on the same task, and draw one beside the other."""
     name = cls.__name__
-    stem = Path(sys.modules[cls.__module__].__file__ or "").stem
+    stem = configs_of(name)[0].stem
     digits = name in ON_DIGITS
     task = "optdigits_photo" if digits else "moons"
     options = CLASSES.get(name, TWO_SOURCES.get(name, []))
