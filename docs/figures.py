@@ -30,7 +30,7 @@ _OPEN = ["--data.source_classes", '["0", "1", "2", "3", "4", "5"]']
 CLASSES = {**dict.fromkeys(("IWAN", "PADA"), _PARTIAL), **dict.fromkeys(("DANCE", "OSBP", "OVANet"), _OPEN)}
 TWO_SOURCES = {name: ["--data.source", '["moons", "moons_20"]'] for name in ("M3SDA", "MDAN", "MFSAN")}
 BATCH_NORM = {"ToAlign"}
-# They need texts, series, pairs of inputs, numbers to predict, a network's weights or weights of classes, which show nothing here.
+# They need texts, series, pairs, numbers to predict, or weights of a network or of classes: nothing to see here.
 WITHOUT = {"CCA", "LabelShift", "MaskedLanguage", "RSD", "Raincoat", "StyleTransfer"}
 _COLOURS = ("#4477aa", "#ee6677")
 
