@@ -54,7 +54,7 @@ def png_bytes(figure: Figure, note: str | None = None) -> bytes:
     small = io.BytesIO()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     # Pillow's default, median cut, changes the colours of a legend's few pixels if thousands of pixels are transparent.
-    palette = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    palette = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     texts = PngInfo()
     if note is not None:
         texts.add_text(_NOTE, note)
