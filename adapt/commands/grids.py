@@ -97,7 +97,8 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
     code = 1 if outcome.failed else 0
     if streams is not None:
         code = max(code, _stream(plan, streams, arguments, command, console, wandb_mode))
-        build_report(folders[plan.name])  # its page now links to that of the streams
+        if code != _INTERRUPTED:
+            build_report(folders[plan.name])  # its page now links to that of the streams
         folders[f"{plan.name}, streams"] = folder_of(plan)
     if code != _INTERRUPTED:
         say_unsent(folders.values(), wandb_mode, console)

@@ -489,9 +489,7 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
         raise AdaptError(f"Expected a header and rows in {path}, found {len(lines)} lines.")
     header, rows = [name.strip() for name in lines[0]], lines[1:]
     named = [name for name in header if not _NO_NAME.fullmatch(name)]
-    if len(set(named)) < len(named):
-        twice = next(name for name in named if named.count(name) > 1)
-        raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
+    refuse_repeated(named, path)
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise AdaptError(
@@ -502,6 +500,21 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
     kept = [k for k, name in enumerate(header) if name in named or not named]
     columns = {header[k]: [row[k].strip() for row in rows] for k in kept}
     return columns if separator == "," else {name: _with_points(texts) for name, texts in columns.items()}
+
+
+def refuse_repeated(columns: Sequence[str], path: Path) -> None:
+    """Refuse a table that has a column twice, of which only one would be read.
+
+    Args:
+        columns: The names in its header.
+        path: The table.
+
+    Raises:
+        AdaptError: It has.
+    """
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
 
 
 def _separator(file: TextIO, expected: str) -> str:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, from_frame, read_arrays
+from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import Split
+from adapt.data.named_columns import NamedColumns
 from adapt.data.splits import held_out
 from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
@@ -26,7 +27,7 @@ _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _PICTURES = 4
 
 
-class Arrays(StandardisedDataModule):
+class Arrays(NamedColumns, StandardisedDataModule):
     """Domains as arrays on disk: `<root>/<folder>/<domain>.npz`, or `.npy`, `.mat`, `.csv`, `.parquet`, `.h5`.
 
     A file holds inputs `x` of any rank, `(N, d)`, `(N, C, L)` or `(N, C, H, W)`, and labels `y (N,)`, which are texts
@@ -92,7 +93,6 @@ class Arrays(StandardisedDataModule):
         self._wholes: dict[str, Whole] = {}
         self._statistics: dict[str, Statistics] = {}
         self._problem: Problem | None = None
-        self._columns: tuple[str, ...] | None = None
         super().__init__(source, target, **kwargs)
 
     @property
@@ -186,20 +186,10 @@ class Arrays(StandardisedDataModule):
         Args:
             inputs: Numbers `(N, ...)`; of a DataFrame the columns are taken by their names.
         """
-        x = super().prepare(from_frame(inputs, self._columns, "the table")).x
+        x = super().prepare(inputs).x
         if isinstance(x, Tensor) and not (x.dtype == torch.uint8 and x.ndim == _PICTURES):
             x = x.float()  # as in a file, where only pictures stay bytes
         return Inputs(self.standardised(x, self.target))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Also which columns the inputs are, so that new tables may have them in another order."""
-        return super().state_dict() | {"columns": None if self._columns is None else list(self._columns)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore them, too."""
-        super().load_state_dict(state_dict)
-        if columns := state_dict.get("columns"):
-            self._columns = tuple(columns)
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's file, where it has one of its own."""

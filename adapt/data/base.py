@@ -19,7 +19,7 @@ from adapt.data.checks import check_class_names, check_domain, check_inputs, che
 from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
-from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView, WithoutLabels, pool, whole
+from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, ClassSets, Problem, described_problem
@@ -29,9 +29,11 @@ from adapt.trees import Tree, leaves, tree_map
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
+LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split")
+"""Arguments that change how samples are read, and none that is trained on."""
 # What changes no sample and no split, what lies elsewhere after a move, and what others say.
 _NO_SETTINGS = (
-    *("batch_size", "eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split"),
+    *("batch_size", *LOADING),
     *("root", "cache", "path", "tokenizer", "checkpoint", "save_dir", "source_free", "positive", "specificity"),
 )
 
@@ -697,8 +699,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _placed(self, view: LabelledView) -> LabelledView:
-        """The view, on the training device where `on_device` asks for it and its samples lie in memory."""
-        if not self.on_device or self.trainer is None or whole(view.dataset) is None:
+        """The view, on the training device where `on_device` asks for it and its samples lie in memory: none draws."""
+        if not self.on_device or self.trainer is None or view.draws:
             return view
         return ResidentView(view, self.trainer.strategy.root_device)
 

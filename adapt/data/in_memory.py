@@ -8,14 +8,15 @@ import torch
 from torch.utils.data import Dataset
 
 from adapt.data.array_files import as_texts, from_frame
-from adapt.data.base import DomainDataModule, Split, standing_alone
-from adapt.data.views import Inputs, TensorDomain, as_inputs
+from adapt.data.base import Split, standing_alone
+from adapt.data.named_columns import NamedColumns
+from adapt.data.views import TensorDomain, as_inputs
 from adapt.errors import AdaptError
 from adapt.problems import Classification
 from adapt.trees import leaves
 
 
-class InMemory(DomainDataModule):
+class InMemory(NamedColumns):
     """A source and a target that a person has as arrays; the target needs no labels.
 
     A tenth of each domain (`val_fraction`) is held out from training, for scores and estimates; that share is the test
@@ -45,7 +46,6 @@ class InMemory(DomainDataModule):
         names: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._columns: tuple[str, ...] | None = None
         self._domains: dict[str, TensorDomain] = {}
         if names is not None:
             self.class_names = tuple(map(str, names))
@@ -84,25 +84,6 @@ class InMemory(DomainDataModule):
                 "Rename them, or leave these samples out."
             )
         return torch.tensor([number.get(text, -1) for text in texts.tolist()]), torch.from_numpy(texts != "")
-
-    def prepare(self, inputs: Any) -> Inputs:
-        """Arrays, or a DataFrame, that a person has in Python.
-
-        Args:
-            inputs: Numbers `(N, ...)`; of a DataFrame the columns are taken by their names.
-        """
-        found: Inputs = super().prepare(from_frame(inputs, self._columns, "the table"))
-        return found
-
-    def state_dict(self) -> dict[str, Any]:
-        """Also the columns of a DataFrame."""
-        return super().state_dict() | {"columns": None if self._columns is None else list(self._columns)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore them, too."""
-        super().load_state_dict(state_dict)
-        if columns := state_dict.get("columns"):
-            self._columns = tuple(columns)
 
     def every_split(self) -> Sequence[Split]:
         """Validation and test are one share."""

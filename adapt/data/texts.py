@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
-from adapt.data.array_files import as_texts, load_arrays
+from adapt.data.array_files import as_texts, load_arrays, refuse_repeated
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
@@ -405,8 +405,7 @@ def _delimited(path: Path) -> dict[str, list[str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise AdaptError(f"Expected a table as UTF-8 in {path}, could not read it ({error}).") from error
     names = [name.strip() for name in head]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
+    refuse_repeated(names, path)
     for number, row in enumerate(table):
         if len(row) != len(head):
             raise AdaptError(

@@ -18,6 +18,7 @@ from adapt.benchmark.results.results import RESULT_FILE, read_result
 from adapt.benchmark.statistics.analysis import read_planned
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
 from adapt.data import DomainDataModule
+from adapt.data.base import LOADING
 from adapt.encoding import DomainEncoding, RandomShare
 from adapt.errors import AdaptError
 from adapt.estimation import estimate
@@ -33,8 +34,6 @@ from adapt.training.saved_config import PATHS
 _SAMPLES = 2000
 _MOST_NAMES = 6
 _LENGTH = ("max_steps", "max_epochs", "max_time", "precision", "accumulate_grad_batches", "gradient_clip_val")
-_LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split")
-"""Arguments of the data that change no number, or none that is trained on."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ def datamodules(runs: Sequence[Run]) -> tuple[dict[Path, DomainDataModule], list
     built: dict[str, DomainDataModule] = {}
     found: dict[Path, DomainDataModule] = {}
     for run in runs:
-        key = json.dumps(_without(run.config["data"], _LOADING), sort_keys=True, default=str)
+        key = json.dumps(_without(run.config["data"], LOADING), sort_keys=True, default=str)
         if key not in built:
             # A method without source trained without it; held-out source samples judge it all the same.
             built[key] = data_of(run.config["data"], source_free=False, shots=None)
@@ -233,7 +232,7 @@ def _tested(data: DomainDataModule) -> object:
 
 def _settings(run: Run) -> str:
     trainer = run.config.get("trainer") or {}
-    data = _without(run.config["data"], (*_LOADING, *PATHS))
+    data = _without(run.config["data"], (*LOADING, *PATHS))
     parts = [_without(run.config["model"], PATHS), data, {name: trainer.get(name) for name in _LENGTH}]
     return json.dumps(parts, sort_keys=True, default=str)
 

@@ -28,7 +28,6 @@ from adapt.benchmark.results.metrics import metrics_file, read_metrics
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, of_measure
 from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY
-from adapt.errors import AdaptError
 from adapt.measures import ACCURACY, Measure
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -239,10 +238,7 @@ def _confusions(
             title = f"Confusion: {task}, {method}"
             draw = partial(confusion_figure, matrix, names, heading)
             place = (folder, "confusion", task, f"{task}-{method}", title, alt)
-            try:
-                pictures.append(kept_or_saved(draw, [heading, names, matrix], earlier, *place))
-            except AdaptError:
-                continue
+            pictures.append(kept_or_saved(draw, [heading, names, matrix], earlier, *place))
             break
     return pictures
 

@@ -94,12 +94,12 @@ def kept_or_saved(
         draw: Draws it.
         content: Everything that the drawing depends on: arrays, and what `str` tells apart.
         earlier: Folder of the earlier report's pictures.
-        folder: See `saved`, like all that follow.
-        kind: See `saved`.
-        task: See `saved`.
-        name: See `saved`.
-        title: See `saved`.
-        alt: See `saved`.
+        folder: Where the picture goes.
+        kind: As `Picture` has it.
+        task: As `Picture` has it.
+        name: What its file is called, after the kind.
+        title: As `Picture` has it.
+        alt: As `Picture` has it.
     """
     digest = hashlib.sha256(f"{__version__} {matplotlib.__version__}".encode())
     for part in content:
