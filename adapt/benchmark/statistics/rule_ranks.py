@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.benchmark.results.metrics import metrics_file, read_metrics
 from adapt.benchmark.results.results import CellResult
-from adapt.benchmark.statistics.chance import Ceiling, Chance, Group, against_chance, ceiling, samples_behind
+from adapt.benchmark.statistics.chance import Ceiling, Chance, Group, Orders, against_chance, ceiling, samples_behind
 from adapt.benchmark.statistics.estimates import Estimate
 from adapt.benchmark.statistics.paired_tests import holm
 from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
@@ -141,7 +141,8 @@ def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost, meas
         checkpoints = [replace(c, accuracy=c.tested if c.tested is not None else c.accuracy) for c in checkpoints]
     scored = dict.fromkeys(rule for c in checkpoints for rule in c.scores)
     rules = dict.fromkeys(rule for rule in [*selection.rules, *scored] if rule != ORACLE)
-    qualities = [_quality(rule, checkpoints, selection.means.get(rule)) for rule in rules]
+    known: dict[bytes, Orders] = {}
+    qualities = [_quality(rule, checkpoints, selection.means.get(rule), known) for rule in rules]
     worst = -math.inf
     corrected = iter(holm([q.chance.p for q in qualities if q.chance is not None and q.chance.p is not None]))
     qualities = [
@@ -154,7 +155,9 @@ def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost, meas
     return RuleRanks(tuple(qualities), tuple(checkpoints), pairs, measure, selection.measure, reached, on_test)
 
 
-def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None) -> Quality:
+def _quality(
+    rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None, known: dict[bytes, Orders]
+) -> Quality:
     by_task: dict[str, dict[int, list[Checkpoint]]] = {}
     by_method: dict[tuple[str, str], list[Checkpoint]] = {}
     for c in checkpoints:
@@ -175,7 +178,7 @@ def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None)
         methods=methods if scored else {},
         checkpoints=sum(found.n for found in tasks.values()),
         left_out=sum(found.left_out for found in tasks.values()) if scored else 0,
-        chance=None if weighted is None else against_chance(_groups(rule, by_task), weighted),
+        chance=None if weighted is None else against_chance(_groups(rule, by_task), weighted, known=known),
     )
 
 
