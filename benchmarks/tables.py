@@ -1,4 +1,7 @@
-"""The tables of a committed grid, made again from its rows: python benchmarks/tables.py pixels OUT
+"""The tables of a committed grid, made again from its rows.
+
+    python benchmarks/tables.py pixels OUT
+    python benchmarks/tables.py class_sets/open OUT pacs_open     # rows in a file of that name, and the plan's name
 
 OUT gets `table.md`, `table.tex` and what else `adapt report` writes, but for pictures that need the runs' own files.
 """
@@ -19,19 +22,21 @@ from adapt.yaml_files import to_yaml
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def rebuild(grid: str, out: Path) -> Path:
-    """Write a folder of results from `benchmarks/<grid>/results.csv`, then its report.
+def rebuild(grid: str, out: Path, named: str = "") -> Path:
+    """Write a folder of results from `benchmarks/<grid>/results.csv` or `benchmarks/<grid>.csv`, then its report.
 
     Args:
-        grid: Name of the folder in `benchmarks`, and of the plan in `configs/benchmarks`.
+        grid: Name of the folder or file in `benchmarks`.
         out: The folder.
+        named: Name of the plan in `configs/benchmarks`, if it is another.
     """
-    results = read_csv(ROOT / "benchmarks" / grid / "results.csv")
+    rows = ROOT / "benchmarks" / f"{grid}.csv"
+    results = read_csv(rows if rows.is_file() else ROOT / "benchmarks" / grid / "results.csv")
     for result in results:
         folder = out / slug(result.task) / slug(result.method) / str(result.seed)
         folder.mkdir(parents=True, exist_ok=True)
         write_result(replace(result, directory=folder))
-    plan = read_plan(ROOT / "configs" / "benchmarks" / f"{grid}.yaml")
+    plan = read_plan(ROOT / "configs" / "benchmarks" / f"{named or grid}.yaml")
     # What every table has to say of its data (test sets that were trained on, tasks that are one pair of domains).
     for cell in {cell.task: cell for cell in plan.cells}.values():
         for folder in (out / slug(cell.task)).glob("*/*"):
@@ -39,10 +44,12 @@ def rebuild(grid: str, out: Path) -> Path:
             break
     content = {
         "benchmark": plan.name,
-        "command": f"adapt benchmark --config configs/benchmarks/{grid}.yaml",
+        "command": f"adapt benchmark --config configs/benchmarks/{named or grid}.yaml",
         "tasks": list(plan.tasks),
         "methods": list(plan.methods),
         "seeds": sorted({result.seed for result in results}),
+        "metric": plan.cells[0].metric,
+        "rule": plan.cells[0].rule,
         "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in plan.cells}),
     }
     (out / PLAN_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
@@ -51,4 +58,4 @@ def rebuild(grid: str, out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(rebuild(sys.argv[1], Path(sys.argv[2])))
+    print(rebuild(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

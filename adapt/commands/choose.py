@@ -55,8 +55,10 @@ def choose_command(argv: list[str]) -> int:
         free, copies = told_apart(free)
         datas, doubts = datamodules(free)
         data = datas[free[0].folder]
-        # An estimate is of classes that both domains have.
-        rule, kept = given.rule or ("cot" if data.problem.estimable else "silhouette"), DEFAULT_RULE
+        # An estimate is of classes that both domains have. Where the target lacks some, the default rule of
+        # checkpoints would ask for predictions of all.
+        estimable = data.problem.estimable
+        rule, kept = given.rule or ("cot" if estimable else "silhouette"), DEFAULT_RULE if estimable else "silhouette"
         if rule in ESTIMATES and not data.problem.estimable:
             raise AdaptError(
                 f"Expected a --rule that needs no equal classes, found {rule}, an estimate, and domains whose classes "

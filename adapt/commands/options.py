@@ -60,6 +60,7 @@ GRID_KEYS = """the file (a file that is named in it is looked for beside it):
                              # setting: what the table says of its target labels (default: from the class)
                              # search: settings of this method alone, beside `search.space`
   metric: macro_f1           # metric of the tables (default: the problem's first one)
+  rule: silhouette           # selection rule that heads the report (default: information_maximisation)
   embeddings: false          # no t-SNE pictures (default: the first seed draws one)
   resources: {cpu: 1, gpu: 0.25}
                              # what a cell has for itself; also beside the `config` of a method

@@ -3,7 +3,8 @@
 import math
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
+from adapt.data.image_paths import ImagePaths
 from adapt.data.images import (
     as_picture,
     image_files,
@@ -215,8 +217,11 @@ class ImageFolders(DomainDataModule):
         listings = self._listing(name)
         how = self._pipeline(augmented), self._reader(name)
         if self.transductive:
-            files = [path for listing in listings.values() for path in listing.files]
-            whole = ImageDomain(files, join_labels([listing.targets for listing in listings.values()]), *how)
+            whole = ImageDomain(
+                _all(listings, self.root / self.dataset),
+                join_labels([listing.targets for listing in listings.values()]),
+                *how,
+            )
             return whole if name == self.target else self.holdout(whole, "train" if split == "train" else "val")
         if split in listings:
             own = ImageDomain(*listings[split], *how)
@@ -227,7 +232,7 @@ class ImageFolders(DomainDataModule):
         order = torch.randperm(len(files), generator=torch.Generator().manual_seed(self.split_seed))
         held = max(1, round(self.test_fraction * len(files)))
         at = order[:held] if split == "test" else order[held:]
-        part = ImageDomain([files[i] for i in at.tolist()], targets.take(at), *how)
+        part = ImageDomain(files.take(at), targets.take(at), *how)
         return part if split == "test" else self.holdout(part, split)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
@@ -245,7 +250,7 @@ class ImageFolders(DomainDataModule):
             files = _images_without_class(path).files
             names = [file.relative_to(path.parent).as_posix() for file in files]
         elif path.is_file():
-            files, names = [path], [path.as_posix()]
+            files, names = ImagePaths(path.parent, [path]), [path.as_posix()]
         else:
             raise AdaptError(f"Expected an image or a folder of images at {path}, found nothing there.")
         return ImageDomain(files, no_labels(len(files)), self._pipeline(augmented=False)), names
@@ -293,7 +298,7 @@ class ImageFolders(DomainDataModule):
 
     def _reader(self, name: str) -> Callable[[Path], Image.Image]:
         if name not in self._stores:
-            files = [path for listing in self._listing(name).values() for path in listing.files]
+            files = _all(self._listing(name), self.root / self.dataset)
             self._stores[name] = None
             if self.store != "none" and len(files) >= _FEWEST_STORED:
                 store = ImageStore(files, self.root / self.dataset, self.store_size, open_image, self.store)
@@ -359,8 +364,14 @@ class Listing(NamedTuple):
         targets: Their class indices, as far as they have one.
     """
 
-    files: list[Path]
+    files: ImagePaths
     targets: Labels
+
+
+def _all(listings: Mapping[str, Listing], folder: Path) -> ImagePaths:
+    """The images of all splits, one split after the other."""
+    parts = [listing.files for listing in listings.values()]
+    return parts[0] if len(parts) == 1 else ImagePaths(folder, chain(*parts))
 
 
 def _images_without_class(folder: Path) -> Listing:
@@ -369,26 +380,30 @@ def _images_without_class(folder: Path) -> Listing:
         named = f", but {others[0].name}" if others else ""
         raise AdaptError(f"Expected images in {folder}, found none{named}.")
     warn_of_skipped(others, folder)
-    return Listing(files, no_labels(len(files)))
+    return Listing(ImagePaths(folder, files), no_labels(len(files)))
 
 
 def _images_by_class(domain: Path) -> Listing:
     if not _class_folders(domain):
         return _images_without_class(domain)
-    files: list[Path] = []
     skipped: list[Path] = []
     counts: list[int] = []
-    for folder in _class_folders(domain):
-        found, others = image_files(folder)
-        if not found:
-            named = f", but {others[0].name}" if others else ""
-            raise AdaptError(
-                f"Expected images of class {folder.name!r} in {folder}, found none{named}. "
-                "Add some, or remove the class from every domain."
-            )
-        files += found
-        skipped += others
-        counts.append(len(found))
+
+    def of_classes() -> Iterator[Path]:
+        # One class at a time: all paths of a large folder at once would take a gigabyte.
+        for folder in _class_folders(domain):
+            found, others = image_files(folder)
+            if not found:
+                named = f", but {others[0].name}" if others else ""
+                raise AdaptError(
+                    f"Expected images of class {folder.name!r} in {folder}, found none{named}. "
+                    "Add some, or remove the class from every domain."
+                )
+            skipped.extend(others)
+            counts.append(len(found))
+            yield from found
+
+    files = ImagePaths(domain, of_classes())
     warn_of_skipped(skipped, domain)
     if loose := _loose_images(domain):
         warnings.warn(
@@ -411,11 +426,12 @@ def image_domains(folder: Path) -> list[str]:
     return found
 
 
-def _files(dataset: Dataset[Any]) -> Sequence[Path]:
+def _files(dataset: Dataset[Any]) -> ImagePaths:
     if isinstance(dataset, Subset):
         files = _files(dataset.dataset)
-        return [files[i] for i in dataset.indices]
+        return files.take(dataset.indices)
     assert isinstance(dataset, ImageDomain)  # every split of this datamodule is one, or a part of one
+    assert isinstance(dataset.files, ImagePaths)
     return dataset.files
 
 

@@ -16,6 +16,7 @@ from adapt.backbones.words import hash_words
 from adapt.data.base import Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.folders import ImageFolders, Listing
+from adapt.data.image_paths import ImagePaths
 from adapt.data.images import as_picture, open_image, readable_endings
 from adapt.data.labels import NO_LABEL, Labels, no_labels
 from adapt.data.texts import (
@@ -262,7 +263,7 @@ class ImageText(ImageFolders):
             labels = [None if hidden else label for label in table.labels]
             known = torch.tensor([label is not None for label in labels])
             y = torch.tensor([-1 if label is None else number[label] for label in labels])
-            files = [path for path in table.images if path is not None]
+            files = ImagePaths(self.root / self.dataset, (path for path in table.images if path is not None))
             self._listings[name] = {"": Listing(files, Labels(y, known))}
         return self._listings[name]
 

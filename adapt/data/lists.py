@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from adapt.data.folders import ImageFolders, Listing
+from adapt.data.image_paths import ImagePaths
 from adapt.data.labels import Labels, no_labels
 from adapt.errors import AdaptError
 
@@ -30,7 +31,7 @@ class ImageLists(ImageFolders):
 
     def __init__(self, source: str | list[str], target: str, lists: str = "image_list", **kwargs: Any) -> None:
         self.lists = lists
-        self._read_lists: dict[str, dict[str, tuple[list[Path], list[int | None]]]] = {}
+        self._read_lists: dict[str, dict[str, tuple[ImagePaths, list[int | None]]]] = {}
         super().__init__(source, target, **kwargs)
 
     def inputs_path(self, name: str) -> Path | None:
@@ -74,7 +75,7 @@ class ImageLists(ImageFolders):
                 self._listings[name][part] = Listing(files, targets)
         return self._listings[name]
 
-    def _lists_of(self, name: str) -> dict[str, tuple[list[Path], list[int | None]]]:
+    def _lists_of(self, name: str) -> dict[str, tuple[ImagePaths, list[int | None]]]:
         if name not in self._read_lists:
             place = self.root / self.dataset / self.lists
             own = {_domain_of(path, place): path for path in sorted(place.glob("[!.]*.txt"))}
@@ -83,7 +84,7 @@ class ImageLists(ImageFolders):
         return self._read_lists[name]
 
 
-def read_list(path: Path, folder: Path) -> tuple[list[Path], list[int | None]]:
+def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
     """The files of a list, below a folder, and their labels; None where a line has none.
 
     Raises:
@@ -105,7 +106,7 @@ def read_list(path: Path, folder: Path) -> tuple[list[Path], list[int | None]]:
         raise AdaptError(f"Expected `path label` lines in {path}, found none.")
     if not files[0].is_file():
         raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.")
-    return files, labels
+    return ImagePaths(folder, files), labels
 
 
 def _domain_of(path: Path, place: Path) -> tuple[str, str]:

@@ -58,13 +58,13 @@ class CycledSampler(DistributedSampler[Any]):
         generator = torch.Generator().manual_seed((self.seed * 2_654_435_761 + self.epoch) % 2**63)
         joint = self.batch_size * self.num_replicas
         per_pass = self.size // joint
-        order: list[int] = []
+        order = torch.empty(0, dtype=torch.long)
         for batch in range(self.num_batches):
             if batch % per_pass == 0:
-                order = (torch.randperm(self.size, generator=generator) + self._visit(batch // per_pass)).tolist()
+                order = torch.randperm(self.size, generator=generator) + self._visit(batch // per_pass)
             if batch >= first:
                 at = (batch % per_pass) * joint + self.rank * self.batch_size
-                yield from order[at : at + self.batch_size]
+                yield from order[at : at + self.batch_size].tolist()
 
     def _visit(self, passes_before: int) -> int:
         """What is added to the positions of a pass over the domain."""
@@ -124,7 +124,7 @@ class BalancedSampler(CycledSampler, SequentialSampler):
         first, self.first_batch = self.first_batch, 0
         generator = torch.Generator().manual_seed((self.seed * 2_654_435_761 + self.epoch) % 2**63)
         starts = [sum(self.sizes[:k]) for k in range(len(self.sizes))]
-        orders: list[list[int]] = [[] for _ in self.sizes]
+        orders = [torch.empty(0, dtype=torch.long) for _ in self.sizes]
         for batch in range(self.num_batches):
             chosen: list[int] = []
             for k, share in enumerate(self.shares):
@@ -132,9 +132,9 @@ class BalancedSampler(CycledSampler, SequentialSampler):
                 per_pass = self.sizes[k] // joint
                 if batch % per_pass == 0:
                     added = starts[k] + self._visit(batch // per_pass)
-                    orders[k] = (torch.randperm(self.sizes[k], generator=generator) + added).tolist()
+                    orders[k] = torch.randperm(self.sizes[k], generator=generator) + added
                 at = (batch % per_pass) * joint + self.rank * share
-                chosen += orders[k][at : at + share]
+                chosen += orders[k][at : at + share].tolist()
             if batch >= first:
                 yield from chosen
 

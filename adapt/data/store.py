@@ -64,7 +64,10 @@ class ImageStore:
     ) -> None:
         self.files, self.side, self.kind, self._decode = files, side, kind, decode
         self.folder = (folder or cache_folder() / "images") / _name(files, base, side, kind)
-        self._position = {path: k for k, path in enumerate(files)}
+        # Looked up by a hash, of which a dict would take five times the memory.
+        hashes = np.fromiter(map(_hash, files), np.int64, len(files))
+        self._by_hash = hashes.argsort()
+        self._hashes = hashes[self._by_hash]
         self._open: _Opened | None = None
         self._writes = True
 
@@ -74,7 +77,12 @@ class ImageStore:
 
     def read(self, path: Path) -> Image.Image:
         """The image of a file as `RGB`, its shorter side at most `side` pixels long."""
-        return self[self._position[path]]
+        wanted = _hash(path)
+        first, last = (int(np.searchsorted(self._hashes, wanted, side)) for side in ("left", "right"))
+        for at in self._by_hash[first:last].tolist():
+            if self.files[at] == path:
+                return self[at]
+        raise KeyError(path)
 
     def __getitem__(self, index: int) -> Image.Image:
         opened = self._opened()
@@ -203,6 +211,11 @@ class _Opened:
         if known is None or len(known) < start + length:
             known = self.maps[part] = np.memmap(self.folder / f"{self.names[part]}.bytes", np.uint8, "r")
         return known[start : start + length]
+
+
+def _hash(path: Path) -> int:
+    # Python's own hash differs between processes.
+    return int.from_bytes(hashlib.blake2b(os.fsencode(path), digest_size=8).digest(), "big", signed=True)
 
 
 def _name(files: Sequence[Path], base: Path, side: int, kind: Kind) -> str:

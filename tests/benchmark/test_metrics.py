@@ -327,3 +327,20 @@ def test_a_classification_grid_shows_the_metric_of_the_plan(tmp_path: Path) -> N
     with (runs / "table.csv").open(newline="") as file:
         shown = next(line for line in csv.DictReader(file) if (line["rule"], line["method"]) == ("last", one.method))
     assert float(shown["mean"]) == pytest.approx(one.value("last", "macro_f1"), abs=1e-6)
+
+
+def test_the_plan_names_the_rule_that_heads_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    written = {"seeds": [0], "rule": "silhouette", "tasks": {"toy": TOY}, "methods": {"S": {"model": "SourceOnly"}}}
+    path.write_text(yaml.safe_dump(written))
+    assert read_plan(path).cells[0].rule == "silhouette"
+    path.write_text(yaml.safe_dump(written | {"rule": "silhuette"}))
+    with pytest.raises(AdaptError, match="unknown rule 'silhuette'; did you mean 'silhouette'"):
+        read_plan(path)
+    path.write_text(yaml.safe_dump(written | {"rule": "oracle"}))
+    with pytest.raises(AdaptError, match="reads no target label"):
+        read_plan(path)
+    assert analyse(errors()).leading.rule == "source_mae"
+    assert analyse(errors(), Planned(rule="last")).leading.rule == "last"
+    # What no run recorded cannot head anything.
+    assert analyse(errors(), Planned(rule="silhouette")).leading.rule == "source_mae"

@@ -27,7 +27,7 @@ def make(root: Path, **kwargs: Any) -> ImageFolders:
 
 
 def files(dataset: Any) -> list[Path]:
-    return [dataset.dataset.files[i] for i in dataset.indices] if hasattr(dataset, "indices") else dataset.files
+    return [dataset.dataset.files[i] for i in dataset.indices] if hasattr(dataset, "indices") else list(dataset.files)
 
 
 def test_domains_and_classes_are_found_on_disk(root: Path) -> None:

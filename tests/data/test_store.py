@@ -186,3 +186,13 @@ def test_a_store_is_announced_or_left_out_where_the_disk_is_full(
     with pytest.warns(UserWarning, match=r"no room to keep them .* --data.store jpeg"):
         made.setup("fit")
     assert not list((tmp_path / "home").rglob("*.bytes"))
+
+
+def test_files_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.data.store._hash", lambda path: 7)
+    kept, _ = store(tmp_path)
+    assert [np.asarray(kept.read(path)).tolist() for path in kept.files] == [
+        np.asarray(kept[k]).tolist() for k in range(len(kept.files))
+    ]
+    with pytest.raises(KeyError):
+        kept.read(tmp_path / "another.png")

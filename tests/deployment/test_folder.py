@@ -11,7 +11,7 @@ import torch
 
 import adapt
 from adapt.commands.main import main
-from adapt.data import Moons
+from adapt.data import Digits, Moons
 
 QUIET = {"max_steps": 20, "device": "cpu"}
 
@@ -84,3 +84,15 @@ def test_a_folder_that_holds_something_is_left_alone(
     assert main(["choose", str(runs), "--out", str(tmp_path)]) == 2
     assert "holds an earlier choice" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["choice.json"]
+
+
+def test_where_classes_differ_the_silhouette_picks_checkpoint_and_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = Digits("optdigits", "optdigits_photo", target_classes=["0", "1", "2"], image_size=16)
+    adapt.fit("SourceOnly", data, run_dir="run", **QUIET)
+    assert main(["choose", "run", "--out", "chosen", "--device", "cpu"]) == 0
+    assert "(checkpoint silhouette), by silhouette." in capsys.readouterr().out
+    found = json.loads(Path("chosen/choice.json").read_text())
+    assert (found["checkpoint"], found["rule"], found["estimated_accuracy"]) == ("silhouette", "silhouette", None)

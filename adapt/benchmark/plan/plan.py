@@ -12,8 +12,8 @@ from adapt.benchmark.plan.checks import check_keys, hint
 from adapt.benchmark.plan.classes import default_of, resolve
 from adapt.benchmark.plan.merging import Config, config_hash, merge
 from adapt.benchmark.plan.resources import NOTHING_ASKED, Resources, read_resources
-from adapt.benchmark.plan.search_space import Search, read_search
-from adapt.benchmark.vocabulary import AVERAGE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
+from adapt.benchmark.plan.search_space import Search, check_rule, read_search
+from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
 from adapt.shipped import config_file
@@ -24,7 +24,7 @@ Checkpoints = Literal["all", "last"]
 
 
 _PLAN_KEYS = (
-    *("name", "seeds", "metric", "embeddings", "checkpoints", "resources"),
+    *("name", "seeds", "metric", "rule", "embeddings", "checkpoints", "resources"),
     *("base", "tasks", "methods", "search", "streams"),
 )
 _METHOD_KEYS = ("config", "init_from", "setting", "resources", "search")
@@ -55,6 +55,7 @@ class Cell:
         checkpoints: Which checkpoints the cell keeps once they are tested: `all`, one per selection rule, or, with
             `checkpoints: last` in a benchmark's file, the last step's alone, from which other methods may start.
         metric: The metric of the tables, the benchmark's `metric`; None for the headline of the problem.
+        rule: The selection rule that heads the report, the benchmark's `rule`; None for the default.
         resources: CPUs and GPUs that it asks for; they are no part of what is compared.
     """
 
@@ -73,6 +74,7 @@ class Cell:
     embedding: bool = True
     checkpoints: Checkpoints = "all"
     metric: str | None = None
+    rule: str | None = None
     resources: Resources = NOTHING_ASKED
 
     @property
@@ -136,6 +138,13 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     metric = content.get("metric")
     if metric is not None and not isinstance(metric, str):
         raise AdaptError(f"{path}, metric: expected the name of a metric such as macro_f1, found {metric!r}.")
+    rule = content.get("rule")
+    if rule == ORACLE:
+        raise AdaptError(
+            f"{path}, rule: expected a rule that reads no target label to head the report, found {rule!r}."
+        )
+    if rule is not None:
+        check_rule(rule, f"{path}, rule")
     resources = read_resources(content.get("resources"), f"{path}, resources")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks: dict[str, Config] = {}
@@ -180,6 +189,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     embedding=embeddings and seed == seeds[0],
                     checkpoints=checkpoints,
                     metric=metric,
+                    rule=rule,
                     resources=asked[method],
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}

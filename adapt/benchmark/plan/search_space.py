@@ -187,18 +187,27 @@ def _development(found: Any, tasks: Mapping[str, Config], sampler: str, where: s
 
 def _rules(found: Any, where: str) -> tuple[str, ...]:
     rules = found if isinstance(found, list) else [found]
-    headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(2), Regression(1))]
-    known = [rule for rule in dict.fromkeys(r for measure in headlines for r in rules_by(measure)) if rule != LAST]
     for rule in rules:
         if rule == LAST:
             raise AdaptError(f"{where}: `last` has no score to compare settings by; name another rule.")
-        # A person's own problem has a headline of its own, which is told from a slip of the pen.
-        own = str(rule).startswith("source_") and not difflib.get_close_matches(str(rule), known, 1, 0.8)
-        if rule not in known and not own:
-            raise AdaptError(f"{where}: unknown rule {rule!r}{hint(str(rule), known)}")
+        check_rule(rule, where)
     if not rules or len(set(rules)) < len(rules):
         raise AdaptError(f"{where}: expected each `rule` once and at least one, found {found!r}.")
     return tuple(rules)
+
+
+def check_rule(rule: Any, where: str) -> None:
+    """Refuse what is no selection rule of any problem.
+
+    Raises:
+        AdaptError: It is none; with the nearest name.
+    """
+    headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(2), Regression(1))]
+    known = list(dict.fromkeys(name for measure in headlines for name in rules_by(measure)))
+    # A person's own problem has a headline of its own, which is told from a slip of the pen.
+    own = str(rule).startswith("source_") and not difflib.get_close_matches(str(rule), known, 1, 0.8)
+    if rule not in known and not own:
+        raise AdaptError(f"{where}: unknown rule {rule!r}{hint(str(rule), known)}")
 
 
 def _space(entry: Any, config: Config, where: str) -> Space:

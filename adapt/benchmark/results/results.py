@@ -303,7 +303,8 @@ def _measure(name: str) -> Measure:
     """A metric of which nothing but the name is known."""
     from adapt.problems import Classification, MultiLabel, Regression
 
-    problems = (Classification(2), MultiLabel(2), Regression(1))
+    kinds = (Classification(2), Classification(2, "open"), Classification(3, unseen=["2"], positive="1"))
+    problems = (*kinds, MultiLabel(2), Regression(1))
     known = {measure.name: measure for problem in problems for measure in problem.measures()}
     found = known.get(name, Measure(name, unit="", low=None, high=None))
     return found if found.share else replace(found, unit="")

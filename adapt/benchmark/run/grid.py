@@ -180,6 +180,7 @@ def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
         "seeds": sorted({cell.seed for cell in cells}),
         "metric": cells[0].metric,
+        "rule": cells[0].rule,
         "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in cells}),
         "command": command,
     }

@@ -33,6 +33,7 @@ class Planned:
         methods: All methods.
         seeds: All seeds.
         metric: The tables' metric; empty for the headline of the problem.
+        rule: The rule that heads the report; empty for the default.
         units: Task → the pair of domains that it shares with another task.
     """
 
@@ -42,6 +43,7 @@ class Planned:
     methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     metric: str = ""
+    rule: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -140,7 +142,7 @@ def analyse(
     order = (planned.tasks, planned.methods, planned.seeds)
     units = planned.units or units_of(results)
     summaries = tuple(summarise(measured, rule, *order, measure, units=units) for rule in rules)
-    leading = rules.index(headline(measured))
+    leading = rules.index(headline(measured, planned.rule))
     others = [result for result in results if result.task in unlabelled]
     on_source = (
         {rule: summarise(others, rule, *order, measure, "source") for rule in rules_of(others)} if others else {}
@@ -203,6 +205,7 @@ def read_planned(directory: Path) -> Planned:
             methods=tuple(map(str, content.get("methods", ()))),
             seeds=tuple(map(int, content.get("seeds", ()))),
             metric=str(content.get("metric") or ""),
+            rule=str(content.get("rule") or ""),
             units={str(task): str(pair) for task, pair in (content.get("units") or {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError):

@@ -239,14 +239,19 @@ def rules_of(results: Sequence[CellResult]) -> list[str]:
     return sorted(found or ["last"], key=lambda rule: {"last": 0, "oracle": 2}.get(rule, 1))
 
 
-def headline(results: Sequence[CellResult]) -> str:
+def headline(results: Sequence[CellResult], planned: str = "") -> str:
     """The rule of the headline: label-free, and one that every finished run recorded, if there is one.
 
-    The default rule comes first, then the best metric on the source, then the end of training. A table without some of
-    the methods would mislead; the oracle comes only where there is nothing else.
+    What the plan names comes first, then the default rule, the best metric on the source, and the end of training. A
+    table without some of the methods would mislead; the oracle comes only where there is nothing else.
     """
     recorded = rules_of(results)
-    preferred = (DEFAULT_RULE, *(f"source_{result.measures[0].name}" for result in results if result.rows), "last")
+    preferred = (
+        planned,
+        DEFAULT_RULE,
+        *(f"source_{result.measures[0].name}" for result in results if result.rows),
+        "last",
+    )
     label_free = [*(rule for rule in preferred if rule in recorded), *(r for r in recorded if r != ORACLE)]
     finished = [{row["rule"] for row in result.rows} for result in results if result.rows]
     by_all = [rule for rule in label_free if all(rule in rules for rules in finished)]

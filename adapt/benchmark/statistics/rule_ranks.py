@@ -155,9 +155,7 @@ def rank_rules(checkpoints: Sequence[Checkpoint], selection: SelectionCost, meas
     return RuleRanks(tuple(qualities), tuple(checkpoints), pairs, measure, selection.measure, reached, on_test)
 
 
-def _quality(
-    rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None, known: dict[bytes, Orders]
-) -> Quality:
+def _quality(rule: str, checkpoints: Sequence[Checkpoint], gap: Estimate | None, known: dict[bytes, Orders]) -> Quality:
     by_task: dict[str, dict[int, list[Checkpoint]]] = {}
     by_method: dict[tuple[str, str], list[Checkpoint]] = {}
     for c in checkpoints:
