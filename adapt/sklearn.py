@@ -192,7 +192,8 @@ class ClassicalAdaptationClassifier(_Scored):
 
     This is how the papers before deep networks ran their methods, with a nearest neighbour or an SVM. The map and the
     weights are those of the method of the same name; nothing is trained by gradients. What a mapping gains depends on
-    the classifier behind it, so compare with `SourceOnly` and the same `head`.
+    the classifier behind it, so compare with `SourceOnly` and the same `head`. `OTMapping` brings the source's samples
+    close together: an SVM behind it needs a `gamma` of the target's width, not `"scale"`.
 
     Args:
         method: `LinearCORAL`, `SubspaceAlignment`, `TCA`, `OTMapping` or your own `MappingMethod`, which are mappings;
