@@ -1,6 +1,8 @@
 """Time series of several domains, as windows."""
 
 import hashlib
+import re
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +34,8 @@ _INSTRUCTIONS = (
 )
 _TABLES = (".csv", ".tsv", ".parquet")
 _GROUPS = ("subject", "subjects", "group", "groups")
+# With a unit behind it or not: time, time_ms, Time (s).
+_CLOCK = re.compile(r"(time|timestamp|datetime|date)s?([_ (\[].*)?", re.IGNORECASE)
 _PIECES = 10
 
 
@@ -84,7 +88,8 @@ class TimeSeries(DomainDataModule):
       `(N,)`, and if there are `class_names` and `subject` (or `group`) `(N,)`. Targets may leave `y` out.
     - the same, or a `.csv` or `.parquet`, with the steps of recordings `x` `(T, channels)`, `y` `(T,)`, and if there
       are `recording` and `subject` `(T,)`; then `length` says how long windows are. In a table each row is a step, the
-      columns `label` (or `y`), `recording` and `subject` are taken by their names, and all others are channels.
+      columns `label` (or `y`), `recording` and `subject` are taken by their names, and all others are channels, but for
+      a clock (`time`, `timestamp`, `date`): it is left out, and where it falls, another recording begins.
     - AdaTime's files, `train_<domain>.pt` and `test_<domain>.pt`, whose splits stay as they are.
     - `<domain>/<subject>+<subject>`: these subjects of a domain alone.
     - `synthetic` and `synthetic_turned` need no file: a synthetic accelerometer, see
@@ -427,6 +432,7 @@ def _steps(
     columns: dict[str, NDArray[Any]], path: Path, wanted: Sequence[str] | None
 ) -> tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]:
     """A table's rows as steps, and its channels' names: columns that have no other meaning are channels."""
+    columns = _without_clock(columns, path, wanted or ())
     known = {"y", "recording", *_GROUPS}
     channels = wanted_columns(
         {name: values for name, values in columns.items() if name not in known}, wanted, str(path)
@@ -437,6 +443,26 @@ def _steps(
     if not channels:
         return kept, None
     return kept | {"x": np.stack([values.astype(np.float32) for values in channels.values()], 1)}, tuple(channels)
+
+
+def _without_clock(columns: dict[str, NDArray[Any]], path: Path, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """What is left without columns of the time: a network would tell domains and days by them."""
+    clocks = [name for name in columns if _CLOCK.fullmatch(name.strip()) and name not in wanted]
+    if not clocks:
+        return columns
+    kept = {name: values for name, values in columns.items() if name not in clocks}
+    parted, values = "", columns[clocks[0]]
+    if "recording" not in columns and values.dtype.kind in "fiu":
+        falls = np.append(False, np.diff(values.reshape(-1)) < 0)
+        if falls.any():
+            kept["recording"] = falls.cumsum()
+            parted = f"; it falls {falls.sum()} times, where another recording begins"
+    warnings.warn(
+        f"Left out {', '.join(map(repr, clocks))} of {path.name}, a clock and no channel{parted}. If it is one, rename "
+        "it.",
+        stacklevel=2,
+    )
+    return kept
 
 
 def _adatime(files: Sequence[tuple[str, Path]]) -> Recordings:

@@ -26,7 +26,9 @@ def main() -> None:
         print(f"{plan}: variance of mapped sources {1 / (WORDS * gamma):.3f}, of the target {spread:.3f}")
         print(f"  gamma {gamma:.4f} (scale): {100 * model.score(x, y):.1f} %")
         fitting = 1 / (WORDS * spread)
-        print(f"  gamma {fitting:.4f} (the target's): {100 * model.refit(SVC(gamma=fitting), xs, ys).score(x, y):.1f} %")
+        print(
+            f"  gamma {fitting:.4f} (the target's): {100 * model.refit(SVC(gamma=fitting), xs, ys).score(x, y):.1f} %"
+        )
 
 
 if __name__ == "__main__":

@@ -144,6 +144,32 @@ def test_channels_of_a_table_are_taken_by_their_names(tmp_path: Path) -> None:
         windows(tmp_path, length=12)
 
 
+@pytest.mark.parametrize("name", ["time", "Timestamp", "time_ms", "time (s)"])
+def test_a_clock_is_no_channel_and_parts_recordings(tmp_path: Path, name: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    for domain in ("left", "right"):
+        frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 2)), columns=["ax", "ay"])
+        frame["label"], frame[name] = np.where(np.arange(240) // 30 % 2, "run", "walk"), np.arange(240) % 60 / 50
+        frame.to_csv(tmp_path / f"{domain}.csv", index=False)
+    with pytest.warns(UserWarning, match="a clock and no channel; it falls 3 times, where another recording begins"):
+        data = windows(tmp_path, length=12)
+    assert data.input_shape == (2, 12)
+    names = [name for split in ("train", "val", "test") for name in data.sample_names("left", split)]
+    # None of them reaches from one recording of 60 steps to the next.
+    assert {part for part, _, _ in (each.partition(":") for each in names)} == {"0", "1", "2", "3"}
+    assert all(int(start) % 60 <= 48 for _, _, start in (each.partition(":") for each in names))
+
+
+def test_a_date_in_words_is_left_out_and_a_name_that_begins_like_a_clock_is_not(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    for domain in ("left", "right"):
+        frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 2)), columns=["ax", "timer"])
+        frame["label"], frame["date"] = np.arange(240) // 30 % 2, "2026-11-28T09:00:00"
+        frame.to_csv(tmp_path / f"{domain}.csv", index=False)
+    with pytest.warns(UserWarning, match="Left out 'date' of left.csv"):
+        assert windows(tmp_path, length=12).input_shape == (2, 12)
+
+
 def test_no_window_reaches_from_one_person_to_the_next_or_over_a_gap(tmp_path: Path) -> None:
     # Subject 1 is there twice; everybody's recording is called monday.
     subject = np.repeat([1, 2, 1, 3, 4], 20)
