@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ ENDINGS = (".npy", ".nii", ".nii.gz", ".dcm")
 _MODES = {2: "bilinear", 3: "trilinear"}
 _LEVELS = 256
 _MOST_LAST = 4
+# Of the median, from which on a slice is missing.
+_GAP = 1.5
 _PLACED = ("ImagePositionPatient", "ImageOrientationPatient")
 
 
@@ -206,6 +209,15 @@ def _read_dicom(path: Path) -> NDArray[np.float32]:
         raise SampleError(
             f"Expected each place of a DICOM series once in {path}, found several slices at {twice:g}. Put each time "
             "or echo into a folder of its own, or remove the copies."
+        )
+    steps = np.diff(places)
+    if len(steps) > 1 and (gaps := np.flatnonzero(steps > _GAP * np.median(steps))).size:
+        at = int(gaps[0])
+        warnings.warn(
+            f"{path}: {len(gaps)} of {len(steps)} gaps between slices are larger than the usual "
+            f"{np.median(steps):g} mm, "
+            f"the first one {steps[at]:g} mm after {places[at]:g}. Slices are missing, or these are two series.",
+            stacklevel=2,
         )
     values = [_rescaled(part) for part in slices]
     if len({part.shape for part in values}) > 1:

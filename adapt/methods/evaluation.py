@@ -28,7 +28,7 @@ class Evaluation(nn.Module):
         self.problem = problem
         headline = problem.headline
         self.headlines = nn.ModuleList(problem.metrics()[headline] for _ in DOMAINS)
-        self.tested = nn.ModuleList(problem.collection(f"test/{domain}_") for domain in DOMAINS)
+        self.tested = nn.ModuleList([_of_source(problem, "test/source_"), problem.collection("test/target_")])
         watched: dict[str, Metric | MetricCollection] = {
             name: metric for name, metric in problem.metrics().items() if name in problem.watched
         }
@@ -108,3 +108,9 @@ class Evaluation(nn.Module):
         # A process without a labelled sample takes part in the sum; alone, it has nothing to say.
         if len(y) or method.trainer.world_size > 1:
             method.log_dict(logged, on_step=False, on_epoch=True, add_dataloader_idx=False, batch_size=max(1, len(y)))
+
+
+def _of_source(problem: Problem, prefix: str) -> MetricCollection:
+    left_out = problem.of_target_alone
+    kept = {name: metric for name, metric in problem.metrics().items() if name not in left_out}
+    return MetricCollection(dict(kept), prefix=prefix) if left_out else problem.collection(prefix)

@@ -48,6 +48,11 @@ class Problem(ABC):
         return ()
 
     @property
+    def of_target_alone(self) -> tuple[str, ...]:
+        """Metrics that mean nothing on the source."""
+        return ()
+
+    @property
     def estimable(self) -> bool:
         """Whether accuracy on the target can be estimated without labels: for classes that both domains have."""
         return False

@@ -120,6 +120,11 @@ class Classification(Problem):
         """Of open sets, what the H-score is made of."""
         return ("known_accuracy", "unknown_accuracy", "accuracy") if self.has_unknown else ()
 
+    @property
+    def of_target_alone(self) -> tuple[str, ...]:
+        """Of open sets, what needs unknown samples."""
+        return ("unknown_accuracy",) if self.has_unknown else ()
+
     def describe(self) -> dict[str, Any]:
         """Plain values that describe this problem."""
         sets = {} if self.class_sets == "closed" else {"class_sets": self.class_sets}

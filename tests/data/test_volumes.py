@@ -127,6 +127,15 @@ def test_a_series_with_two_slices_at_one_place_is_refused(tmp_path: Path) -> Non
         read_scan(tmp_path / "slices", 3)
 
 
+def test_a_series_that_lacks_slices_is_read_with_a_warning(tmp_path: Path) -> None:
+    write_series(tmp_path / "slices", np.zeros((6, 4, 5)))
+    sorted((tmp_path / "slices").glob("*2.dcm"))[0].unlink()  # the third of six
+    with pytest.warns(
+        UserWarning, match="1 of 4 gaps between slices are larger than the usual 3 mm, the first one 6 mm"
+    ):
+        assert read_scan(tmp_path / "slices", 3).shape == (1, 5, 4, 5)
+
+
 def test_a_turned_nifti_file_is_turned_back(tmp_path: Path) -> None:
     nibabel = pytest.importorskip("nibabel")
     values = scan(0)

@@ -17,6 +17,7 @@ from adapt.losses import (
     target_class_weights,
     unknown_boundary,
 )
+from adapt.methods.evaluation import Evaluation
 from adapt.problems import Classification
 
 
@@ -106,6 +107,13 @@ def test_the_h_score_is_the_harmonic_mean_of_sklearns_recalls() -> None:
     assert found["unknown_accuracy"] == pytest.approx(unknown, abs=1e-6)
     assert found["h_score"] == pytest.approx(2 * known * unknown / (known + unknown), abs=1e-6)
     assert problem.headline == "h_score"
+
+
+def test_the_source_has_no_accuracy_on_unknown_classes() -> None:
+    of_source, of_target = (
+        set(dict(found.items(keep_base=True))) for found in Evaluation(Classification(list("abc"), "universal")).tested
+    )
+    assert of_target - of_source == {"unknown_accuracy"} and not of_source - of_target
 
 
 def test_classes_without_samples_do_not_lower_the_mean_of_partial_sets() -> None:
