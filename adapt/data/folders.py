@@ -104,6 +104,8 @@ class ImageFolders(DomainDataModule):
             same pixels), or `none`. Domains of fewer than 256 images are never kept. See `adapt.data.store`.
         store_size: Shorter side that larger images are scaled down to before they are kept and cropped; by default
             256, or `resize` if that is larger. Without meaning for `store: none`.
+        eval_batch_size: Samples per batch at validation, test and prediction. On a CPU, 256 images of 224 pixels take
+            twice as long as four times 64, and four times the memory.
         **kwargs: See `DomainDataModule`.
 
     Raises:
@@ -127,6 +129,7 @@ class ImageFolders(DomainDataModule):
         std: tuple[float, float, float] = (0.229, 0.224, 0.225),
         store: Literal["pixels", "jpeg", "none"] = "pixels",
         store_size: int | None = None,
+        eval_batch_size: int = 64,
         **kwargs: Any,
     ) -> None:
         self.dataset, self.image_size, self.transductive, self.augment = dataset, image_size, transductive, augment
@@ -137,7 +140,7 @@ class ImageFolders(DomainDataModule):
         self.input_shape = (3, image_size, image_size)
         self.unlabelled = [unlabelled] if isinstance(unlabelled, str) else list(unlabelled)
         self._listings: dict[str, dict[str, Listing]] = {}
-        super().__init__(source, target, **kwargs)
+        super().__init__(source, target, eval_batch_size=eval_batch_size, **kwargs)
 
     def _check_arguments(self) -> None:
         if not 1 <= self.image_size <= self.resize:
