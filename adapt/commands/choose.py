@@ -22,7 +22,7 @@ from adapt.deployment.card import estimate_words
 from adapt.deployment.choice import Choice, choose
 from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_folder
 from adapt.errors import AdaptError
-from adapt.estimation import ESTIMATES
+from adapt.estimation import ESTIMATES, default_estimate
 from adapt.selection import SCORES
 from adapt.training.quiet import quiet
 from adapt.training.tracking import settled_mode
@@ -58,8 +58,9 @@ def choose_command(argv: list[str]) -> int:
         # An estimate is of classes that both domains have. Where the target lacks some, the default rule of
         # checkpoints would ask for predictions of all.
         estimable = data.problem.estimable
-        rule, kept = given.rule or ("cot" if estimable else "silhouette"), DEFAULT_RULE if estimable else "silhouette"
-        if rule in ESTIMATES and not data.problem.estimable:
+        rule = given.rule or (default_estimate() if estimable else "silhouette")
+        kept = DEFAULT_RULE if estimable else "silhouette"
+        if rule in ESTIMATES and not estimable:
             raise AdaptError(
                 f"Expected a --rule that needs no equal classes, found {rule}, an estimate, and domains whose classes "
                 "differ, or no classes. Leave --rule out."

@@ -3,8 +3,8 @@
     ADAPT_DATA=... python benchmarks/estimation/run.py [--config G.yaml] [--out DIR] [--write]
 
 Trains the grid, keeps each run's logits of both test sets under two rules, and compares every estimate with the
-accuracy that the labels give. `--write` makes this folder's tables, and `adapt/estimation/measured.json`, which `adapt
-choose` and the report quote as the uncertainty of an estimate. Finished cells are not run twice.
+accuracy that the labels give. `--write` makes this folder's README and `errors.csv`; `grids.py` puts them together
+with all other committed grids. Finished cells are not run twice.
 """
 
 import argparse
@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from adapt.benchmark.plan.plan import Cell, read_plan
-from adapt.benchmark.results.results import git_commit
 from adapt.benchmark.run.grid import run_grid
 from adapt.encoding import DomainEncoding
 from adapt.estimation import ESTIMATES, agreement, estimate
@@ -199,6 +198,9 @@ def markdown(rows: list[dict[str, Any]], command: str, cells: int) -> str:
         "target.",
         f"`{command}`",
         "",
+        "**[All committed grids together](grids.md)** have more runs and more kinds of data; what the package quotes is "
+        "theirs.",
+        "",
         "| estimate | mean error | 9 of 10 below | bias | runs |",
         "|---|--:|--:|--:|--:|",
     ]
@@ -234,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "configs/benchmarks/estimation.yaml")
     parser.add_argument("--out", type=Path, default=Path("runs/estimation"))
-    parser.add_argument("--write", action="store_true", help="write the tables into this folder and into the package")
+    parser.add_argument("--write", action="store_true", help="write the tables into this folder")
     parser.add_argument("--only-tables", action="store_true", help="train nothing: tables of the cells that are done")
     arguments = parser.parse_args()
     command = "ADAPT_DATA=... " + shlex.join(["python", "benchmarks/estimation/run.py"])
@@ -250,15 +252,6 @@ def main() -> None:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()
             writer.writerows(row | {k: f"{row[k]:.4f}" for k in ("value", "accuracy")} for row in rows)
-        content = {
-            "command": command,
-            "commit": git_commit(),
-            "tasks": list(dict.fromkeys(row["task"] for row in rows)),
-            "methods": list(dict.fromkeys(row["method"] for row in rows)),
-            "unit": "points of accuracy",
-            "errors": summarise(rows),
-        }
-        (ROOT / "adapt/estimation/measured.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
