@@ -198,7 +198,7 @@ def markdown(rows: list[dict[str, Any]], command: str, cells: int) -> str:
         "target.",
         f"`{command}`",
         "",
-        "**[All committed grids together](grids.md)** have more runs and more kinds of data; what the package quotes is "
+        "**[All committed grids together](grids.md)** have more runs and kinds of data; what the package quotes is "
         "theirs.",
         "",
         "| estimate | mean error | 9 of 10 below | bias | runs |",
