@@ -19,7 +19,15 @@ from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabel
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
 from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
 from adapt.data.labels import LabelCount
-from adapt.data.loaders import BalancedSampler, CycledSampler, DomainLoader, FixedOrder, ShareSampler, whole_batch
+from adapt.data.loaders import (
+    BalancedSampler,
+    CycledSampler,
+    DomainLoader,
+    FixedOrder,
+    KeptBatches,
+    ShareSampler,
+    whole_batch,
+)
 from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView, WithoutLabels, pool
 from adapt.errors import AdaptError
 from adapt.paths import data_root
@@ -30,6 +38,7 @@ from adapt.trees import Tree, leaves, tree_map
 Split = Literal["train", "val", "test"]
 Role = Literal["source", "target"]
 _TASK_SEPARATOR = "-"
+_MOST_KEPT = 2**30
 LOADING = ("eval_batch_size", "num_workers", "pin_memory", "prefetch_factor", "on_device", "predict_split")
 """Arguments that change how samples are read, and none that is trained on."""
 # What changes no sample and no split, what lies elsewhere after a move, and what others say.
@@ -155,6 +164,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         self._train: dict[str, Dataset[Any]] = {}
         self._source_parts: list[Dataset[Any]] = []
         self._counts: dict[Split, LabelCount] = {}
+        self._kept: Any = None
         self.restored_problem: Problem | None = None
         if (state := _ALONE.get()) is None:
             self._check_arguments()
@@ -375,7 +385,22 @@ class DomainDataModule(Recorded, LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader[Labelled]]:
         """Test loaders `[source, target]`, or `[target]` without the source."""
-        return self._evaluation("test")
+        return self._evaluation("test") if self._kept is None else self._kept
+
+    @contextmanager
+    def reading_tests_once(self, most: int = _MOST_KEPT) -> Iterator[None]:
+        """Within it, test samples are read once, however often they are tested on: several checkpoints of one run are.
+
+        Args:
+            most: Bytes of each domain that may lie in memory; what is larger is read in every pass.
+        """
+        loaders: Any = self._evaluation("test")
+        # What lies in memory already is read from there.
+        self._kept = [KeptBatches(each, most) if each.dataset.draws else each for each in loaders]
+        try:
+            yield
+        finally:
+            self._kept = None
 
     def predict_dataloader(self) -> DataLoader[Unlabelled]:
         """The target inputs that `predict_split` asks for, as evaluation sees them and without labels."""

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from adapt.data.views import LabelledView
 from adapt.errors import AdaptError
+from adapt.trees import leaves
 
 # Together with a domain's size their product stays below 2⁶³.
 _SEEDS, _VISITS = 2**16, 2**20
@@ -233,6 +234,37 @@ class DomainLoader(DataLoader[Any]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue the next epoch after the given number of batches."""
         self.order.first_batch = state["batches"]
+
+
+class KeptBatches:
+    """A loader whose batches come from memory once all of them have been read, if they fit.
+
+    Args:
+        loader: Gives the same batches in every pass, tuples of trees or None.
+        most: Bytes that they may take; with more, each pass reads anew.
+    """
+
+    def __init__(self, loader: DataLoader[Any], most: int) -> None:
+        self.loader, self.most = loader, most
+        self._batches: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._batches is not None:
+            yield from self._batches
+            return
+        kept, held = [], 0
+        for batch in self.loader:
+            held += sum(leaf.nbytes for part in batch if part is not None for leaf in leaves(part))
+            if held <= self.most:
+                kept.append(batch)
+            else:
+                kept.clear()
+            yield batch
+        if held <= self.most:
+            self._batches = kept
 
 
 def whole_batch(batch: Any) -> Any:

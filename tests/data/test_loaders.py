@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from adapt.data import TensorDomain
-from adapt.data.loaders import CycledSampler, DomainLoader
+from adapt.data.loaders import CycledSampler, DomainLoader, KeptBatches, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, fetch, pool
 from adapt.errors import AdaptError
 from tests.toy import CLASSES, SAMPLES, Shifted
@@ -182,6 +182,39 @@ class Noisy(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         noise = torch.rand(1) + np.random.rand() + random.random()  # noqa: NPY002
         return index + noise, index
+
+
+class Read(Dataset[tuple[Tensor, int]]):
+    """Samples that count how often they are read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        self.reads += 1
+        return torch.full((3,), float(index)), index % 2
+
+
+@pytest.mark.parametrize(("most", "reads"), [(2**20, 20), (100, 60)])
+def test_samples_that_are_tested_on_several_times_are_read_once_if_they_fit(most: int, reads: int) -> None:
+    samples = Read()
+    loader = DataLoader(LabelledView(samples), 8, collate_fn=whole_batch)
+    kept = KeptBatches(loader, most)
+    first, second, third = ([(batch.x, batch.y) for batch in kept] for _ in range(3))
+    assert len(kept) == len(first) == 3 and samples.reads == reads
+    for again in (second, third):
+        assert all(
+            torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
+        )
+
+
+def test_a_pass_that_was_broken_off_is_not_taken_for_all() -> None:
+    kept = KeptBatches(DataLoader(LabelledView(Read()), 8, collate_fn=whole_batch), 2**20)
+    next(iter(kept))
+    assert sum(len(batch.x) for batch in kept) == 20
 
 
 def noisy_epochs(workers: int, epochs: int) -> list[Tensor]:

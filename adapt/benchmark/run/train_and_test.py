@@ -43,7 +43,8 @@ def run_cell(cell: Cell) -> Tested:
         words = ["fit", "--config", str(path), "--run_dir", str(cell.directory), *_logger(cell), *quiet]
         cli = AdaptCLI(words, says=False)
         loggers = cli.trainer.loggers
-        rows = _test(cli, cell)
+        with cli.datamodule.reading_tests_once():
+            rows = _test(cli, cell)
         _summarise(loggers, rows, class_accuracies(cell.directory))
         if cell.checkpoints == "last":
             _keep_last(cell)
