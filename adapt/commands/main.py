@@ -16,7 +16,7 @@ from adapt.errors import AdaptError, DivergedError, chain
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
 from adapt.training.memory import keep_freed_memory
-from adapt.training.quiet import quieten
+from adapt.training.quiet import plain_warnings, quieten
 
 USAGE = """usage: adapt COMMAND [options]
 
@@ -152,6 +152,7 @@ def _dispatch(args: list[str]) -> int:
         print(listing())
         return 0
     quieten()
+    plain_warnings()
     keep_freed_memory()
     if command == "choose":
         from adapt.commands.choose import choose_command

@@ -4,6 +4,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 NOISE = (
     "LightningCLI's args parameter",
@@ -17,6 +19,7 @@ NOISE = (
     ".*isinstance\\(treespec, LeafSpec\\).*",
     "GPU available but not used.*",
 )
+_PACKAGE = Path(__file__).resolve().parents[1]
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 
@@ -26,6 +29,21 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
+
+
+@cache  # once in a process: Lightning may have taken it for the usual form by then
+def plain_warnings() -> None:
+    """Show warnings of ours as one line: the place in our code says nothing to a person who typed a command."""
+    usual = warnings.formatwarning
+
+    def plain(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, UserWarning) and Path(filename).is_relative_to(_PACKAGE):
+            return f"adapt: warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = plain
 
 
 @contextmanager

@@ -172,3 +172,14 @@ def test_threads_of_a_grid_sleep_while_they_wait(
     path.touch()
     assert main(["benchmark", "--config", str(path)]) == 0
     assert seen == [kept]
+
+
+def test_a_warning_of_ours_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        "seeds: [0]\nbase: {trainer: {max_steps: 2}}\ntasks: {moons: tasks/moons.yaml}\nmethods: {S: {model: [1]}}\n"
+    )
+    words = ["benchmark", "--config", "plan.yaml", "--wandb", "disabled"]
+    done = subprocess.run([sys.executable, "-m", "adapt", *words], cwd=tmp_path, capture_output=True, text=True)
+    first = next(line for line in done.stderr.splitlines() if "no effect" in line)
+    assert first.startswith("adapt: warning: plan.yaml, base: trainer.max_steps 2 has no effect")
+    assert "_warn_of_idle" not in done.stderr

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,6 +154,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             if each in tasks:
                 raise AdaptError(f"{path}: task {each!r} is there twice, by its name and from `pairs`. Rename one.")
             tasks[each] = config
+    _warn_of_idle(base, tasks, path)
     methods = {
         str(method): _method(entry, f"{path}, method {method!r}", path.parent)
         for method, entry in _entries(content, "methods", path).items()
@@ -202,6 +204,27 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
     streams = _mapping(content["streams"], f"{path}, streams") if "streams" in content else None
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search, streams)
+
+
+def _warn_of_idle(base: Config, tasks: Mapping[str, Config], path: Path) -> None:
+    """Say which settings of `base` change no run, because every task has otherwise. Data are what tasks are for."""
+    merged = [_leaves(merge(base, task)) for task in tasks.values()]
+    for key, value in _leaves(base).items():
+        found = [leaves.get(key) for leaves in merged]
+        if value not in found and not key.startswith("data."):
+            others = ", ".join(dict.fromkeys(map(repr, found)))
+            warnings.warn(
+                f"{path}, base: {key} {value!r} has no effect, because every task sets its own ({others:.100}). Set it "
+                "behind each task, [file.yaml, {...}], or with the methods.",
+                stacklevel=2,
+            )
+
+
+def _leaves(config: Any, key: str = "") -> dict[str, Any]:
+    """The values of a configuration by their dotted keys; a list is one value."""
+    if not isinstance(config, Mapping):
+        return {key: config}
+    return {k: v for name, part in config.items() for k, v in _leaves(part, f"{key}.{name}".lstrip(".")).items()}
 
 
 def only_seeds(plan: Plan, seeds: Sequence[int]) -> Plan:

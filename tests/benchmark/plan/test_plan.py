@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from adapt.benchmark.plan.plan import Plan, read_plan, setting_of
 from adapt.errors import AdaptError
 from adapt.names import slug
 
+ROOT = Path(__file__).resolve().parents[3]
 GOOD = """
 name: quick
 seeds: [0, 1]
@@ -42,6 +44,29 @@ def test_a_cell_is_base_task_method_and_seed_merged(tmp_path: Path) -> None:
         },
         "seed_everything": 1,
     }
+
+
+def test_what_base_sets_and_every_task_sets_otherwise_is_told(tmp_path: Path) -> None:
+    own = "  inline: {data: {class_path: Moons}, trainer: {max_steps: %d}}\n"
+    text = GOOD.replace("tasks/photo.yaml", "[tasks/photo.yaml, {trainer: {max_steps: 50}}]")
+    idle = r"base: trainer.max_steps 600 has no effect.*every task sets its own \(50, 70\)"
+    with pytest.warns(UserWarning, match=idle):
+        plan(tmp_path, text.replace("  inline: {data: {class_path: Moons}}\n", own % 70))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan(tmp_path, text.replace("  inline: {data: {class_path: Moons}}\n", own % 600))  # of use in one task
+        plan(tmp_path, GOOD.replace("{trainer:", "{data: {init_args: {source: a}}, trainer:"))  # data are the task's
+        for shipped in (ROOT / "configs" / "benchmarks").glob("*.yaml"):
+            read_plan(shipped)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("office31", 20000), ("office_home", 20000), ("visda", 30000), ("domainnet", 75000), ("gpu_digits", 10000)],
+)
+def test_grids_of_the_field_train_as_long_as_they_say(name: str, steps: int) -> None:
+    cells = read_plan(ROOT / "configs" / "benchmarks" / f"{name}.yaml").cells
+    assert {cell.config["trainer"]["max_steps"] for cell in cells if cell.method == "DANN"} == {steps}
 
 
 def test_a_method_runs_after_the_one_it_starts_from_and_tables_keep_the_plans_order(tmp_path: Path) -> None:
