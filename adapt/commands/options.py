@@ -46,7 +46,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 GRID_KEYS = """the file (a file that is named in it is looked for beside it):
   name: mine                 # results go to runs/mine, or to --out (default: the file's name)
   seeds: [0, 1, 2]           # one run of every task and method for each
-  base: {trainer: {...}}     # settings of all runs, as `adapt fit --config` takes them
+  base: {trainer: {...}}     # settings of all runs, as `adapt fit --config` takes them; those of tasks and methods win
   tasks:
     amazon → dslr: a.yaml    # a file, a mapping, or a list of those, merged in order
     all pairs:               # every ordered pair of the domains
