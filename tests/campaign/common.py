@@ -15,8 +15,14 @@ import torch
 import yaml
 
 from adapt.cli import main
+from adapt.data import DomainDataModule
+from tests.texts import make_encoder
+from tests.toy import Shifted
 from tests.training.test_commands import METHODS, QUICK, TOY
+from tests.zoo.class_sets import TwoSources
 from tests.zoo.pixel import Lit
+from tests.zoo.series import Beats
+from tests.zoo.texts import Sentences
 
 SCALE = float(os.environ.get("ADAPT_CAMPAIGN_SCALE", "1"))
 """Share of the campaign's numbers; a small one tries every part in a few minutes."""
@@ -35,6 +41,8 @@ def sample(paths: Sequence[Path]) -> list[Path]:
 
 
 CONFIGS = sample(METHODS)
+SEVERAL = ("M3SDA", "MDAN", "MFSAN")
+"""Methods that take two sources or more."""
 
 
 class Hang(BaseException):
@@ -97,19 +105,20 @@ def inside(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def fit(config: Path, run: Path, data: str, *more: str) -> Path:
-    """Train a shipped method's configuration on the toy, and return its last checkpoint."""
+def fit(config: Path, run: Path, data: type[DomainDataModule], *more: str) -> Path:
+    """Train a shipped method's configuration on a toy, and return its last checkpoint."""
     task = run.parent / f"{run.name}.yaml"
     task.parent.mkdir(parents=True, exist_ok=True)
-    task.write_text(yaml.safe_dump(TOY | {"data": TOY["data"] | {"class_path": data}}))
+    task.write_text(yaml.safe_dump(TOY | {"data": TOY["data"] | {"class_path": f"{data.__module__}.{data.__name__}"}}))
     quick = QUICK.get(config.stem, "").format(run.parent / "cache").split()
+    quick += options_of(config, run.parent)
     words = ["fit", "--config", str(task), "--config", str(config), *quick, "--run_dir", str(run), *more]
     outcome = command(words)
     assert outcome.code == 0, outcome
     return run / "checkpoints" / "last.ckpt"
 
 
-def start_for(config: Path, folder: Path, data: str) -> list[str]:
+def start_for(config: Path, folder: Path, data: type[DomainDataModule]) -> list[str]:
     """The source run that a configuration starts from, as the file's own comment says, if it does."""
     if "--model.init_from" not in config.read_text():
         return []
@@ -119,15 +128,31 @@ def start_for(config: Path, folder: Path, data: str) -> list[str]:
     return ["--model.init_from", str(fit(source, folder / "start", data, *network))]
 
 
-def takes_images(config: Path) -> bool:
+def method_of(config: Path) -> str:
+    return str(yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2])
+
+
+def data_of(config: Path) -> type[DomainDataModule]:
+    """Data that the configuration's method takes."""
     import adapt.methods
 
-    name = yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
-    return str(getattr(adapt.methods, name).needs).startswith("images")
+    name = method_of(config)
+    if str(getattr(adapt.methods, name).needs).startswith("images"):
+        return Lit
+    return {**dict.fromkeys(SEVERAL, TwoSources), "Raincoat": Beats, "MaskedLanguage": Sentences}.get(name, Shifted)
 
 
-def data_of(config: Path) -> str:
-    return f"{Lit.__module__}.{Lit.__name__}" if takes_images(config) else str(TOY["data"]["class_path"])
+def options_of(config: Path, folder: Path) -> list[str]:
+    """What a person types beside it."""
+    name = method_of(config)
+    if name == "MaskedLanguage":
+        path = str(make_encoder(folder / "encoder"))
+        return ["--model.backbone", "TransformerBackbone", "--model.backbone.path", path]
+    typed = {
+        "OSBP": ["--data.source_classes", "[a,b,c]"],
+        "Raincoat": ["--model.backbone", "CNN1D"],
+    }
+    return typed.get(name, [])
 
 
 def same_weights(one: Path, other: Path) -> bool:

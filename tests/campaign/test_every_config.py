@@ -13,9 +13,12 @@ from torch.utils.data import Dataset
 from adapt.benchmark.plan.plan import UNSUPERVISED, setting_of
 from adapt.data import DomainDataModule, TensorDomain
 from adapt.data.views import in_memory
-from tests.campaign.common import CONFIGS, data_of, fit, same_weights, start_for, takes_images
+from tests.campaign.common import CONFIGS, data_of, fit, same_weights, start_for
 from tests.toy import Shifted
+from tests.zoo.class_sets import TwoSources
 from tests.zoo.pixel import Lit
+from tests.zoo.series import Beats
+from tests.zoo.texts import Sentences
 
 STOPPED_AT = 7
 
@@ -49,6 +52,30 @@ class ShuffledLit(Lit):
         return shuffled(super().domain(name, split), name, split)
 
 
+class ShuffledTwoSources(TwoSources):
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        return shuffled(super().domain(name, split), name, split)
+
+
+class ShuffledBeats(Beats):
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        return shuffled(super().domain(name, split), name, split)
+
+
+class ShuffledSentences(Sentences):
+    def domain(self, name: str, split: str) -> Dataset[Any]:
+        return shuffled(super().domain(name, split), name, split)
+
+
+SHUFFLED: dict[type[DomainDataModule], type[DomainDataModule]] = {
+    Shifted: ShuffledShifted,
+    Lit: ShuffledLit,
+    TwoSources: ShuffledTwoSources,
+    Beats: ShuffledBeats,
+    Sentences: ShuffledSentences,
+}
+
+
 def identity(path: Path) -> str:
     return path.stem
 
@@ -80,10 +107,9 @@ def test_target_labels_reach_the_weights_where_a_configuration_says_so_and_nowhe
     config: Path, tmp_path: Path, count: Callable[[str, int], None]
 ) -> None:
     data = data_of(config)
-    other: type[DomainDataModule] = ShuffledLit if takes_images(config) else ShuffledShifted
     start = start_for(config, tmp_path, data)
     one = fit(config, tmp_path / "one", data, *start)
-    two = fit(config, tmp_path / "two", f"{other.__module__}.{other.__name__}", *start)
+    two = fit(config, tmp_path / "two", SHUFFLED[data], *start)
     if labelled(config):
         assert not same_weights(one, two)
         return
