@@ -125,6 +125,6 @@ def estimate(samples: Samples, names: Sequence[str] | None = None, other: Tensor
             else:
                 values[name] = float(agreement(samples.target.logits, other))
         except AdaptError as error:
-            warnings.warn(f"No value of the estimate {name}: {error}", stacklevel=2)
+            warnings.warn(f"No value of the estimate {name}: {error}", stacklevel=1)
             values[name] = float("nan")
     return values

@@ -180,6 +180,6 @@ def evaluate(samples: Samples, names: Sequence[str] = DEFAULT_SCORES) -> dict[st
         try:
             values[name] = float(SCORES[name].compute(samples))
         except AdaptError as error:
-            warnings.warn(f"No value of the score {name}: {error}", stacklevel=2)
+            warnings.warn(f"No value of the score {name}: {error}", stacklevel=1)
             values[name] = float("nan")
     return values
