@@ -42,29 +42,31 @@ def shuffled(dataset: Dataset[Any], name: str, split: str) -> Dataset[Any]:
     return TensorDomain(x, y[torch.randperm(len(y), generator=torch.Generator().manual_seed(5))])
 
 
-class ShuffledShifted(Shifted):
+class Shuffled(DomainDataModule):
+    """Another datamodule's domains, the target's training labels in another order."""
+
     def domain(self, name: str, split: str) -> Dataset[Any]:
         return shuffled(super().domain(name, split), name, split)
 
 
-class ShuffledLit(Lit):
-    def domain(self, name: str, split: str) -> Dataset[Any]:
-        return shuffled(super().domain(name, split), name, split)
+class ShuffledShifted(Shuffled, Shifted):
+    pass
 
 
-class ShuffledTwoSources(TwoSources):
-    def domain(self, name: str, split: str) -> Dataset[Any]:
-        return shuffled(super().domain(name, split), name, split)
+class ShuffledLit(Shuffled, Lit):
+    pass
 
 
-class ShuffledBeats(Beats):
-    def domain(self, name: str, split: str) -> Dataset[Any]:
-        return shuffled(super().domain(name, split), name, split)
+class ShuffledTwoSources(Shuffled, TwoSources):
+    pass
 
 
-class ShuffledSentences(Sentences):
-    def domain(self, name: str, split: str) -> Dataset[Any]:
-        return shuffled(super().domain(name, split), name, split)
+class ShuffledBeats(Shuffled, Beats):
+    pass
+
+
+class ShuffledSentences(Shuffled, Sentences):
+    pass
 
 
 SHUFFLED: dict[type[DomainDataModule], type[DomainDataModule]] = {

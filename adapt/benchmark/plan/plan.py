@@ -145,7 +145,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             f"{path}, rule: expected a rule that reads no target label to head the report, found {rule!r}."
         )
     if rule is not None:
-        check_rule(rule, f"{path}, rule")
+        check_rule(rule, f"{path}, rule", without=ORACLE)
     resources = read_resources(content.get("resources"), f"{path}, resources")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks: dict[str, Config] = {}

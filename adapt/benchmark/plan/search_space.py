@@ -190,20 +190,25 @@ def _rules(found: Any, where: str) -> tuple[str, ...]:
     for rule in rules:
         if rule == LAST:
             raise AdaptError(f"{where}: `last` has no score to compare settings by; name another rule.")
-        check_rule(rule, where)
+        check_rule(rule, where, without=LAST)
     if not rules or len(set(rules)) < len(rules):
         raise AdaptError(f"{where}: expected each `rule` once and at least one, found {found!r}.")
     return tuple(rules)
 
 
-def check_rule(rule: Any, where: str) -> None:
+def check_rule(rule: Any, where: str, without: str) -> None:
     """Refuse what is no selection rule of any problem.
+
+    Args:
+        rule: What was found.
+        where: The place in the file.
+        without: A rule that cannot be taken here, and so is not offered.
 
     Raises:
         AdaptError: It is none; with the nearest name.
     """
     headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(2), Regression(1))]
-    known = list(dict.fromkeys(name for measure in headlines for name in rules_by(measure)))
+    known = [name for name in dict.fromkeys(n for measure in headlines for n in rules_by(measure)) if name != without]
     # A person's own problem has a headline of its own, which is told from a slip of the pen.
     own = str(rule).startswith("source_") and not difflib.get_close_matches(str(rule), known, 1, 0.8)
     if rule not in known and not own:
