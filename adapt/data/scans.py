@@ -215,8 +215,8 @@ def _read_dicom(path: Path) -> NDArray[np.float32]:
         at = int(gaps[0])
         warnings.warn(
             f"{path}: {len(gaps)} of {len(steps)} gaps between slices are larger than the usual "
-            f"{np.median(steps):g} mm, "
-            f"the first one {steps[at]:g} mm after {places[at]:g}. Slices are missing, or these are two series.",
+            f"{np.median(steps):g} mm, the first one {steps[at]:g} mm after {places[at]:g}. Slices are missing, or "
+            "these are two series.",
             stacklevel=2,
         )
     values = [_rescaled(part) for part in slices]

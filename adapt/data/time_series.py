@@ -451,9 +451,11 @@ def _without_clock(columns: dict[str, NDArray[Any]], path: Path, wanted: Sequenc
     if not clocks:
         return columns
     kept = {name: values for name, values in columns.items() if name not in clocks}
-    parted, values = "", columns[clocks[0]]
+    parted, values = "", columns[clocks[0]].reshape(-1)
     if "recording" not in columns and values.dtype.kind in "fiu":
-        falls = np.append(False, np.diff(values.reshape(-1)) < 0)
+        falls = np.append(
+            False, values[1:] < values[:-1]
+        )  # not their difference, which without a sign is never negative
         if falls.any():
             kept["recording"] = falls.cumsum()
             parted = f"; it falls {falls.sum()} times, where another recording begins"

@@ -9,6 +9,7 @@ import torch
 
 from adapt.data import TimeSeries, standing_alone
 from adapt.data.recordings import channels_first, cut_windows, read_adatime, synthetic_series
+from adapt.data.time_series import read_recordings
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
 
@@ -158,6 +159,17 @@ def test_a_clock_is_no_channel_and_parts_recordings(tmp_path: Path, name: str) -
     # None of them reaches from one recording of 60 steps to the next.
     assert {part for part, _, _ in (each.partition(":") for each in names)} == {"0", "1", "2", "3"}
     assert all(int(start) % 60 <= 48 for _, _, start in (each.partition(":") for each in names))
+
+
+def test_a_clock_without_a_sign_parts_recordings_too(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 2)), columns=["ax", "ay"])
+    frame["label"], frame["time"] = np.arange(240) // 30 % 2, (np.arange(240) % 60).astype(np.uint64)
+    frame.to_parquet(tmp_path / "left.parquet")
+    with pytest.warns(UserWarning, match="it falls 3 times"):
+        recording = read_recordings(tmp_path / "left.parquet").recording
+    assert recording is not None and len(set(recording)) == 4
 
 
 def test_a_date_in_words_is_left_out_and_a_name_that_begins_like_a_clock_is_not(tmp_path: Path) -> None:
