@@ -1,14 +1,24 @@
 """What every test wants: no W&B unless asked, no leftover warnings of loaders, a working folder of its own."""
 
 import os
+import random
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: several threads each would wait for one another.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    # Weights that a test draws before any seed is set would hang on which tests ran earlier on the same worker.
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
