@@ -9,6 +9,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from adapt.hooks import skip_empty_hooks
 from adapt.selection.checkpoint_files import write_whole_files
 
 State = dict[str, Tensor]
@@ -37,8 +38,9 @@ class LastCheckpoint(ModelCheckpoint):
         self._validated_step: int | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write files in one step, because the rules share files."""
+        """Write files in one step, because the rules share files, and let the rules cost nothing in a batch."""
         super().setup(trainer, pl_module, stage)
+        skip_empty_hooks(trainer)
         self._loops = self._trained = self._final = self._validated_step = None
         if stage == "fit":
             write_whole_files(trainer)

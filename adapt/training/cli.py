@@ -29,6 +29,7 @@ from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.averaging import AveragedWeights as AveragedWeights  # a callback by its name
 from adapt.training.contents import contents
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
+from adapt.training.denormals import flush_denormals
 from adapt.training.explain import explain, imported, nothing_chosen
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.memory import keep_freed_memory
@@ -69,6 +70,7 @@ class AdaptCLI(LightningCLI):
         self.says = says
         quieten()  # once more: Lightning raises its voice when it is imported
         keep_freed_memory()  # once more: a grid's process may be no copy of the command's
+        flush_denormals()
         restrict_parser()
         check_typed_configs(args)
         options: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}

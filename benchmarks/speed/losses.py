@@ -2,6 +2,8 @@
 
 Two ways to the same number take turns, round by round, on one thread; the ratios are taken within a round, because
 the machine's speed drifts between them, and the time is this process's, so that others on the machine count little.
+A turn is 20 calls in a row after one that does not count: a single call after the other way's would find its caches
+and the allocator as the other left them, and 2048² matrices leave nothing.
 
     python benchmarks/speed/losses.py --rounds 15
 """
@@ -19,6 +21,7 @@ from adapt.losses import coral, mmd
 from adapt.losses.coral import covariance
 from adapt.losses.kernels import gaussian_kernel, kernel_widths, squared_distances
 
+CALLS = 20
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -53,9 +56,13 @@ COMPARISONS = (
 
 
 def seconds(loss: Loss, source: Tensor, target: Tensor) -> float:
-    start = time.process_time()
-    loss(source, target).backward()
-    return time.process_time() - start
+    """Seconds per call."""
+    for k in range(1 + CALLS):
+        if k == 1:
+            start = time.process_time()
+        source.grad = target.grad = None
+        loss(source, target).backward()
+    return (time.process_time() - start) / CALLS
 
 
 def main() -> None:
@@ -70,8 +77,6 @@ def main() -> None:
         draw = torch.Generator().manual_seed(0)
         source, target = (torch.randn(samples, width, generator=draw).requires_grad_() for _ in range(2))
         difference = float((ours(source, target) / definition(source, target) - 1).detach().abs())
-        for loss in (ours, definition):
-            seconds(loss, source, target)
         # Whoever goes first in a round goes second in the next.
         times: list[dict[bool, float]] = []
         for k in range(rounds):
