@@ -62,11 +62,10 @@ class AdaptCLI(LightningCLI):
 
     Args:
         args: The command line without the program's name.
-        run: Whether to run the command, or only to build trainer, method and data.
         says: Whether a training says what it trains, where it lies and what comes next; a grid says that itself.
     """
 
-    def __init__(self, args: Sequence[str], run: bool = True, says: bool = True) -> None:
+    def __init__(self, args: Sequence[str], says: bool = True) -> None:
         self.says = says
         quieten()  # once more: Lightning raises its voice when it is imported
         keep_freed_memory()  # once more: a grid's process may be no copy of the command's
@@ -86,7 +85,6 @@ class AdaptCLI(LightningCLI):
             parser_kwargs=options | own,
             auto_configure_optimizers=False,
             args=list(args),
-            run=run,
         )
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
