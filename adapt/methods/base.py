@@ -211,6 +211,8 @@ class Method(Recorded, GlobalBatch):
         if stage == "fit":
             reads = self.target_labels != "none" or any(isinstance(p, TargetLabelPenalty) for p in self.penalties)
             refuse_unread_labels(name, reads, data)
+            for penalty in self.penalties:
+                penalty.restore({})  # what another run with the same object left
 
     def on_fit_start(self) -> None:
         """Refuse to train without the source run that the method starts from."""
@@ -528,11 +530,17 @@ class Method(Recorded, GlobalBatch):
         """Add what the checkpoint is of; diverged weights are not saved, nor those of a step that was cut off."""
         self._detour.come_back()
         self._late.finish()
-        checkpoint.setdefault("adapt", {}).update(self.describe())
+        kept = checkpoint.setdefault("adapt", {})
+        kept.update(self.describe())
+        if states := {type(penalty).__name__: state for penalty in self.penalties if (state := penalty.state())}:
+            kept["penalties"] = states
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another method, problem or backbone."""
         check_checkpoint(self.describe(), checkpoint)
+        states = checkpoint.get("adapt", {}).get("penalties", {})
+        for penalty in self.penalties:
+            penalty.restore(states.get(type(penalty).__name__, {}))
 
     @classmethod
     def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:

@@ -39,6 +39,14 @@ class Penalty(Recorded):
         """The weighted value."""
         return self.weight * self.value(source, target)
 
+    def state(self) -> dict[str, Tensor]:
+        """What a continued run needs of this one, by name; most penalties keep nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take what `state` gave to the checkpoint that is continued; nothing where a training begins."""
+        return
+
 
 class TargetLabelPenalty(Penalty):
     """Base of the penalties on the labelled target samples of `--data.shots`: write `labelled_value`.

@@ -13,8 +13,9 @@ from adapt.data import Pair
 from adapt.encoding import Encoding, Encodings
 from adapt.errors import AdaptError, DivergedError
 from adapt.methods import ADDA, DANN, MCD, WDGRL, FineTuning, Method, OTMapping, SelfEnsembling, SourceOnly, TargetOnly
-from adapt.penalties import NWD, MinEnt, Penalty, TargetCrossEntropy
+from adapt.penalties import L2SP, NWD, MinEnt, Penalty, TargetCrossEntropy
 from tests.methods.test_leakage import permuted
+from tests.methods.test_resume import StopAt
 from tests.toy import CLASSES, Shifted, target_accuracy, train
 
 
@@ -125,6 +126,37 @@ def test_a_penalty_may_ask_the_classifier_again_and_changes_both_sides(method: t
     for part in ("backbone", "classifier"):
         ours, theirs = (getattr(m, part).state_dict().values() for m in (plain, penalised))
         assert any(not torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_l2_sp_holds_any_method_to_the_weights_that_it_starts_from(tmp_path: Path) -> None:
+    moved = {}
+    for weight in (0.0, 10.0):
+        penalty = L2SP(weight)
+        trained, _, trainer = train(DANN, tmp_path / str(weight), steps=60, penalties=[penalty])
+        start, now = penalty.state(), dict(trained.named_parameters())
+        squares = [(now[name] - value).square().sum() for name, value in start.items()]
+        assert {name.partition(".")[0] for name in start} == {"backbone"}
+        moved[weight] = torch.stack(squares).sum().item()
+        logged = trainer.callback_metrics["train/penalty_l2sp"].item()
+        assert logged == pytest.approx(weight * moved[weight] / 2, rel=0.5)  # of the last step that logged
+    assert moved[10.0] < 0.1 * moved[0.0]
+
+
+def test_l2_sp_of_a_continued_run_and_of_an_object_used_twice_has_its_own_start(tmp_path: Path) -> None:
+    penalty, stop = L2SP(0.5), tmp_path / "stop.ckpt"
+    options = {"steps": 40, "penalties": [penalty]}
+    whole, _, _ = train(SourceOnly, tmp_path / "whole", 3, **options)
+    train(SourceOnly, tmp_path / "first", 3, callbacks=[StopAt(10, stop)], **options)
+    continued, _, _ = train(SourceOnly, tmp_path / "second", 77, ckpt_path=stop, **options)
+    again, _, _ = train(SourceOnly, tmp_path / "again", 3, **options)
+    for found in (continued, again):
+        assert all(torch.equal(value, found.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_l2_sp_of_frozen_parts_is_refused(tmp_path: Path) -> None:
+    frozen = train(SourceOnly, tmp_path / "a", steps=1)[0].backbone.requires_grad_(False)
+    with pytest.raises(AdaptError, match="L2SP expects weights that train in backbone, found none"):
+        train(SourceOnly, tmp_path / "b", steps=1, penalties=[L2SP()], backbone=frozen)
 
 
 def test_features_that_cannot_be_decomposed_are_refused_as_diverged(tmp_path: Path) -> None:
