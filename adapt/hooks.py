@@ -1,7 +1,6 @@
 """What callbacks cost that have nothing to do."""
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 _PER_BATCH = (
     "on_before_zero_grad",
@@ -25,17 +24,5 @@ def skip_empty_hooks(trainer: Trainer) -> None:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it without declaring it
     for callback in callbacks:
         for name in _PER_BATCH:
-            own = getattr(type(callback), name, None)
-            if name not in vars(callback) and (own is getattr(Callback, name) or _saves_no_batch(callback, name, own)):
+            if name not in vars(callback) and getattr(type(callback), name, None) is getattr(Callback, name):
                 setattr(callback, name, None)
-
-
-def _saves_no_batch(callback: Callback, name: str, own: object) -> bool:
-    """Whether this is the hook of a checkpoint callback that saves after epochs and validations only."""
-    return (
-        name == "on_train_batch_end"
-        and isinstance(callback, ModelCheckpoint)
-        and own is ModelCheckpoint.on_train_batch_end
-        and callback._every_n_train_steps < 1
-        and callback._train_time_interval is None
-    )

@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -29,6 +29,9 @@ class LastCheckpoint(ModelCheckpoint):
     Args:
         **kwargs: Arguments of `ModelCheckpoint`.
     """
+
+    # Lightning's own saves every few steps where it is told to. This one never is.
+    on_train_batch_end = Callback.on_train_batch_end
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=False, **kwargs)

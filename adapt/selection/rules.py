@@ -110,6 +110,9 @@ class BestCheckpoint(ModelCheckpoint):
     An undefined metric is never the best, even if it is the first.
     """
 
+    # Lightning's own saves every few steps where it is told to. This one never is.
+    on_train_batch_end = Callback.on_train_batch_end
+
     _continues = False
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:

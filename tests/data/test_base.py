@@ -79,7 +79,10 @@ def test_shots_give_that_many_labels_of_each_class() -> None:
     assert set(batch.x.flatten().tolist()) <= values(data.domain("b", "train"))
     every = ready("a", "b", shots="all").train_dataloader()
     assert isinstance(every, FewShotPair)
-    labelled = {i for labelled in every.target_labelled for i in labelled.index.tolist()}
+    labelled: set[int] = set()
+    for epoch in range(5):  # each leaves out what does not fill a batch, and not the same
+        every.target_labelled.order.set_epoch(epoch)
+        labelled |= {i for batch in every.target_labelled for i in batch.index.tolist()}
     assert labelled == set(range(36))
 
 
