@@ -20,7 +20,7 @@ from adapt.training.quiet import plain_warnings, quieten
 
 USAGE = """usage: adapt COMMAND [options]
 
-  fit        train one method on one task     adapt fit --config tasks/moons --model DANN
+  fit        train one method on one task     adapt fit --config tasks/moons --model MMD
   validate   accuracy on the validation sets  adapt validate --config RUN/config.yaml
   test       accuracy on the test sets        adapt test --config RUN/config.yaml
   predict    label the target, or new files   adapt predict --config RUN/config.yaml --input DIR --output P.csv

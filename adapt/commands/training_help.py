@@ -30,7 +30,7 @@ _ABOUT = {
 _USAGE = {
     "fit": """usage: adapt fit --config TASK --model METHOD [options]
 
-  adapt fit --config tasks/moons --model DANN
+  adapt fit --config tasks/moons --model MMD
   adapt fit --data ImageFolders --data.root PHOTOS --data.source studio --data.target phone \\
             --model CDAN --model.backbone TorchvisionBackbone
 """,
