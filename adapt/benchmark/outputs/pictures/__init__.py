@@ -1,5 +1,6 @@
 """An analysis as pictures, one module per kind."""
 
+from functools import partial
 from pathlib import Path
 
 from adapt.benchmark.outputs.pictures.accuracy import draw_pictures
@@ -8,6 +9,7 @@ from adapt.benchmark.outputs.pictures.ranks import KIND as OF_RANKS
 from adapt.benchmark.outputs.pictures.ranks import draw_diagram
 from adapt.benchmark.outputs.pictures.rules import CHANCE_KIND, GAP_KIND, SCATTER_KIND, draw_rules
 from adapt.benchmark.outputs.pictures.scores import draw_scores
+from adapt.benchmark.outputs.pictures.side_by_side import Part, side_by_side
 from adapt.benchmark.outputs.pictures.streams import draw_streams
 from adapt.benchmark.statistics.analysis import Analysis
 from adapt.benchmark.statistics.estimates import Summary
@@ -32,22 +34,24 @@ def draw(analysis: Analysis, folder: Path, earlier: Path) -> tuple[list[Picture]
         folder: Where they go.
         earlier: Folder of an earlier report's pictures; those of single runs are kept where they show the same.
     """
-    leading, results, remarks = analysis.leading, analysis.results, []
+    leading, results = analysis.leading, analysis.results
     tasks = tuple(task for task in pictured_tasks(leading) if task not in analysis.unlabelled)
     without_labels = analysis.unlabelled[: MOST_TASKS - len(tasks)]
+    remarks: list[str] = []
     try:
         diagram = draw_diagram(analysis.tested, folder)
     except AdaptError as error:
         diagram, remarks = None, [str(error)]
-    drawn = [
-        *([] if diagram is None else [diagram]),
-        *draw_rules(analysis.rules, analysis.selections[-1], leading, folder),
-        *draw_streams(results, leading, tasks, folder),
-        *draw_pictures(results, leading, tasks, folder, MOST_OF_METHODS, earlier=earlier),
-        *draw_pictures(results, leading, without_labels, folder, MOST_OF_METHODS, False, earlier=earlier),
-        *draw_scores(results, leading, (*tasks, *without_labels), folder),
+    per_method = partial(draw_pictures, results, leading, folder=folder, most=MOST_OF_METHODS, earlier=earlier)
+    parts: list[Part] = [
+        partial(draw_rules, analysis.rules, analysis.selections[-1], leading, folder),
+        partial(draw_streams, results, leading, tasks, folder),
+        partial(per_method, tasks),
+        partial(per_method, without_labels, measured=False),
+        *(partial(draw_scores, results, leading, [task], folder) for task in (*tasks, *without_labels)),
     ]
-    return drawn, remarks
+    drawn = [picture for part in side_by_side(parts) for picture in part]
+    return [*([] if diagram is None else [diagram]), *drawn], remarks
 
 
 def pictured_tasks(summary: Summary) -> tuple[str, ...]:
