@@ -85,6 +85,7 @@ def _draw(
         axes.grid(color=FAINT, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7, labelbottom=True)
+        axes.locator_params(nbins=4)  # room for four labels; each more costs as much to lay out as a curve to draw
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     # Each column's lowest panel has the label: one of the whole figure would lie under the legend.
