@@ -472,28 +472,37 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
         separator: What stands between two cells.
 
     Raises:
-        AdaptError: It is no UTF-8 or UTF-16, has no rows, a column twice, or rows of other lengths.
+        AdaptError: It is no UTF-8 or UTF-16, has no rows, a column twice, rows of other lengths, or a quote that does
+            not end.
     """
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131072 characters at which the reader stops
     with path.open("rb") as start:
         wide = start.read(2) in (b"\xff\xfe", b"\xfe\xff")
     try:
         with path.open(newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
             separator = _separator(file, separator)
-            lines = [line for line in csv.reader(file, delimiter=separator) if line]
+            # Without `strict` a quote that does not end takes in the rest of the file, and no word is said.
+            lines = [line for line in csv.reader(file, delimiter=separator, strict=True) if line]
+    except csv.Error as error:
+        raise AdaptError(
+            f"Expected a table at {path}, could not read it ({error}): is a quote open, or not doubled within a text?"
+        ) from error
     except UnicodeError as error:
         raise AdaptError(
             f"Expected a table at {path} as UTF-8, found other bytes ({getattr(error, 'reason', error)}). Save it as "
             "UTF-8 (in spreadsheets: CSV UTF-8)."
         ) from error
     if len(lines) < 2:
-        raise AdaptError(f"Expected a header and rows in {path}, found {len(lines)} lines.")
+        found = "no row below the header" if lines else "an empty file"
+        raise AdaptError(f"Expected a header and rows in {path}, found {found}.")
     header, rows = [name.strip() for name in lines[0]], lines[1:]
     named = [name for name in header if not _NO_NAME.fullmatch(name)]
     refuse_repeated(named, path)
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise AdaptError(
-                f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}."
+                f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}: put texts "
+                f"that hold the separator ({separator!r}) into quotes."
             )
     if named and len(named) < len(header):
         warnings.warn(f"Left out a column of {path} that has no name, as pandas writes its index.", stacklevel=2)

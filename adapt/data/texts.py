@@ -1,7 +1,6 @@
 """Texts of several domains, tokenised once."""
 
 import contextlib
-import csv
 import hashlib
 import io
 import os
@@ -19,7 +18,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
-from adapt.data.array_files import as_texts, load_arrays, refuse_repeated
+from adapt.data.array_files import as_texts, load_arrays, read_lines
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
@@ -326,7 +325,7 @@ def read_table(path: Path) -> dict[str, list[str]]:
     """
     if path.suffix not in TABLES:
         raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
-    return _parquet(path) if path.suffix == ".parquet" else _delimited(path)
+    return _parquet(path) if path.suffix == ".parquet" else read_lines(path, "\t" if path.suffix == ".tsv" else ",")
 
 
 def as_columns(inputs: Any) -> dict[str, list[str]] | None:
@@ -392,27 +391,6 @@ def _from_files(folder: Path, files: Sequence[Path], labelled: bool) -> TextTabl
     names = [path.relative_to(folder) for path in files]
     labels = [name.parts[0] if labelled and len(name.parts) > 1 else None for name in names]
     return TextTable(texts, labels, [name.as_posix() for name in names], None)
-
-
-def _delimited(path: Path) -> dict[str, list[str]]:
-    # A review may be longer than the 131072 characters at which the reader stops.
-    csv.field_size_limit(2**31 - 1)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
-            head = next(rows, [])
-            table = [row for row in rows if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AdaptError(f"Expected a table as UTF-8 in {path}, could not read it ({error}).") from error
-    names = [name.strip() for name in head]
-    refuse_repeated(names, path)
-    for number, row in enumerate(table):
-        if len(row) != len(head):
-            raise AdaptError(
-                f"Expected {len(head)} columns in every row of {path}, found {len(row)} in row {number} (from 0): put "
-                "texts with commas into quotes."
-            )
-    return {name: [row[at].strip() for row in table] for at, name in enumerate(names)}
 
 
 def _parquet(path: Path) -> dict[str, list[str]]:

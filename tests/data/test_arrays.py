@@ -395,7 +395,7 @@ def test_what_does_not_fit_is_refused_with_what_was_found(kind: str, tmp_path: P
         ("1,2\n3,4\n", "names of the columns in the first line"),
         ("f0,f0\n1,2\n", "found 'f0' twice"),
         ("f0,f1\n1,2\n1\n", "found 1 in row 3"),
-        ("f0,f1\n", "found 1 lines"),
+        ("f0,f1\n", "found no row"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(text: str, words: str, tmp_path: Path) -> None:

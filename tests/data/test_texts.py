@@ -138,13 +138,25 @@ def test_tokens_are_cut_kept_and_padded_with_the_tokenizers_token(encoder: str) 
         tokenise(["it"], encoder, 65)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("first", ["text;label", "sep=;\ntext;label", "text\tlabel"])
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, first: str, encoding: str) -> None:
+    between = first[-6]
+    rows = [f'"so, so {between} schön\nand long"{between}p', f"{'x' * 200_000}{between}n"]
+    (tmp_path / "a.csv").write_text("\r\n".join([first, *rows]), encoding=encoding, newline="")
+    found = read_texts(tmp_path / "a.csv")
+    assert found.texts == [f"so, so {between} schön\nand long", "x" * 200_000]
+    assert found.labels == ["p", "n"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("a,b\n1,2\n", "column `text`"),
-        ("text\n", "found no row"),
+        ("text\n", "found no row below"),
         ("text,label\ngood,p\n ,n\n", "row 1"),
         ("text,label\nso, so,p\n", "into quotes"),
+        ('text,label\n"so,p\ngood,n\n', "is a quote open"),
         ("text,split\ngood,training\n", "splits"),
     ],
 )
