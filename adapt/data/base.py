@@ -283,7 +283,8 @@ class DomainDataModule(Recorded, LightningDataModule):
                     f"The {role} domain {names[role]!r} has {size} training samples, fewer than one batch of "
                     f"{needed}: training would end after 0 steps. Lower --data.batch_size to {size} or less."
                 )
-        check_inputs(sources | {self.target: self._train["target"]}, self.transform, self.input_shape)
+        domains = sources | {self.target: self._train["target"]}
+        check_inputs(domains, self.transform, self.input_shape, lambda name: self.taken_names(name, "train"))
 
     def forget(self) -> None:
         """Drop what `setup` built, after an argument has changed."""

@@ -63,7 +63,10 @@ def check_poolable(domains: Mapping[str, Dataset[Any]]) -> None:
 
 
 def check_inputs(
-    domains: Mapping[str, Dataset[Any]], transform: Callable[[Tree], Tree], input_shape: Sequence[int]
+    domains: Mapping[str, Dataset[Any]],
+    transform: Callable[[Tree], Tree],
+    input_shape: Sequence[int],
+    called: Callable[[str], Sequence[str]],
 ) -> None:
     """Refuse NaN or infinite inputs, other shapes, and domains whose value ranges differ by a factor of 50 or more.
 
@@ -74,6 +77,7 @@ def check_inputs(
         domains: Training sets by domain name.
         transform: What the datamodule does to a batch of inputs.
         input_shape: Shape of one input after that; empty where the datamodule does not say.
+        called: What a domain's training samples are called.
 
     Raises:
         AdaptError: Names the domain, and the sample, the shapes or the ranges.
@@ -93,7 +97,7 @@ def check_inputs(
         whole = in_memory(dataset)
         positions, inputs = (range(size), whole[0]) if whole is not None else (sample, x)
         for part in leaves(inputs):
-            _check_finite(part, name, positions)
+            _check_finite(part, name, positions, called)
         # Of inputs with several parts whole numbers are no quantities: a text's tokens, and where it ends.
         measured = [part for part in leaves(x) if isinstance(x, Tensor) or part.is_floating_point()]
         ranges[name] = [(float(part.min()), float(part.max())) for part in measured]
@@ -111,16 +115,18 @@ def check_inputs(
                 )
 
 
-def _check_finite(inputs: Tensor, name: str, positions: Sequence[int]) -> None:
+def _check_finite(inputs: Tensor, name: str, positions: Sequence[int], called: Callable[[str], Sequence[str]]) -> None:
     if inputs.is_complex():
         raise AdaptError(f"Expected real inputs, found {inputs.dtype} in {name!r}. Give for example their sizes.")
     if not inputs.is_floating_point():
         return
     bad = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten()
     if len(bad):
+        at = positions[int(bad[0])]
+        own = called(name)[at]
         raise AdaptError(
             f"Expected finite inputs, found NaN or infinity in {len(bad)} training samples of {name!r}, "
-            f"the first at position {positions[int(bad[0])]}. Repair or drop these samples."
+            f"the first at position {at}{'' if own == str(at) else f' ({own!r})'}. Repair or drop these samples."
         )
 
 

@@ -20,7 +20,12 @@ class Statistics(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor) -> "Statistics":
-        """Those of inputs `(N, d, ...)`."""
+        """Those of inputs `(N, d, ...)`.
+
+        Inputs that are not finite are left out, where others are: they would spoil all, and are refused by themselves.
+        """
+        finite = torch.isfinite(x).flatten(1).all(1)
+        x = x[finite] if finite.any() and not finite.all() else x
         rows = x.transpose(1, -1).reshape(-1, x.shape[1]) if x.ndim > 2 else x
         std = rows.std(0)
         # A feature that never changes has no scale, and must not be divided by what rounding left of it.

@@ -308,6 +308,13 @@ class TimeSeries(DomainDataModule):
 
     def _cut(self, found: Recordings) -> Cut:
         if found.x.ndim == 3:
+            channels, length = found.x.shape[1:]
+            if channels > length:
+                warnings.warn(
+                    f"Windows have {channels} channels of {length} steps, as (N, channels, length) says. If they are "
+                    f"{length} channels, swap the axes: x.transpose(0, 2, 1).",
+                    stacklevel=2,
+                )
             windows = torch.from_numpy(np.ascontiguousarray(found.x, dtype=np.float32))
             names = [str(row) for row in range(len(windows))]
             return Cut(windows, torch.from_numpy(found.y), found.group, found.split, names)

@@ -290,3 +290,23 @@ def test_subjects_and_labels_do_not_depend_on_how_a_file_writes_them(tmp_path: P
     np.savez(tmp_path / "c.npz", x=x, y=np.where(y == 1, np.inf, y))
     with pytest.raises(AdaptError, match="infinity"):
         windows(tmp_path, source="c", target="b")
+
+
+@pytest.mark.parametrize("standardise", ["source", "domains", "samples", "none"])
+def test_one_broken_window_is_named_and_does_not_spoil_the_others(tmp_path: Path, standardise: Any) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("a", "b"):
+        x = draw.normal(size=(60, 2, 16)).astype(np.float32)
+        if name == "a":
+            x[23, 1, 4] = np.nan
+        np.savez(tmp_path / f"{name}.npz", x=x, y=np.arange(60) % 2, split=np.array(["train"] * 50 + ["test"] * 10))
+    data = windows(tmp_path, source="a", target="b", standardise=standardise, batch_size=8)
+    with pytest.raises(AdaptError, match=r"in 1 training samples of 'a', the first at position \d+ \('23'\)"):
+        data.setup("fit")
+
+
+def test_axes_that_seem_swapped_are_warned_of(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", x=np.random.default_rng(0).normal(size=(60, 128, 9)), y=np.arange(60) % 2)
+    with pytest.warns(UserWarning, match=r"128 channels of 9 steps.* swap the axes"):
+        windows(tmp_path, source="a", target="b").setup("fit")
