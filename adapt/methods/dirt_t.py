@@ -11,7 +11,7 @@ from adapt.encoding import Encoding
 from adapt.errors import AdaptError
 from adapt.losses import entropy, virtual_adversarial
 from adapt.methods.base import Method
-from adapt.methods.vada import perturbed
+from adapt.methods.vada import perturbed, warn_of_wide_radius
 from adapt.problems import Classification, Problem
 
 
@@ -73,6 +73,7 @@ class DIRTT(Method):
     def losses(self, batch: Pair | TargetBatch) -> dict[str, Tensor]:
         """Entropy, the virtual adversarial term, and the divergence from the teacher."""
         x = batch.target.x
+        warn_of_wide_radius(self, x, self.radius)
         logits = self(x).logits
         with torch.no_grad():
             self.teacher.eval()
