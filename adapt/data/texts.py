@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +33,37 @@ _WHOLE = re.compile(r"-?\d+(\.0*)?")
 TABLES = (".csv", ".tsv", ".parquet")
 _INSTRUCTIONS = (
     "A domain is a table <domain>.csv (or .tsv, .parquet) with a column `text`, if there are `title` and `label`, or a "
-    "folder <domain>/<class>/<name>.txt, without the classes where there are no labels."
+    "folder <domain>/<class>/<name>.txt, without the classes where there are no labels. Columns of other names are "
+    "named: --data.text, --data.label."
 )
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the columns of a table of texts are called.
+
+    Attributes:
+        text: The texts.
+        title: What is put before them.
+        label: The classes.
+        index: What a row is called.
+        split: Its split.
+        domain: Its domain, in a table of all domains.
+    """
+
+    text: str = "text"
+    title: str = "title"
+    label: str = "label"
+    index: str = "index"
+    split: str = "split"
+    domain: str = "domain"
+
+    def of(self, columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """The columns by what they mean."""
+        return {meaning: columns[name] for meaning, name in asdict(self).items() if name in columns}
+
+
+STANDARD = Names()
 
 
 class TextTable(NamedTuple):
@@ -61,6 +91,9 @@ class Texts(DomainDataModule):
     `<domain>/<name>.txt` without labels. The target may have no labels. Without `split`, splits are drawn:
     `test_fraction` for testing, of the rest `val_fraction`.
 
+    Columns of other names are named (`text`, `title`, `label`, ...). One table of all domains, `file`, has a column
+    that says each row's domain.
+
     Texts are tokenised once and kept, cut after `length` tokens. Inputs are a dict of `ids` and `mask` `(N, L)`, padded
     to the longest text of the step.
 
@@ -69,6 +102,13 @@ class Texts(DomainDataModule):
         target: The domain to adapt to.
         tokenizer: Hugging Face folder of the tokenizer; the command line takes the backbone's.
         folder: Folder below the root that holds the domains; the root itself when empty.
+        file: One table below that folder that holds all domains.
+        text: Column of the texts.
+        title: Column of what is put before them, if it is there.
+        label: Column of the classes.
+        index: Column of what a row is called; its number where there is none.
+        split: Column of each row's split, if it is there.
+        domain_column: Column of each row's domain, with `file`.
         length: Most tokens of a text.
         transductive: Train and test on the whole target, and validate and test on the held-out share of the source.
         test_fraction: Share of each domain that is its test set, where the tables do not say it.
@@ -87,12 +127,20 @@ class Texts(DomainDataModule):
         target: str,
         tokenizer: str | None = None,
         folder: str = "",
+        file: str = "",
+        text: str = "text",
+        title: str = "title",
+        label: str = "label",
+        index: str = "index",
+        split: str = "split",
+        domain_column: str = "domain",
         length: int = 128,
         transductive: bool = False,
         test_fraction: float = 0.2,
         **kwargs: Any,
     ) -> None:
-        self.tokenizer, self.folder, self.length = tokenizer, folder, length
+        self.tokenizer, self.folder, self.file, self.length = tokenizer, folder, file, length
+        self.names = Names(text, title, label, index, split, domain_column)
         self.transductive, self.test_fraction = transductive, test_fraction
         self.input_shape = (length,)
         super().__init__(source, target, **kwargs)
@@ -102,8 +150,11 @@ class Texts(DomainDataModule):
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
         if self.length < 4:
             raise AdaptError(f"Expected a length of at least 4 tokens, found {self.length}.")
-        folder = self.data_path(self.folder, instructions=_INSTRUCTIONS)
-        self.known_domains = text_domains(folder)
+        folder = self.data_path(self.folder, self.file, instructions=_INSTRUCTIONS)
+        named = list(asdict(self.names).values())
+        if len(set(named)) < len(named):
+            raise AdaptError(f"Expected a column for each meaning, found {', '.join(named)}.")
+        self.known_domains = sorted(self._of_file()) if self.file else text_domains(folder)
         if not self.known_domains:
             raise AdaptError(f"Expected texts in {folder}, found none. {_INSTRUCTIONS}")
         used = [name for name in self.known_domains if name in self.sources or name == self.target]
@@ -117,7 +168,7 @@ class Texts(DomainDataModule):
             found = ", ".join(labelled) or "none"
             raise AdaptError(
                 f"Expected labels of two classes or more in {', '.join(self.sources)}, found {found}: give the table a "
-                "column `label`."
+                f"column `{self.names.label}`, or name the one that has them (--data.label)."
             )
 
     def domain_classes(self, name: str) -> Sequence[str]:
@@ -158,7 +209,7 @@ class Texts(DomainDataModule):
         Raises:
             AdaptError: There are no texts.
         """
-        table = read_texts(Path(path), labelled=False)
+        table = read_texts(Path(path), labelled=False, names=self.names)
         return Trimmed(self.tokenise(table.texts), None), table.names
 
     def prepare(self, inputs: Any) -> Dataset[Any]:
@@ -169,9 +220,16 @@ class Texts(DomainDataModule):
                 `title`.
         """
         columns = as_columns(inputs)
-        if columns is not None and "text" not in columns:
-            raise AdaptError(f"Expected a column `text`, found {', '.join(map(repr, columns)) or 'none'}.")
-        texts = titled(columns) if columns is not None else [inputs] if isinstance(inputs, str) else list(inputs)
+        if columns is not None and self.names.text not in columns:
+            found = ", ".join(map(repr, columns)) or "none"
+            raise AdaptError(f"Expected a column `{self.names.text}`, found {found}.")
+        texts = (
+            titled(self.names.of(columns))
+            if columns is not None
+            else [inputs]
+            if isinstance(inputs, str)
+            else list(inputs)
+        )
         if not texts or not all(isinstance(text, str) for text in texts):
             raise AdaptError("Expected a list of texts, found something else: give strings, or the path of a table.")
         return Trimmed(self.tokenise(texts), None)
@@ -197,10 +255,18 @@ class Texts(DomainDataModule):
 
     def table(self, name: str) -> TextTable:
         """The texts of a domain as they lie on disk, read once."""
+        if self.file:
+            if name not in (found := self._of_file()):
+                self.check_domain(name)
+            return found[name]
         path = table_of(self.root / self.folder, name)
         if not path.exists():  # the base names it, with what it was probably meant to be
             self.check_domain(name)
-        return _read(path, newest(path), True)
+        return _read(path, newest(path), self.names)
+
+    def _of_file(self) -> dict[str, TextTable]:
+        path = self.root / self.folder / self.file
+        return _domains_of(path, newest(path), self.names)
 
     def encoded(self, name: str) -> TensorDomain:
         """All texts of a domain, tokenised, whatever the splits make of them."""
@@ -280,12 +346,13 @@ def class_names(tables: Sequence[TextTable]) -> list[str]:
     return sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
 
 
-def read_texts(path: Path, labelled: bool = True) -> TextTable:
+def read_texts(path: Path, labelled: bool = True, names: Names = STANDARD) -> TextTable:
     """Texts from a table, a text file, or a folder of them.
 
     Args:
         path: The file or folder.
         labelled: Whether labels and splits are read.
+        names: What its columns are called.
 
     Raises:
         AdaptError: It is not there, cannot be read, or has no texts.
@@ -296,10 +363,17 @@ def read_texts(path: Path, labelled: bool = True) -> TextTable:
         raise AdaptError(f"Expected texts at {path}, found nothing there. {_INSTRUCTIONS}")
     if path.suffix == ".txt":
         return _from_files(path.parent, [path], False)
-    columns = read_table(path)
-    if "text" not in columns:
-        found = ", ".join(map(repr, columns)) or "none"
-        raise AdaptError(f"Expected a column `text` in {path}, found {found[:200]}: name the columns in the first row.")
+    return _of_columns(read_table(path), path, labelled, names)
+
+
+def _of_columns(found: Mapping[str, list[str]], path: Path, labelled: bool, names: Names) -> TextTable:
+    if names.text not in found:
+        there = ", ".join(map(repr, found)) or "none"
+        raise AdaptError(
+            f"Expected a column `{names.text}` in {path}, found {there[:200]}: name the one that has the texts "
+            "(--data.text)."
+        )
+    columns = names.of(found)
     texts = titled(columns)
     if not texts:
         raise AdaptError(f"Expected texts in {path}, found no row.")
@@ -398,8 +472,29 @@ def _parquet(path: Path) -> dict[str, list[str]]:
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, changed: int, labelled: bool) -> TextTable:
-    return read_texts(path, labelled)
+def _read(path: Path, changed: int, names: Names) -> TextTable:
+    return read_texts(path, names=names)
+
+
+@lru_cache(maxsize=4)
+def _domains_of(path: Path, changed: int, names: Names) -> dict[str, TextTable]:
+    columns = read_table(path)
+    if names.domain not in columns:
+        found = ", ".join(map(repr, columns)) or "none"
+        raise AdaptError(
+            f"Expected each row's domain as `{names.domain}` in {path}, found {found[:200]}: name the column that says "
+            "it (--data.domain_column)."
+        )
+    # Before the rows are told apart, so that a message counts them as the file does.
+    whole = _of_columns(columns, path, True, names)
+    found_domains = {}
+    for name in sorted(set(columns[names.domain])):
+        at = [row for row, said in enumerate(columns[names.domain]) if said == name]
+        if not name:
+            raise AdaptError(f"Expected a domain in every row of {path}, found none in row {at[0]} (from 0).")
+        parts = (None if column is None else [column[row] for row in at] for column in whole)
+        found_domains[name] = TextTable(*parts)  # type: ignore[arg-type]  # column by column what they were
+    return found_domains
 
 
 @lru_cache(maxsize=16)

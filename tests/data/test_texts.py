@@ -114,6 +114,35 @@ def test_a_table_in_python_is_read_by_its_columns(tmp_path: Path, encoder: str) 
         data.prepare(frame[["id"]])
 
 
+def test_columns_of_other_names_and_one_table_of_all_domains(tmp_path: Path, encoder: str) -> None:
+    names = {"text": "review", "title": "summary", "label": "stars", "index": "asin", "domain_column": "category"}
+    rows = [
+        f"{domain}{k},{domain},It {word},the book was {word},{word}"
+        for domain in ("books", "kitchen")
+        for k in range(20)
+        for word in [("bad", "good")[k % 2]]
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["asin,category,summary,review,stars", *rows]) + "\n")
+    data = texts(tmp_path, encoder, file="all.csv", **names)
+    assert data.known_domains == ["books", "kitchen"]
+    assert data.class_names == ["bad", "good"]
+    assert data.table("kitchen").texts[1] == "It good\nthe book was good"
+    assert set(data.sample_names("kitchen", "test")) < {f"kitchen{k}" for k in range(20)}
+    wanted = data.prepare(["It good\nthe book was good"]).x["ids"]  # type: ignore[attr-defined]
+    given = [{"review": "the book was good", "summary": "It good"}]
+    assert torch.equal(data.prepare(given).x["ids"], wanted)  # type: ignore[attr-defined]
+    new, called = data.read_inputs(tmp_path / "all.csv")
+    assert len(new) == 40 and called[0] == "books0"  # type: ignore[arg-type]
+    with pytest.raises(AdaptError, match="Unknown domain 'book' of Texts"):
+        texts(tmp_path, encoder, file="all.csv", source="book", **names)
+    with pytest.raises(AdaptError, match=r"column `text` in .*--data.text"):
+        texts(tmp_path, encoder, file="all.csv", **names | {"text": "text"})
+    with pytest.raises(AdaptError, match=r"domain as `domain` in .*--data.domain_column"):
+        texts(tmp_path, encoder, file="all.csv", **names | {"domain_column": "domain"})
+    with pytest.raises(AdaptError, match="a column for each meaning"):
+        texts(tmp_path, encoder, file="all.csv", **names | {"title": "review"})
+
+
 def test_whole_numbers_as_labels_are_the_same_classes_beside_gaps(tmp_path: Path, encoder: str) -> None:
     lines = [f"the book was {('bad', 'good')[k % 2]},{k % 2}" for k in range(40)]
     (tmp_path / "books.csv").write_text("\n".join(["text,label", *lines]) + "\n")
