@@ -31,6 +31,10 @@ class SFDA2(AaD):
     that no sample is predicted as, FD leaves the class out. Start from the run that `SHOT` starts from (label smoothing
     0.1, `bottleneck`), without augmentation of the target.
 
+    The squared dispersion is lowest where all predictions are uniform (1/K² against 1/K of certain and balanced ones).
+    With two classes and 64 samples it outweighs the neighbours and ends at chance: give a smaller α (embedded reviews,
+    books → kitchen, one seed: 52 % with α = 1, 74 % with 0.1).
+
     The covariances take K · d² numbers, and a step K · (M + K) · d² products: give wide features a `bottleneck`.
     `train/agreement` is the share of a batch that is predicted as its neighbours are.
 

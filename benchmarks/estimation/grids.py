@@ -33,6 +33,7 @@ GRIDS = {
     "recipes/momentum": "PACS features",
     "recipes/momentum_elsewhere": "",
     "watch/recipe": "wrist-watch",
+    "watch/results": "wrist-watch",
 }
 """Files of rows, and what kind of data they are; empty where the task's name says it."""
 POINT = 0.01
