@@ -198,7 +198,7 @@ def choose_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rule",
         help="score or estimate whose highest mean over seeds picks the method (default: the estimate "
-        "with the smallest measured error, nuclear_norm; silhouette where the domains have different classes)",
+        "with the smallest measured error; silhouette where the domains have different classes)",
     )
     parser.add_argument(
         "--checkpoints",

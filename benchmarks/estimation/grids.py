@@ -34,6 +34,7 @@ GRIDS = {
     "recipes/momentum_elsewhere": "",
     "watch/recipe": "wrist-watch",
     "watch/results": "wrist-watch",
+    "text/results": "embedded reviews",
 }
 """Files of rows, and what kind of data they are; empty where the task's name says it."""
 POINT = 0.01
