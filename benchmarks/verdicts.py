@@ -15,11 +15,12 @@ from adapt.benchmark.statistics.paired_tests import ALPHA, against_source_only, 
 from adapt.benchmark.vocabulary import TARGET_LABELS
 
 ROOT = Path(__file__).resolve().parents[1]
+PLANS = ROOT / "configs" / "benchmarks"
 
 
 def units_of(grid: str) -> dict[str, str]:
     """Tasks of a plan that are the same pair of domains."""
-    plan = read_plan(ROOT / "configs" / "benchmarks" / f"{grid}.yaml")
+    plan = read_plan(PLANS / f"{grid}.yaml")
     return shared_pairs({cell.task: domain_pair(cell.config) for cell in plan.cells})
 
 
@@ -50,6 +51,8 @@ def lines() -> list[str]:
     ]
     for path in sorted(ROOT.glob("benchmarks/*/results.csv")):
         grid = path.parent.name
+        if not (PLANS / f"{grid}.yaml").is_file():
+            continue  # a script's rows, whose references are others
         results = read_csv(path)
         summary = summarise(results, headline(results), units=units_of(grid))
         old, new = before(summary), against_source_only(summary)
