@@ -1,4 +1,4 @@
-"""What every test wants: no W&B unless asked, no leftover warnings of loaders, a working folder of its own."""
+"""What every test wants: a seed, no W&B unless asked, no leftover warnings of loaders, a working folder of its own."""
 
 import os
 import random

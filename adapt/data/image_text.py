@@ -21,6 +21,7 @@ from adapt.data.images import as_picture, open_image, readable_endings
 from adapt.data.labels import NO_LABEL, Labels, no_labels
 from adapt.data.texts import (
     TABLES,
+    by_domain,
     class_labels,
     longest_text_of,
     read_table,
@@ -398,14 +399,7 @@ def _domains_of(path: Path, changed: int) -> dict[str, Pairs]:
         raise AdaptError(f"Expected a column `domain` in {path}, which holds all domains, found {found[:200]}.")
     # Before the rows are told apart, so that a message counts them as the file does.
     whole = _pairs(columns, path, True)
-    found_domains = {}
-    for name in sorted(set(columns["domain"])):
-        at = [row for row, said in enumerate(columns["domain"]) if said == name]
-        if not name:
-            raise AdaptError(f"Expected a domain in every row of {path}, found none in row {at[0]} (from 0).")
-        parts = (None if column is None else [column[row] for row in at] for column in whole)
-        found_domains[name] = Pairs(*parts)  # type: ignore[arg-type]  # column by column what they were
-    return found_domains
+    return by_domain(whole, columns["domain"], path)
 
 
 def _present(images: Sequence[Any], texts: Sequence[str]) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.trees import Tree, take, tree_map
+
+Whole = TypeVar("Whole", bound=tuple[Any, ...])
 
 _UNKNOWN = 0.3
 _WHOLE = re.compile(r"-?\d+(\.0*)?")
@@ -223,13 +225,9 @@ class Texts(DomainDataModule):
         if columns is not None and self.names.text not in columns:
             found = ", ".join(map(repr, columns)) or "none"
             raise AdaptError(f"Expected a column `{self.names.text}`, found {found}.")
-        texts = (
-            titled(self.names.of(columns))
-            if columns is not None
-            else [inputs]
-            if isinstance(inputs, str)
-            else list(inputs)
-        )
+        if columns is not None:
+            inputs = titled(self.names.of(columns))
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise AdaptError("Expected a list of texts, found something else: give strings, or the path of a table.")
         return Trimmed(self.tokenise(texts), None)
@@ -487,14 +485,28 @@ def _domains_of(path: Path, changed: int, names: Names) -> dict[str, TextTable]:
         )
     # Before the rows are told apart, so that a message counts them as the file does.
     whole = _of_columns(columns, path, True, names)
-    found_domains = {}
-    for name in sorted(set(columns[names.domain])):
-        at = [row for row, said in enumerate(columns[names.domain]) if said == name]
+    return by_domain(whole, columns[names.domain], path)
+
+
+def by_domain(whole: Whole, domains: Sequence[str], path: Path) -> dict[str, Whole]:
+    """The rows of a table of all domains, told apart.
+
+    Args:
+        whole: Its columns, of which some may be None.
+        domains: The domain of each row.
+        path: Where it lies, for the message.
+
+    Raises:
+        AdaptError: A row has no domain.
+    """
+    found: dict[str, Whole] = {}
+    for name in sorted(set(domains)):
+        at = [row for row, said in enumerate(domains) if said == name]
         if not name:
             raise AdaptError(f"Expected a domain in every row of {path}, found none in row {at[0]} (from 0).")
         parts = (None if column is None else [column[row] for row in at] for column in whole)
-        found_domains[name] = TextTable(*parts)  # type: ignore[arg-type]  # column by column what they were
-    return found_domains
+        found[name] = type(whole)(*parts)  # type: ignore[arg-type]  # a named tuple takes them one by one
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -460,9 +460,8 @@ def _without_clock(columns: dict[str, NDArray[Any]], path: Path, wanted: Sequenc
     kept = {name: values for name, values in columns.items() if name not in clocks}
     parted, values = "", columns[clocks[0]].reshape(-1)
     if "recording" not in columns and values.dtype.kind in "fiu":
-        falls = np.append(
-            False, values[1:] < values[:-1]
-        )  # not their difference, which without a sign is never negative
+        # Not their difference: of numbers without a sign it is never negative.
+        falls = np.append(False, values[1:] < values[:-1])
         if falls.any():
             kept["recording"] = falls.cumsum()
             parted = f"; it falls {falls.sum()} times, where another recording begins"

@@ -1,6 +1,6 @@
 """The contract of a penalty: one weighted loss term, computed from the encodings that the method trains on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -127,11 +127,28 @@ class WeightPenalty(Penalty):
         Raises:
             AdaptError: Nothing in them trains.
         """
-        parameters = [p for part in self.parts for p in network.get_submodule(part).parameters()]
-        weights = [p for p in parameters if p.requires_grad and p.ndim > 1]
-        if not weights:
+        return self.weight * self.weights_value(list(self.trained(self.parameters_of(network)).values()))
+
+    def parameters_of(self, network: nn.Module) -> dict[str, nn.Parameter]:
+        """All parameters of the chosen parts, by name."""
+        return {
+            f"{part}.{name}": p for part in self.parts for name, p in network.get_submodule(part).named_parameters()
+        }
+
+    def trained(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+        """Those that train and count.
+
+        Raises:
+            AdaptError: None does.
+        """
+        found = {name: p for name, p in parameters.items() if p.requires_grad and self.counts(p)}
+        if not found:
             raise AdaptError(
                 f"{type(self).__name__} expects weights that train in {', '.join(self.parts)}, found none: drop it, or "
                 "let a part train."
             )
-        return self.weight * self.weights_value(weights)
+        return found
+
+    def counts(self, parameter: nn.Parameter) -> bool:
+        """Whether a parameter is one of the weights: matrices and kernels are, biases and normalisations are not."""
+        return parameter.ndim > 1

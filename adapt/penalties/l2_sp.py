@@ -5,7 +5,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from adapt.errors import AdaptError
 from adapt.losses import l2_sp
 from adapt.penalties.base import WeightPenalty
 
@@ -45,17 +44,15 @@ class L2SP(WeightPenalty):
         Raises:
             AdaptError: Nothing in them trains.
         """
-        here = {
-            f"{part}.{name}": p for part in self.parts for name, p in network.get_submodule(part).named_parameters()
-        }
+        here = self.parameters_of(network)
         if not self._start:
             self._start = {name: p.detach().clone() for name, p in here.items()}
-        trained = {name: p for name, p in here.items() if p.requires_grad}
-        if not trained:
-            raise AdaptError(
-                f"L2SP expects weights that train in {', '.join(self.parts)}, found none: drop it, or let a part train."
-            )
+        trained = self.trained(here)
         return self.weight * l2_sp(trained.values(), [self._start[name].to(p) for name, p in trained.items()])
+
+    def counts(self, parameter: nn.Parameter) -> bool:
+        """Whether a parameter is one of the weights: all are."""
+        return True
 
     def state(self) -> dict[str, Tensor]:
         """The start, by name of the parameter."""

@@ -2,8 +2,7 @@
 
 Two ways to the same number take turns, round by round, on one thread; the ratios are taken within a round, because
 the machine's speed drifts between them, and the time is this process's, so that others on the machine count little.
-A turn is 20 calls in a row after one that does not count: a single call after the other way's would find its caches
-and the allocator as the other left them, and 2048² matrices leave nothing.
+A turn is 20 calls after one that does not count: the first call after the other way's turn starts with cold caches.
 
     python benchmarks/speed/losses.py --rounds 15
 """
