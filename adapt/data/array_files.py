@@ -68,6 +68,7 @@ class ReadArrays(NamedTuple):
         names: What each row is called: its number, or its `index`.
         domain: The domain of each row `(N,)`.
         columns: Of a table, the names of the columns that the inputs are.
+        given: Names of all that the file holds.
     """
 
     x: Array
@@ -78,6 +79,7 @@ class ReadArrays(NamedTuple):
     names: list[str]
     domain: Array | None
     columns: tuple[str, ...] | None = None
+    given: tuple[str, ...] = ()
 
     def rows(self, at: Array) -> "ReadArrays":
         """The rows at the given positions."""
@@ -90,6 +92,7 @@ class ReadArrays(NamedTuple):
             [self.names[i] for i in at.tolist()],
             _taken(self.domain, at),
             self.columns,
+            self.given,
         )
 
     def in_order(self, columns: Sequence[str] | None, where: str) -> "ReadArrays":
@@ -234,6 +237,7 @@ def read_arrays(
     """
     path, wanted = Path(path), (names or ArrayNames())._replace(**renamed)
     arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))], wanted[3:])
+    everything = tuple(arrays)
     found_columns: tuple[str, ...] | None = None
     if path.suffix.lower() in _TABLES:
         arrays, found_columns = _table(arrays, wanted, path, columns)
@@ -272,6 +276,7 @@ def read_arrays(
         [str(row) for row in texts.get(wanted.index, range(count))],
         texts.get(wanted.domain),
         found_columns,
+        everything,
     )
 
 

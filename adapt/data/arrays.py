@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import Split
-from adapt.data.named_columns import NamedColumns
-from adapt.data.splits import held_out
+from adapt.data.named_columns import NamedColumns, refuse_absent_names
+from adapt.data.splits import held_out, refuse_shared_groups
 from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
@@ -67,6 +67,8 @@ class Arrays(NamedColumns, StandardisedDataModule):
     rows_are_numbered_by_split = False
     endings: ClassVar[tuple[str, ...]] = ENDINGS
     """Endings of the files that are looked at."""
+    usual_names: ClassVar[ArrayNames] = ArrayNames()
+    """What is looked for where nobody says another name."""
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Arrays(NamedColumns, StandardisedDataModule):
         for name in used:
             self.check_domain(name)
         wholes = {name: self._whole(name) for name in used}
+        self._refuse_absent_names({name: whole.arrays.given for name, whole in wholes.items()})
         for name in self.sources:
             if wholes[name].arrays.y is None:
                 raise AdaptError(
@@ -133,6 +136,14 @@ class Arrays(NamedColumns, StandardisedDataModule):
         if self.labels == "classes":
             self._names = self.class_names = self._find_classes(wholes)
         super()._check_arguments()
+
+    def _refuse_absent_names(self, there: Mapping[str, Sequence[str]]) -> None:
+        options = {"index": "index", "domain": "domain_column", "groups": "groups", "split": "split"}
+        names, usual = (
+            {option: getattr(known, field) for field, option in options.items()}
+            for known in (self.names, self.usual_names)
+        )
+        refuse_absent_names(names, usual, there)
 
     def _check_shapes(self, wholes: "Mapping[str, Whole]") -> None:
         """Refuse domains whose inputs differ in shape, and say what it is."""
@@ -300,7 +311,7 @@ class Arrays(NamedColumns, StandardisedDataModule):
         if arrays.split is not None:
             parts = {part: rows[torch.from_numpy(arrays.split == part)] for part in _SPLITS}
             parts = {part: at for part, at in parts.items() if len(at)}
-            _refuse_shared_groups(parts, arrays.groups, name)
+            refuse_shared_groups(parts, arrays.groups, name)
         if "test" not in parts:
             rest = parts.get("train", rows)
             parts["test"], parts["train"] = self._held_out(rest, arrays.groups, self.test_fraction, name)
@@ -444,18 +455,9 @@ def _one_after_the_other(name: str, parts: Mapping[str, ReadArrays]) -> ReadArra
     names = [row if not part else f"{part} {row}" for part, arrays in parts.items() for row in arrays.names]
     class_names = next((arrays.class_names for arrays in parts.values() if arrays.class_names), None)
     x = np.concatenate([arrays.x for arrays in parts.values()])
-    return ReadArrays(x, joined("y"), class_names, joined("groups"), np.array(split), names, None, first.columns)
-
-
-def _refuse_shared_groups(parts: Mapping[Split, Tensor], groups: NDArray[np.str_] | None, name: str) -> None:
-    seen: dict[str, Split] = {}
-    for part, at in parts.items():
-        for group in sorted(set(groups[at.numpy()].tolist())) if groups is not None else []:
-            if seen.setdefault(group, part) != part:
-                raise AdaptError(
-                    f"Expected each group of {name!r} in one split, found {group!r} in {seen[group]} and {part}. "
-                    "Mend the split, or leave out --data.groups."
-                )
+    return ReadArrays(
+        x, joined("y"), class_names, joined("groups"), np.array(split), names, None, first.columns, first.given
+    )
 
 
 def _refuse_odd(name: str, values: set[str], no_label: object, arrays: ReadArrays) -> None:

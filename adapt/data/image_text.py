@@ -49,6 +49,7 @@ class Pairs(NamedTuple):
         labels: Names of the classes, None where a sample has none.
         names: What the samples are called.
         splits: `train`, `val` or `test` for each sample; None where the table does not say.
+        groups: What has to stay in one split, such as each sample's person; None where the table does not say.
     """
 
     images: list[Path | None]
@@ -56,6 +57,7 @@ class Pairs(NamedTuple):
     labels: list[str | None]
     names: list[str]
     splits: list[str] | None
+    groups: list[str] | None = None
 
 
 class ImageText(ImageFolders):
@@ -63,10 +65,11 @@ class ImageText(ImageFolders):
 
     A domain is a table `<root>/<dataset>/<domain>.csv` (`.tsv`, `.parquet`) with a column `image`, paths from the
     table's folder or absolute ones, and a column `text`. Further columns are read where they are there: `title`, which
-    is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), and `index`, what a row is
-    called in `predictions.csv`. Or one table, `file`, holds all domains, which its column `domain` tells apart. The
-    target needs no labels. A cell of `image` or `text` may be empty, and a whole column may be missing: the sample then
-    lacks this modality, and `FusionBackbone` knows it. A row with neither is refused.
+    is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), `groups`, what is never in two
+    splits, and `index`, what a row is called in `predictions.csv`. Or one table, `file`, holds all domains, which its
+    column `domain` tells apart. The target needs no labels. A cell of `image` or `text` may be empty, and a whole
+    column may be missing: the sample then lacks this modality, and `FusionBackbone` knows it. A row with neither is
+    refused.
 
     Inputs are a dict of `image` `(N, 3, S, S)`, `text`, and `present` `(N, 2)`, whether there is an image and a text.
     With a `tokenizer` a text is `ids` and `mask` for `TransformerBackbone`; without, it is hashed `words` and `mask`
@@ -276,7 +279,7 @@ class ImageText(ImageFolders):
 
     def _rows(self, name: str, split: Split) -> list[int]:
         table = self.table(name)
-        return split_rows(self, name, split, len(table.texts), table.splits, self.test_fraction)
+        return split_rows(self, name, split, len(table.texts), table.splits, table.groups, self.test_fraction)
 
 
 class PairDomain(Dataset[tuple[Tree, Any]]):
@@ -382,8 +385,8 @@ def _pairs(columns: Mapping[str, list[str]], path: Path, labelled: bool) -> Pair
         )
     labels = columns.get("label", blank) if labelled else blank
     names = columns.get("index") or [str(row) for row in range(count)]
-    splits = splits_of(dict(columns), path) if labelled else None
-    return Pairs(images, texts, class_labels(labels), list(names), splits)
+    splits, groups = (splits_of(dict(columns), path), columns.get("groups")) if labelled else (None, None)
+    return Pairs(images, texts, class_labels(labels), list(names), splits, groups)
 
 
 @lru_cache(maxsize=16)

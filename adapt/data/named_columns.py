@@ -1,10 +1,15 @@
 """Inputs that may come as a table whose columns have names."""
 
+import warnings
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from adapt.data.array_files import from_frame
 from adapt.data.base import DomainDataModule
 from adapt.data.views import Inputs
+from adapt.errors import AdaptError
+
+_NAMED = 8
 
 
 class NamedColumns(DomainDataModule):
@@ -31,3 +36,37 @@ class NamedColumns(DomainDataModule):
         super().load_state_dict(state_dict)
         if columns := state_dict.get("columns"):
             self._columns = tuple(columns)
+
+
+def refuse_absent_names(
+    names: Mapping[str, str], usual: Mapping[str, str], there: Mapping[str, Collection[str]]
+) -> None:
+    """Refuse a column that a person names and no domain has: patients would be in two splits, without a word.
+
+    Args:
+        names: Option → the column that it names.
+        usual: The same where the option is left out; that column need not be there.
+        there: Domain → the columns that it has.
+
+    Raises:
+        AdaptError: No domain has it.
+
+    Warns:
+        UserWarning: Only some domains have what has to stay in one split.
+    """
+    for option, name in names.items():
+        lacking = [domain for domain, own in there.items() if name not in own]
+        if name == usual[option] or not lacking:
+            continue
+        if len(lacking) == len(there):
+            found = list(dict.fromkeys(column for own in there.values() for column in own))
+            listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+            raise AdaptError(
+                f"Expected {name!r} in {' or '.join(map(repr, there))}, found {listed or 'no names'}: "
+                f"mend --data.{option}, or leave it out."
+            )
+        if option == "groups":
+            warnings.warn(
+                f"No {name!r} in {' and '.join(map(repr, lacking))}: a split there may cut through a group.",
+                stacklevel=2,
+            )

@@ -1,11 +1,16 @@
 """Random shares that are held out, whole groups at a time."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from adapt.errors import AdaptError
+
+_Part = TypeVar("_Part", bound=str)
 
 
 def held_out(
@@ -48,3 +53,24 @@ def held_out(
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[order[: min(nearest, count - 1)]] = True
     return rows[chosen[member]], rows[~chosen[member]]
+
+
+def refuse_shared_groups(parts: Mapping[_Part, Tensor], groups: NDArray[np.str_] | None, name: str) -> None:
+    """Refuse fixed splits of which two hold rows of one group.
+
+    Args:
+        parts: Row positions by split.
+        groups: The group of every row of the domain; None where there are none.
+        name: The domain, for the message.
+
+    Raises:
+        AdaptError: A group is in two splits.
+    """
+    seen: dict[str, _Part] = {}
+    for part, at in parts.items():
+        for group in sorted(set(groups[at.numpy()].tolist())) if groups is not None else []:
+            if seen.setdefault(group, part) != part:
+                raise AdaptError(
+                    f"Expected each group of {name!r} in one split, found {group!r} in {seen[group]} and {part}. "
+                    "Mend the split, or leave out --data.groups."
+                )

@@ -263,6 +263,7 @@ def _as_arrays(
         None if split is None else as_splits(split, path, names.split),
         [str(row) for row in texts.get(names.index, range(count))],
         texts.get(names.domain),
+        given=tuple(columns),
     )
 
 

@@ -23,6 +23,8 @@ from adapt.data.array_files import as_texts, load_arrays, read_lines
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
+from adapt.data.named_columns import refuse_absent_names
+from adapt.data.splits import held_out, refuse_shared_groups
 from adapt.data.views import TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -49,6 +51,7 @@ class Names:
         title: What is put before them.
         label: The classes.
         index: What a row is called.
+        groups: What has to stay in one split, such as a person.
         split: Its split.
         domain: Its domain, in a table of all domains.
     """
@@ -57,6 +60,7 @@ class Names:
     title: str = "title"
     label: str = "label"
     index: str = "index"
+    groups: str = "groups"
     split: str = "split"
     domain: str = "domain"
 
@@ -76,22 +80,26 @@ class TextTable(NamedTuple):
         labels: Names of the classes, None where a sample has none.
         names: What the samples are called: rows of a table, files of a folder.
         splits: `train`, `val` or `test` for each sample; None where the table does not say.
+        groups: What has to stay in one split, such as each text's person; None where the table does not say.
+        columns: Names of the table's columns; None of files.
     """
 
     texts: list[str]
     labels: list[str | None]
     names: list[str]
     splits: list[str] | None
+    groups: list[str] | None = None
+    columns: tuple[str, ...] | None = None
 
 
 class Texts(DomainDataModule):
     """Texts from tables or text files, for `TransformerBackbone`.
 
     A domain is `<root>/<folder>/<domain>.csv` (`.tsv`, `.parquet`) with the column `text` and, where they are known,
-    `title`, which is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), and `index`,
-    what a row is called in `predictions.csv`. Or it is a folder of text files, `<domain>/<class>/<name>.txt`, or
-    `<domain>/<name>.txt` without labels. The target may have no labels. Without `split`, splits are drawn:
-    `test_fraction` for testing, of the rest `val_fraction`.
+    `title`, which is put before the text, `label`, the class's name, `split` (`train`, `val`, `test`), `groups`, what
+    is never in two splits, and `index`, what a row is called in `predictions.csv`. Or it is a folder of text files,
+    `<domain>/<class>/<name>.txt`, or `<domain>/<name>.txt` without labels. The target may have no labels. Without
+    `split`, splits are drawn: `test_fraction` for testing, of the rest `val_fraction`.
 
     Columns of other names are named (`text`, `title`, `label`, ...). One table of all domains, `file`, has a column
     that says each row's domain.
@@ -109,6 +117,7 @@ class Texts(DomainDataModule):
         title: Column of what is put before them, if it is there.
         label: Column of the classes.
         index: Column of what a row is called; its number where there is none.
+        groups: Column of what has to stay in one split, such as a text's author, if it is there.
         split: Column of each row's split, if it is there.
         domain_column: Column of each row's domain, with `file`.
         length: Most tokens of a text.
@@ -134,6 +143,7 @@ class Texts(DomainDataModule):
         title: str = "title",
         label: str = "label",
         index: str = "index",
+        groups: str = "groups",
         split: str = "split",
         domain_column: str = "domain",
         length: int = 128,
@@ -142,7 +152,7 @@ class Texts(DomainDataModule):
         **kwargs: Any,
     ) -> None:
         self.tokenizer, self.folder, self.file, self.length = tokenizer, folder, file, length
-        self.names = Names(text, title, label, index, split, domain_column)
+        self.names = Names(text, title, label, index, groups, split, domain_column)
         self.transductive, self.test_fraction = transductive, test_fraction
         self.input_shape = (length,)
         super().__init__(source, target, **kwargs)
@@ -160,6 +170,11 @@ class Texts(DomainDataModule):
         if not self.known_domains:
             raise AdaptError(f"Expected texts in {folder}, found none. {_INSTRUCTIONS}")
         used = [name for name in self.known_domains if name in self.sources or name == self.target]
+        options = {"title": "title", "index": "index", "groups": "groups", "split": "split", "domain": "domain_column"}
+        names, usual = (
+            {option: getattr(known, field) for field, option in options.items()} for known in (self.names, STANDARD)
+        )
+        refuse_absent_names(names, usual, {name: self.table(name).columns or () for name in used})
         of_source = class_names([self.table(name) for name in used if name != self.target])
         self.class_names = of_source
         if not set(class_names([self.table(self.target)]) if self.target in used else ()) <= set(of_source):
@@ -282,7 +297,7 @@ class Texts(DomainDataModule):
 
     def _rows(self, name: str, split: Split) -> list[int]:
         table = self.table(name)
-        return split_rows(self, name, split, len(table.texts), table.splits, self.test_fraction)
+        return split_rows(self, name, split, len(table.texts), table.splits, table.groups, self.test_fraction)
 
 
 class Trimmed(TensorDomain):
@@ -295,7 +310,13 @@ class Trimmed(TensorDomain):
 
 
 def split_rows(
-    data: DomainDataModule, name: str, split: Split, size: int, splits: Sequence[str] | None, test_fraction: float
+    data: DomainDataModule,
+    name: str,
+    split: Split,
+    size: int,
+    splits: Sequence[str] | None,
+    groups: Sequence[str] | None,
+    test_fraction: float,
 ) -> list[int]:
     """The rows of a table that a split of its domain holds, the same for every seed of an experiment.
 
@@ -305,24 +326,36 @@ def split_rows(
         split: `train`, `val` or `test`.
         size: How many rows the table has.
         splits: The split of each row, None where the table does not say.
+        groups: What has to stay in one split, for each row; None where the table does not say.
         test_fraction: Share that is for testing, where it does not.
+
+    Raises:
+        AdaptError: There is one group alone, or the table has a group in two splits.
     """
+    member = None if groups is None else np.array(groups, dtype=str)
 
-    def held_out(rows: list[int], split: Split) -> list[int]:
-        part: Any = data.holdout(TensorDomain(torch.arange(len(rows)), torch.zeros(len(rows))), split)
-        return [rows[at] for at in part.indices]
+    def cut(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+        return held_out(rows, member, fraction, data.split_seed, name)
 
+    rows = torch.arange(size)
     if data.transductive:
-        part = list(range(size))
-        return part if name == data.target else held_out(part, "train" if split == "train" else "val")
+        if name == data.target:
+            return rows.tolist()
+        held, rest = cut(rows, data.val_fraction)
+        return (rest if split == "train" else held).tolist()
     if splits is None:
-        order = torch.randperm(size, generator=torch.Generator().manual_seed(data.split_seed)).tolist()
-        held = max(1, round(test_fraction * size))
-        return order[:held] if split == "test" else held_out(order[held:], split)
-    rows = [row for row, said in enumerate(splits) if said == split]
-    if not rows and split == "val":
-        return held_out([row for row, said in enumerate(splits) if said == "train"], "val")
-    return held_out(rows, "train") if split == "train" and "val" not in splits else rows
+        test, rest = cut(rows, test_fraction)
+        if split == "test":
+            return test.tolist()
+        parts = {"train": rest}
+    else:
+        said = np.array(splits)
+        parts = {part: rows[torch.from_numpy(said == part)] for part in ("train", "val", "test")}
+        refuse_shared_groups(parts, member, name)
+    if split == "test" or len(parts.get("val", ())):
+        return parts[split].tolist()
+    val, train = cut(parts["train"], data.val_fraction)
+    return (val if split == "val" else train).tolist()
 
 
 def text_domains(folder: Path) -> list[str]:
@@ -382,8 +415,9 @@ def _of_columns(found: Mapping[str, list[str]], path: Path, labelled: bool, name
         )
     given = columns.get("label") if labelled else None
     labels = class_labels(given or [""] * len(texts))
-    splits = splits_of(columns, path) if labelled else None
-    return TextTable(texts, labels, columns.get("index") or [str(row) for row in range(len(texts))], splits)
+    splits, groups = (splits_of(columns, path), columns.get("groups")) if labelled else (None, None)
+    names_of_rows = columns.get("index") or [str(row) for row in range(len(texts))]
+    return TextTable(texts, labels, names_of_rows, splits, groups, tuple(found))
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -485,7 +519,8 @@ def _domains_of(path: Path, changed: int, names: Names) -> dict[str, TextTable]:
         )
     # Before the rows are told apart, so that a message counts them as the file does.
     whole = _of_columns(columns, path, True, names)
-    return by_domain(whole, columns[names.domain], path)
+    parts = by_domain(whole._replace(columns=None), columns[names.domain], path)
+    return {name: part._replace(columns=whole.columns) for name, part in parts.items()}
 
 
 def by_domain(whole: Whole, domains: Sequence[str], path: Path) -> dict[str, Whole]:

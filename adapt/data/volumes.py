@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ReadArrays, as_splits, as_texts
+from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts
 from adapt.data.arrays import Arrays, Whole
 from adapt.data.columns import read_columns
 from adapt.data.images import is_hidden
@@ -96,6 +96,8 @@ class Volumes(Arrays):
     Raises:
         AdaptError: A domain is not there, a scan cannot be read, or an argument is out of range.
     """
+
+    usual_names = ArrayNames(x="path", y="label", groups="patient")
 
     def __init__(
         self,
@@ -293,6 +295,7 @@ class Volumes(Arrays):
             None if split is None else as_splits(split, path, self.names.split),
             [str(name) for name in texts.get(self.names.index, texts[self.names.x])],
             texts.get(self.names.domain),
+            given=tuple(columns),
         )
         return Listed(paths, arrays)
 
@@ -324,7 +327,8 @@ class Volumes(Arrays):
         ]
         labels = np.array([at.name for _, at in found]) if classes else None
         names = [path.relative_to(folder.parent).as_posix() for path, _ in found]
-        arrays = ReadArrays(np.arange(len(found)), labels, None, np.array(patients), None, names, None)
+        known = (self.names.groups,)  # the folders say the patients
+        arrays = ReadArrays(np.arange(len(found)), labels, None, np.array(patients), None, names, None, given=known)
         return Listed([path for path, _ in found], arrays)
 
     def _place(self, name: str) -> Path | None:

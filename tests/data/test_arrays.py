@@ -242,6 +242,24 @@ def test_a_group_is_never_in_two_splits(tmp_path: Path) -> None:
         Arrays("a", "b", root=str(tmp_path), groups="person").setup("fit")
 
 
+@pytest.mark.parametrize("option", ["groups", "split", "index", "domain_column"])
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_a_column_that_no_domain_has_is_refused(tmp_path: Path, option: str, ending: str) -> None:
+    x, y = vectors(90)
+    for name in "ab":
+        FORMATS[ending](tmp_path / f"{name}.{ending}", x, y=y, person=np.arange(90) // 9)
+    with pytest.raises(AdaptError, match=rf"Expected 'persom' in 'a' or 'b', found .*person.*--data.{option}"):
+        Arrays("a", "b", root=str(tmp_path), **{option: "persom"})  # type: ignore[arg-type]
+
+
+def test_groups_of_one_domain_alone_are_said(tmp_path: Path) -> None:
+    x, y = vectors(90)
+    write_npz(tmp_path / "a.npz", x, y=y, person=np.arange(90) // 9)
+    write_npz(tmp_path / "b.npz", x)
+    with pytest.warns(UserWarning, match="No 'person' in 'b'"):
+        Arrays("a", "b", root=str(tmp_path), groups="person")
+
+
 @pytest.mark.parametrize("shape", [(60, 4), (60, 3, 8), (60, 2, 5, 5)])
 @pytest.mark.parametrize("standardise", ["source", "domains"])
 def test_inputs_of_any_rank_are_standardised_per_feature_or_channel_and_new_ones_alike(

@@ -235,3 +235,14 @@ def test_a_run_is_fitted_tested_and_labels_new_samples_by_command(tmp_path: Path
     with open("labels.csv", newline="") as file:  # noqa: PTH123
         rows = list(csv.DictReader(file))
     assert [row["sample"] for row in rows] == ["a", "b"] and {row["class"] for row in rows} <= set(SHADES)
+
+
+def test_one_persons_samples_are_never_in_two_splits(tmp_path: Path) -> None:
+    lines = [f"a {list(SHADES)[row % 2]} square,{list(SHADES)[row % 2]},{row // 4}" for row in range(40)]
+    for name in ("shop", "street"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label,groups", *lines]) + "\n")
+    data = ImageText("shop", "street", root=str(tmp_path), batch_size=4)
+    train, val, test = (
+        {int(row) // 4 for row in data.sample_names("shop", split)} for split in ("train", "val", "test")
+    )
+    assert not train & val and not train & test and not val & test and train | val | test == set(range(10))

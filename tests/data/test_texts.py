@@ -143,6 +143,30 @@ def test_columns_of_other_names_and_one_table_of_all_domains(tmp_path: Path, enc
         texts(tmp_path, encoder, file="all.csv", **names | {"title": "review"})
 
 
+def test_one_persons_texts_are_never_in_two_splits(tmp_path: Path, encoder: str) -> None:
+    person = [row // 4 for row in range(40)]
+    lines = [f"the book was {WORDS[row % 2]},{'np'[row % 2]},{person[row]}" for row in range(40)]
+    for name in ("books", "kitchen"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label,author", *lines]) + "\n")
+    for transductive in (False, True):
+        data = texts(tmp_path, encoder, groups="author", transductive=transductive)
+        train, val, test = (
+            {person[int(row)] for row in data.sample_names("books", split)} for split in ("train", "val", "test")
+        )
+        assert not train & val and not train & test and train | val | test == set(range(10))
+        assert val == test if transductive else not val & test
+    (tmp_path / "kitchen.csv").write_text("\n".join(["text", *(line.split(",")[0] for line in lines)]) + "\n")
+    with pytest.warns(UserWarning, match="No 'author' in 'kitchen'"):
+        texts(tmp_path, encoder, groups="author")
+    with pytest.raises(AdaptError, match=r"Expected 'writer' in 'books' or 'kitchen', found .*--data.groups"):
+        texts(tmp_path, encoder, groups="writer")
+    split = ["train" if row % 2 else "test" for row in range(40)]
+    mixed = [f"{line},{part}" for line, part in zip(lines, split, strict=True)]
+    (tmp_path / "kitchen.csv").write_text("\n".join(["text,label,author,split", *mixed]) + "\n")
+    with pytest.raises(AdaptError, match="each group of 'kitchen' in one split, found '0'"):
+        texts(tmp_path, encoder, groups="author").sample_names("kitchen", "test")
+
+
 def test_whole_numbers_as_labels_are_the_same_classes_beside_gaps(tmp_path: Path, encoder: str) -> None:
     lines = [f"the book was {('bad', 'good')[k % 2]},{k % 2}" for k in range(40)]
     (tmp_path / "books.csv").write_text("\n".join(["text,label", *lines]) + "\n")
