@@ -150,6 +150,8 @@ class Volumes(Arrays):
             raise AdaptError("Expected match none beside source_free, found histogram, which reads the source's scans.")
 
     def _check_shapes(self, wholes: Mapping[str, Whole]) -> None:
+        for name in self.unlabelled:
+            self.check_domain(name)
         channels = {name: len(self._scan(name, 0)) for name in wholes}
         if len(set(channels.values())) > 1:
             found = ", ".join(f"{count} in {name!r}" for name, count in channels.items())

@@ -232,6 +232,8 @@ def test_a_target_of_patients_without_classes_has_no_labels(tmp_path: Path) -> N
     hospital(tmp_path, "b", labels=False)
     with pytest.raises(AdaptError, match="unlabelled"):
         hospitals(tmp_path)
+    with pytest.raises(AdaptError, match="Unknown domain 'c' of Volumes"):
+        hospitals(tmp_path, unlabelled=["c"])
     data = hospitals(tmp_path, unlabelled=["b"])
     assert data.target_labels("test").labelled == 0
     assert len(set(data._whole("b").arrays.groups.tolist())) == 12  # type: ignore[union-attr]
