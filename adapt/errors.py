@@ -19,6 +19,19 @@ def chain(error: BaseException) -> list[BaseException]:
     return links
 
 
+def told(error: BaseException) -> BaseException:
+    """What of an error's chain says most: one of ours, what a parser of configurations hides, or the error itself."""
+    links = chain(error)
+    ours = next((link for link in links if isinstance(link, AdaptError)), None)
+    hidden = str(error).startswith("Does not validate against any of the Union")
+    return ours or (links[-1] if hidden else error)
+
+
+def line_of(error: AdaptError) -> str:
+    """Its message; a loader's worker process puts its whole traceback before it."""
+    return str(error).rpartition("AdaptError: ")[2]
+
+
 class SampleError(AdaptError):
     """A sample that cannot be used.
 

@@ -5,7 +5,7 @@ import contextlib
 import shlex
 import sys
 import webbrowser
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.plan import Plan, only_seeds, read_plan
+from adapt.benchmark.plan.plan import Cell, Plan, only_seeds, read_plan
 from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
 from adapt.benchmark.run.ray_cluster import RayCluster, check_ray
@@ -76,14 +76,14 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         # Imported here because it builds the command line, which includes this command.
         from adapt.streaming.planned import folder_of, read_streams
 
-        streams = read_streams(plan, arguments.config)
+        streams, others = read_streams(plan, arguments.config), plan.cells
         if arguments.seeds is not None:
             plan = only_seeds(plan, arguments.seeds)
         if arguments.engine == "ray":
             cluster = stack.enter_context(RayCluster(arguments.address, arguments.ship, console))
-            outcome, folders = _run_cells(plan, arguments, command, console, {"engine": cluster.engine})
+            outcome, folders = _run_cells(plan, arguments, command, console, {"engine": cluster.engine}, others)
         else:
-            outcome, folders = _run_cells(plan, arguments, command, console, {})
+            outcome, folders = _run_cells(plan, arguments, command, console, {}, others)
     if outcome.interrupted:
         return _INTERRUPTED
     for name, folder in folders.items():
@@ -143,7 +143,12 @@ def _refuse_stream_file(path: Path) -> None:
 
 
 def _run_cells(
-    plan: Plan, arguments: argparse.Namespace, command: str, console: Console, engine: Mapping[str, Any]
+    plan: Plan,
+    arguments: argparse.Namespace,
+    command: str,
+    console: Console,
+    engine: Mapping[str, Any],
+    others: Sequence[Cell],
 ) -> tuple[GridOutcome, dict[str, Path]]:
     """Run the grid or the search; by the names of the benchmarks that come of it their folders."""
     out = plan.cells[0].directory.parents[2]
@@ -159,7 +164,7 @@ def _run_cells(
         **engine,
     }
     if plan.search is None:
-        outcome = run_grid(plan.cells, run_cell, **options)
+        outcome = run_grid(plan.cells, run_cell, others=others, **options)
         # An earlier search may have picked other settings than those of these cells.
         (out / SEARCH_FILE).unlink(missing_ok=True)
         folders = {plan.name: out}

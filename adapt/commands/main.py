@@ -12,7 +12,7 @@ from typing import Any
 from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
-from adapt.errors import AdaptError, DivergedError, chain
+from adapt.errors import AdaptError, DivergedError, chain, line_of, told
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
 from adapt.training.memory import keep_freed_memory
@@ -82,18 +82,16 @@ def in_words(error: BaseException) -> tuple[int, str]:
     Args:
         error: The error.
     """
-    links = chain(error)
-    ours = next((link for link in links if isinstance(link, AdaptError)), None)
-    if any(isinstance(link, KeyboardInterrupt) for link in links[:3]):
+    reason = told(error)
+    if any(isinstance(link, KeyboardInterrupt) for link in chain(error)[:3]):
         return INTERRUPTED, "stopped."  # Lightning turns it into an exit
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else FAILED
         return code, error.code if isinstance(error.code, str) else ""
     if isinstance(error, DivergedError):
         return DIVERGED, f"diverged: {error}"
-    if ours is not None:
-        # A loader's worker process puts its whole traceback before the error's message.
-        return WRONG, str(ours).rpartition("AdaptError: ")[2]
+    if isinstance(reason, AdaptError):
+        return WRONG, line_of(reason)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
         return (
@@ -102,7 +100,6 @@ def in_words(error: BaseException) -> tuple[int, str]:
         )
     if said := complaint(error):
         return WRONG, said
-    reason = links[-1] if str(error).startswith("Does not validate against any of the Union") else error
     return FAILED, f"{_name(reason)}\n{_kept_traceback(error)}"
 
 

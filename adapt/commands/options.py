@@ -151,7 +151,10 @@ def compare_options() -> argparse.ArgumentParser:
     parser = OptionParser("adapt compare", description="Show what changed between two grids, with statistics.")
     parser.add_argument("first", type=Path, metavar="RUNS_A", help="folder of the earlier benchmark")
     parser.add_argument("second", type=Path, metavar="RUNS_B", help="folder of the later benchmark")
-    parser.add_argument("--rule", help="selection rule of the accuracies (default: the headline rule of both together)")
+    parser.add_argument(
+        "--rule",
+        help="selection rule of the accuracies (default: the one that both plans name, else the headline's)",
+    )
     return parser
 
 

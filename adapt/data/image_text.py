@@ -31,6 +31,7 @@ from adapt.data.texts import (
     tokenised,
     warn_of_unknown,
 )
+from adapt.data.views import WithoutLabels
 from adapt.errors import AdaptError
 from adapt.trees import Tree, collate, take, tree_map
 
@@ -223,7 +224,8 @@ class ImageText(ImageFolders):
 
         Args:
             inputs: A list of dicts `{"image": ..., "text": ...}`, of which one may be missing or None; an image is
-                Pillow's, a path, or bytes in an array. Or a DataFrame with columns of these names.
+                Pillow's, a path, or bytes in an array; a `title` is put before the text. Or a DataFrame with columns of
+                these names.
         """
         records = getattr(inputs, "to_dict", None)
         samples = (
@@ -235,11 +237,12 @@ class ImageText(ImageFolders):
             )
         # A gap in a frame is NaN.
         samples = [{k: None if isinstance(v, float) and v != v else v for k, v in s.items()} for s in samples]
-        images, texts = [s.get("image") for s in samples], [s.get("text") or "" for s in samples]
+        images = [s.get("image") for s in samples]
+        texts = titled({name: [s.get(name) or "" for s in samples] for name in ("title", "text")})
         for row, (image, text) in enumerate(zip(images, texts, strict=True)):
             if image is None and not text.strip():
                 raise AdaptError(f"Expected an image or a text in each sample, found neither in sample {row} (from 0).")
-        return self._new(images, texts, as_picture)
+        return WithoutLabels(self._new(images, texts, as_picture))
 
     def _new(
         self, images: Sequence[Any], texts: Sequence[str], read: Callable[[Any], Any] = open_image

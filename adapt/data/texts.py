@@ -25,7 +25,7 @@ from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
 from adapt.data.named_columns import refuse_absent_names
 from adapt.data.splits import held_out, refuse_shared_groups
-from adapt.data.views import TensorDomain
+from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.trees import Tree, take, tree_map
@@ -229,7 +229,7 @@ class Texts(DomainDataModule):
         table = read_texts(Path(path), labelled=False, names=self.names)
         return Trimmed(self.tokenise(table.texts), None), table.names
 
-    def prepare(self, inputs: Any) -> Dataset[Any]:
+    def prepare(self, inputs: Any) -> Inputs:
         """Texts that a person has in Python.
 
         Args:
@@ -245,7 +245,7 @@ class Texts(DomainDataModule):
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise AdaptError("Expected a list of texts, found something else: give strings, or the path of a table.")
-        return Trimmed(self.tokenise(texts), None)
+        return TrimmedInputs(self.tokenise(texts))
 
     def tokenise(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Tokens of texts as `ids` `(N, L)`, int32, and `mask` `(N, L)`, uint8.
@@ -307,6 +307,15 @@ class Trimmed(TensorDomain):
         x, y = super().__getitems__(indices)
         longest = longest_text_of(x["mask"])
         return tree_map(lambda leaf: leaf[:, :longest], x), y
+
+
+class TrimmedInputs(Inputs):
+    """The same without labels."""
+
+    def __getitems__(self, indices: Sequence[int]) -> Tree:
+        x: Any = super().__getitems__(indices)
+        longest = longest_text_of(x["mask"])
+        return tree_map(lambda leaf: leaf[:, :longest], x)
 
 
 def split_rows(

@@ -25,7 +25,7 @@ from adapt.data.recordings import (
     synthetic_series,
 )
 from adapt.data.statistics import Statistics
-from adapt.data.views import TensorDomain
+from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 
 _INSTRUCTIONS = (
@@ -241,7 +241,7 @@ class TimeSeries(DomainDataModule):
             )
         return TensorDomain(self.standardised(cut.x, self.target), None), cut.names
 
-    def prepare(self, inputs: Any) -> Dataset[Any]:
+    def prepare(self, inputs: Any) -> Inputs:
         """Windows that a person has in Python, standardised as in training.
 
         Args:
@@ -253,7 +253,7 @@ class TimeSeries(DomainDataModule):
                 f"Expected windows (N, {', '.join(map(str, self.input_shape))}), found {tuple(x.shape)}. One alone is "
                 "x[None]."
             )
-        return TensorDomain(self.standardised(x, self.target), None)
+        return Inputs(self.standardised(x, self.target))
 
     def state_dict(self) -> dict[str, Any]:
         """What the base keeps, and the statistics, so that new windows are standardised without the training data."""

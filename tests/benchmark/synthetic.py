@@ -10,7 +10,7 @@ import numpy as np
 
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import CellResult, Row, write_result
-from adapt.errors import DivergedError
+from adapt.errors import AdaptError, DivergedError
 
 SETTINGS = {"SourceOnly": "source-only", "TargetOnly": "target labels", "FineTuning": "few-shot (5 per class)"}
 
@@ -48,6 +48,11 @@ def run_cell(cell: Cell) -> list[Row]:
         match cell.config.get("do"):
             case "fail":
                 raise RuntimeError("out of memory, say")
+            case "wrap":
+                try:
+                    raise AdaptError("Expected a domain, found moons_x.")
+                except AdaptError as error:
+                    raise ValueError("Does not validate against any of the Union subtypes") from error
             case "diverge":
                 raise DivergedError("domain_loss is nan at step 3")
             case "kill":

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from PIL import Image
 
+import adapt
 from adapt.backbones import BagOfWords, FusionBackbone, SmallCNN
 from adapt.backbones.words import hash_words
 from adapt.cli import main
@@ -104,12 +105,15 @@ def test_new_samples_come_from_a_table_a_folder_of_images_or_python(tmp_path: Pa
     pictures, called = found.read_inputs(tmp_path / "pictures")
     assert len(called) == 40 and not pictures[0][0]["present"][1]
     given = found.prepare([{"image": tmp_path / "pictures" / "street-0.png", "text": "a dark square, number 0"}])
-    assert torch.equal(given[0][0]["image"], table[0][0]["image"])
-    assert torch.equal(given[0][0]["text"]["words"][:5], table[0][0]["text"]["words"][:5])
-    assert found.prepare([{"text": "light"}])[0][0]["present"].tolist() == [False, True]
+    first = given.__getitems__([0])
+    assert torch.equal(first["image"][0], table[0][0]["image"])
+    assert torch.equal(first["text"]["words"][0, :5], table[0][0]["text"]["words"][:5])
+    assert found.prepare([{"text": "light"}]).__getitems__([0])["present"].tolist() == [[False, True]]
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"image": [str(tmp_path / "pictures" / "street-0.png"), None], "text": [None, "light"]})
-    assert [found.prepare(frame)[k][0]["present"].tolist() for k in (0, 1)] == [[True, False], [False, True]]
+    assert found.prepare(frame).__getitems__([0, 1])["present"].tolist() == [[True, False], [False, True]]
+    titled = found.prepare([{"title": "a dark", "text": "square"}]).__getitems__([0])["text"]["words"]
+    assert torch.equal(titled, found.prepare([{"text": "a dark\nsquare"}]).__getitems__([0])["text"]["words"])
     for wrong in ([{"text": " "}], ["a text"], [{}]):
         with pytest.raises(AdaptError, match="Expected"):
             found.prepare(wrong)
@@ -246,3 +250,19 @@ def test_one_persons_samples_are_never_in_two_splits(tmp_path: Path) -> None:
         {int(row) // 4 for row in data.sample_names("shop", split)} for split in ("train", "val", "test")
     )
     assert not train & val and not train & test and not val & test and train | val | test == set(range(10))
+
+
+def test_a_trained_run_predicts_a_table_and_the_same_rows_in_python_alike(tmp_path: Path) -> None:
+    write(tmp_path, "shop")
+    write(tmp_path, "street", labels=False)
+    backbone = FusionBackbone(SmallCNN((3, 8, 8), width=4), BagOfWords(64, 8), width=8)
+    model = adapt.fit(
+        "SourceOnly", data(tmp_path), max_steps=2, backbone=backbone, run_dir=tmp_path / "run", device="cpu"
+    )
+    with (tmp_path / "street.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    given = [{"image": row["image"] and tmp_path / row["image"], "text": row["text"]} for row in rows]
+    given = [{name: value or None for name, value in row.items()} for row in given]
+    for found in (model, adapt.load(tmp_path / "run", device="cpu")):
+        wanted = found.predict_proba(tmp_path / "street.csv")
+        np.testing.assert_allclose(found.predict_proba(given), wanted, atol=1e-6)

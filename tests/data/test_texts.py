@@ -4,9 +4,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import adapt
 from adapt.backbones import TransformerBackbone
 from adapt.commands.features import extract_features
 from adapt.data import NO_LABEL, Features, Pair, Texts
@@ -98,7 +100,7 @@ def test_new_texts_are_read_from_a_table_a_file_or_python(tmp_path: Path, encode
     alone, called = data.read_inputs(tmp_path / "one.txt")
     assert list(called) == ["one.txt"]
     same = data.prepare(["it was nice"])
-    assert torch.equal(alone[0][0]["ids"], same[0][0]["ids"])
+    assert torch.equal(alone[0][0]["ids"], same[0]["ids"])
 
 
 def test_a_table_in_python_is_read_by_its_columns(tmp_path: Path, encoder: str) -> None:
@@ -286,3 +288,16 @@ def test_guessing_words_learns_them(tmp_path: Path, encoder: str) -> None:
     for wrong in ({"rate": 0.0}, {"pretraining": 1.0}):
         with pytest.raises(AdaptError):
             MaskedLanguage(problem=2, backbone=TransformerBackbone(encoder), **wrong)
+
+
+def test_a_trained_run_predicts_a_table_and_the_same_texts_in_python_alike(tmp_path: Path, encoder: str) -> None:
+    write(tmp_path / "books.csv")
+    write(tmp_path / "kitchen.csv", labelled=False)
+    data, run = texts(tmp_path, encoder), tmp_path / "run"
+    backbone = TransformerBackbone(encoder, trainable_layers=0)
+    model = adapt.fit("SourceOnly", data, max_steps=2, backbone=backbone, run_dir=run, device="cpu")
+    given = data.table("kitchen").texts
+    for found in (model, adapt.load(run, device="cpu")):
+        wanted = found.predict_proba(tmp_path / "kitchen.csv")
+        for rows in (given, {"text": given}, [{"text": text} for text in given]):
+            np.testing.assert_allclose(found.predict_proba(rows), wanted, atol=1e-5)

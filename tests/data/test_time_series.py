@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import adapt
 from adapt.data import TimeSeries, standing_alone
 from adapt.data.recordings import channels_first, cut_windows, read_adatime, synthetic_series
 from adapt.data.time_series import read_recordings
@@ -310,3 +311,14 @@ def test_axes_that_seem_swapped_are_warned_of(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{name}.npz", x=np.random.default_rng(0).normal(size=(60, 128, 9)), y=np.arange(60) % 2)
     with pytest.warns(UserWarning, match=r"128 channels of 9 steps.* swap the axes"):
         windows(tmp_path, source="a", target="b").setup("fit")
+
+
+def test_a_trained_run_predicts_a_file_and_the_same_windows_in_python_alike(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    model = adapt.fit(
+        "SourceOnly", windows(tmp_path), max_steps=3, backbone="CNN1D", run_dir=tmp_path / "run", device="cpu"
+    )
+    with np.load(tmp_path / "right.npz") as file:
+        x = file["x"]
+    for found in (model, adapt.load(tmp_path / "run", device="cpu")):
+        np.testing.assert_allclose(found.predict_proba(x), found.predict_proba(tmp_path / "right.npz"), atol=1e-5)

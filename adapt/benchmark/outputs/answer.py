@@ -1,11 +1,12 @@
 """What a benchmark's results say, in sentences: who gained what, who lost, and what is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from adapt.benchmark.outputs.table import Entry, accuracy, points, unit_of
 from adapt.benchmark.outputs.words import amount, short_name
 from adapt.benchmark.statistics.analysis import Analysis
-from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, gains
+from adapt.benchmark.statistics.estimates import FEWEST_SEEDS, Estimate, Summary, beside_source_only, gains
 from adapt.benchmark.vocabulary import AVERAGE, TARGET_LABELS, UNSUPERVISED, count
 from adapt.measures import Measure
 
@@ -34,7 +35,7 @@ def answer(analysis: Analysis) -> list[str]:
     sentences = []
     if free:
         best = _best(free)
-        sentences.append(f"Without target labels {_gained(best, summary, column, found)} {over}, {under}.")
+        sentences.append(f"Without target labels {_gained(best, summary, column, free)} {over}, {under}.")
         if len(free) > 1:
             above = [m for m in free if (free[m].mean or 0.0) > 0]
             told = [free[m].interval for m in above if free[m].n >= FEWEST_SEEDS]
@@ -47,7 +48,7 @@ def answer(analysis: Analysis) -> list[str]:
     if some:
         best = _best(some)
         sentences.append(
-            f"With target labels ({summary.settings[best]}) {_gained(best, summary, column, found)} {over}."
+            f"With target labels ({summary.settings[best]}) {_gained(best, summary, column, some)} {over}."
         )
     top = [m for m in summary.methods if summary.settings[m] == TARGET_LABELS]
     for method in top:
@@ -76,15 +77,25 @@ def _best(found: dict[str, Estimate]) -> str:
 
 
 def _gained(method: str, summary: Summary, column: str, found: dict[str, Estimate]) -> str:
-    gain, columns = found[method], summary.columns[column]
-    measure = summary.measure
+    gain, measure = found[method], summary.measure
+    # Over the seeds of the gain, which may be fewer than those of either mean.
+    pairs = beside_source_only(summary, method, column)
     before, after = (
-        _with_unit(Entry(columns[m].mean or 0.0, unit_of(measure)).number, measure)
-        for m in (str(summary.baseline), method)
+        _with_unit(Entry(fmean(values), unit_of(measure)).number, measure) for values in zip(*pairs, strict=True)
     )
-    verb = "gained most" if (gain.mean or 0.0) > 0 else "came closest"
+    # A method that lost a seed may have more, by easier runs.
+    more = [m for m, other in found.items() if (other.mean or 0.0) > (gain.mean or 0.0)]
+    if more:
+        verb = f"did best of those with {count(gain.n, 'seed')} ({_list(more)} had more with fewer)"
+    else:
+        verb = "gained most" if (gain.mean or 0.0) > 0 else "came closest"
     shown = amount(accuracy(gain, 0, unit=unit_of(measure, "gain")).number, measure)
     return f"{method} {verb}: {shown} over {summary.baseline} ({before} → {after}; {count(gain.n, 'seed')})"
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _with_unit(number: str, measure: Measure) -> str:
@@ -103,11 +114,10 @@ def _negative(summary: Summary) -> list[str]:
         return [f"Negative transfer, {worse} source-only with the intervals apart: {_named(apart)}."]
     if few := [*below.get("one seed", ()), *below.get("two seeds", ())]:
         return [f"{worse.capitalize()} source-only, by too few seeds to call it negative transfer: {_named(few)}."]
-    return (
-        [f"No method shows negative transfer ({worse} source-only with the intervals apart)."]
-        if summary.baseline
-        else []
-    )
+    starts = [estimates.get(summary.baseline or "") for estimates in summary.columns.values()]
+    # Without a source-only that finished nobody knows.
+    measured = any(start is not None and start.mean is not None for start in starts)
+    return [f"No method shows negative transfer ({worse} source-only with the intervals apart)."] if measured else []
 
 
 def _named(found: Iterable[tuple[str, str]]) -> str:

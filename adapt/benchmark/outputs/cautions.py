@@ -22,6 +22,40 @@ def cautions(analysis: Analysis) -> list[str]:
 
 
 def missing(analysis: Analysis) -> list[str]:
+    """What is not there, and what should not be: cells without a result, and results that do not belong."""
+    return [*_mixed(analysis), *_unplanned(analysis), *_without_result(analysis)]
+
+
+def _mixed(analysis: Analysis) -> list[str]:
+    named = []
+    for mixed in analysis.mixed[:_MOST_NAMES]:
+        seeds = " and ".join(f"{'seeds' if own[1:] else 'seed'} {', '.join(map(str, own))}" for own in mixed.seeds)
+        named.append(f"{mixed.method} on {mixed.task}, {seeds} ({'; '.join(mixed.changes[:2]) or 'see cell.yaml'})")
+    more = len(analysis.mixed) - len(named)
+    return (
+        [
+            "Seeds of one method were trained with different settings, so that their mean is over different "
+            f"experiments: {'; '.join(named)}{f'; and {more} more' if more else ''}. Run all of them again with "
+            "--rerun-changed, or choose another --out."
+        ]
+        if named
+        else []
+    )
+
+
+def _unplanned(analysis: Analysis) -> list[str]:
+    if not analysis.unplanned:
+        return []
+    shown = ", ".join(analysis.unplanned[:_MOST_NAMES])
+    more = len(analysis.unplanned) - _MOST_NAMES
+    return [
+        f"Not in the plan, but in the folder and in these numbers: {shown}"
+        + (f", and {more} more" if more > 0 else "")
+        + ". Move their folders elsewhere to leave them out."
+    ]
+
+
+def _without_result(analysis: Analysis) -> list[str]:
     """How many cells of the plan have no result, not even a failure, and of which methods."""
     if not analysis.missing:
         return []

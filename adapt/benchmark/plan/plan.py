@@ -174,6 +174,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                 spec = methods[method]
                 config = merge(merge(merge(base, task_config), spec.config), {"seed_everything": seed})
                 start = None if spec.init_from is None else cells[task, spec.init_from, seed]
+                _refuse_processes(config, f"{path}, method {method!r} on {task!r}")
                 config, identity = start_from(start, config)
                 cells[task, method, seed] = Cell(
                     task=task,
@@ -204,6 +205,24 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
     streams = _mapping(content["streams"], f"{path}, streams") if "streams" in content else None
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search, streams)
+
+
+def _refuse_processes(config: Config, where: str) -> None:
+    """Refuse cells of several processes: each would start the whole grid again, as Lightning starts a command's copies.
+
+    Raises:
+        AdaptError: The trainer asks for some.
+    """
+    trainer = config.get("trainer") or {}
+    devices, nodes = trainer.get("devices"), trainer.get("num_nodes")
+    listed = [name for name in str(devices or "").strip("[]").split(",") if name.strip()]
+    alone = len(listed) < 2 and not (listed and listed[0].isdecimal() and int(listed[0]) > 1)
+    if not alone or nodes not in (None, 1):
+        found = ", ".join(f"trainer.{key}: {trainer[key]}" for key in ("devices", "num_nodes") if key in trainer)
+        raise AdaptError(
+            f"{where}: expected a cell of one process, found {found}. A grid runs a cell on each GPU instead; "
+            "`adapt fit` trains on several."
+        )
 
 
 def _warn_of_idle(base: Config, tasks: Mapping[str, Config], path: Path) -> None:

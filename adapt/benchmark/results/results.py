@@ -7,6 +7,7 @@ import math
 import platform
 import re
 import subprocess
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -18,6 +19,7 @@ from adapt.benchmark.results.metrics import csv_text
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.measures import ACCURACY, Measure
+from adapt.names import slug
 
 Status = Literal["ok", "diverged", "failed"]
 
@@ -169,15 +171,37 @@ def read_result(path: Path) -> CellResult:
 def read_results(directory: Path) -> list[CellResult]:
     """Read the results of all cells below a benchmark's folder.
 
+    A copy of a cell that somebody left in the folder, such as `DANN_old`, is left out with a warning.
+
     Raises:
-        AdaptError: When the folder is missing, holds no result, or holds one that cannot be read.
+        AdaptError: When the folder is missing, holds no result, one that cannot be read, or two of one cell of which
+            neither lies where the cell belongs.
     """
     paths = sorted(directory.glob(f"*/*/*/{RESULT_FILE}"))
     if not paths:
         found = "no such file in it" if directory.is_dir() else "no such folder"
         raise AdaptError(f"Expected results at {directory}/<task>/<method>/<seed>/{RESULT_FILE}, found {found}.")
-    results = [read_result(path) for path in paths]
-    return sorted(results, key=lambda result: (result.task, result.method, result.seed))
+    results: dict[tuple[str, str, int], CellResult] = {}
+    for result in map(read_result, paths):
+        key = result.task, result.method, result.seed
+        results[key] = _of_two(results[key], result) if key in results else result
+    return [results[key] for key in sorted(results)]
+
+
+def _of_two(first: CellResult, second: CellResult) -> CellResult:
+    """The one of two results of a cell that lies where it belongs: a later one would hide it without a word."""
+    own = slug(first.task), slug(first.method), str(first.seed)
+    placed = [result for result in (first, second) if result.directory.parts[-3:] == own]
+    if len(placed) != 1:
+        raise AdaptError(
+            f"Expected one result of {first.name}, found two: {first.directory} and {second.directory}. Move one of "
+            "them out of the benchmark's folder."
+        )
+    other = first if placed[0] is second else second
+    warnings.warn(
+        f"{other.directory} holds a second result of {first.name} and is left out; move it elsewhere.", stacklevel=2
+    )
+    return placed[0]
 
 
 def measures_of(results: Iterable[CellResult]) -> dict[str, Measure]:

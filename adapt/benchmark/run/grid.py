@@ -54,6 +54,7 @@ def run_grid(
     rerun_changed: bool = False,
     command: str = "",
     console: Console | None = None,
+    others: Sequence[Cell] = (),
 ) -> GridOutcome:
     """Run every cell that has no result yet.
 
@@ -69,6 +70,8 @@ def run_grid(
         rerun_changed: Also run finished cells again whose configuration has changed.
         command: What a person typed, for the results and for the hint how to resume.
         console: Where progress goes; by default standard output.
+        others: Cells of the same plan that do not run now. Their results would share tables with those of `cells`, so
+            that they have to have the same configuration, too.
 
     Raises:
         AdaptError: When the folder cannot be written, another grid uses it, or a finished cell's configuration differs.
@@ -84,6 +87,8 @@ def run_grid(
     interrupted = False
     with locked(out), stopping_by_signal():
         try:
+            if not rerun_changed:
+                _refuse_changed([cell for cell in others if cell not in cells])
             results |= _known_results(cells, retry, rerun_changed, console)
             _write_plan(out, cells, command)
             todo = [cell for cell in cells if key_of(cell) not in results]
@@ -148,13 +153,31 @@ def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, cons
         elif result.status == "ok":
             # A failure under an older configuration holds nothing worth keeping, and simply runs again.
             changed.append(cell)
-    if changed and not rerun_changed:
+    if not rerun_changed:
+        _refuse(changed)
+    return known
+
+
+def _refuse_changed(cells: Sequence[Cell]) -> None:
+    """Refuse cells whose finished results had another configuration."""
+    changed = []
+    for cell in cells:
+        try:
+            result = read_result(cell.directory / RESULT_FILE)
+        except AdaptError:  # there is none, or none that counts
+            continue
+        if result.status == "ok" and result.config_hash != cell.config_hash:
+            changed.append(cell)
+    _refuse(changed)
+
+
+def _refuse(changed: Sequence[Cell]) -> None:
+    if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise AdaptError(
             f"The finished cell {changed[0].name}{more} had another configuration: {_what_changed(changed[0])}. "
             "Choose another --out, or run what changed again with --rerun-changed."
         )
-    return known
 
 
 def _what_changed(cell: Cell) -> str:

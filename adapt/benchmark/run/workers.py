@@ -33,8 +33,9 @@ from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.engine import Engine, Event, RunCell, Started
 from adapt.benchmark.run.folders import prepare
 from adapt.benchmark.run.machine import Jobs, Share, limit_threads, process_context, share
-from adapt.errors import AdaptError, DivergedError
+from adapt.errors import AdaptError, DivergedError, line_of, told
 from adapt.files import write_atomically
+from adapt.training.complaints import complaint
 
 ERROR_FILE = "error.txt"
 LOG_FILE = "log.txt"
@@ -74,7 +75,9 @@ def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
         if is_full(exception, cell.directory):
             raise
         status, trace = "failed", traceback.format_exc()
-        error = str(exception) if isinstance(exception, AdaptError) else f"{type(exception).__name__}: {exception}"
+        reason = told(exception)
+        said = line_of(reason) if isinstance(reason, AdaptError) else complaint(exception)
+        error = said or f"{type(reason).__name__}: {reason}"
     except SystemExit as exception:
         # Lightning turns an interrupted training into an exit, and ignores Ctrl-C from then on.
         if exception.code != _USAGE_EXIT:

@@ -14,6 +14,7 @@ from adapt.benchmark.statistics.method_ranks import MethodRanks, rank_methods
 from adapt.benchmark.statistics.paired_tests import Comparison, against_source_only
 from adapt.benchmark.statistics.rule_ranks import RuleRanks, rank_rules, read_checkpoints
 from adapt.benchmark.statistics.selection_cost import SelectionCost, select
+from adapt.benchmark.statistics.strangers import Mixed, mixed_settings, unplanned
 from adapt.benchmark.statistics.trials import SearchReport, read_search_report
 from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, PLAN_FILE
 from adapt.errors import AdaptError
@@ -82,6 +83,8 @@ class Analysis:
         unlabelled: Tasks whose target has no labels. The summaries leave them out, unless there are no others.
         partly: By task how many of the target's test samples have a label, where not all have, and how many there are.
         on_source: By rule what these tasks' runs reach on the source's test set.
+        mixed: Methods on tasks whose seeds were trained with different settings.
+        unplanned: Tasks and methods with results that are not in the plan.
     """
 
     planned: Planned
@@ -99,6 +102,8 @@ class Analysis:
     unlabelled: tuple[str, ...] = ()
     partly: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     on_source: Mapping[str, Summary] = field(default_factory=dict)
+    mixed: tuple[Mixed, ...] = ()
+    unplanned: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -169,6 +174,8 @@ def analyse(
             if result.target_labelled and result.target_samples
         },
         on_source=on_source,
+        mixed=mixed_settings(results),
+        unplanned=unplanned(results, planned.tasks, planned.methods),
     )
 
 

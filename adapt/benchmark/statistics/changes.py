@@ -63,13 +63,16 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
     Args:
         first: Folder of the grid that was there before.
         second: Folder of the other one.
-        rule: Selection rule whose metric is compared; by default the headline's of both grids together.
+        rule: Selection rule whose metric is compared; by default the one that both plans name, else the headline's of
+            both grids together.
 
     Raises:
         AdaptError: When a folder holds no results, the two have no cell in common, or one does not know the rule.
     """
     grids = [read_results(folder) for folder in (first, second)]
-    rule = rule or headline([*grids[0], *grids[1]])
+    if rule is None:
+        said = {read_planned(folder).rule for folder in (first, second)}
+        rule = headline([*grids[0], *grids[1]], said.pop() if len(said) == 1 else "")
     for folder, results in zip((first, second), grids, strict=True):
         if rule not in (known := rules_of(results)):
             raise AdaptError(f"Expected a rule that {folder} recorded ({', '.join(known)}), found --rule {rule}.")

@@ -202,17 +202,24 @@ def gains(summary: Summary) -> dict[tuple[str, str], Estimate]:
     baseline = summary.baseline
     found: dict[tuple[str, str], Estimate] = {}
     for column, estimates in summary.columns.items():
-        tasks = summary.tasks if column == AVERAGE else (column,)
-        by_seed = {m: seed_means({t: summary.accuracies.get((m, t), {}) for t in tasks}) for m in summary.methods}
-        for method, own in by_seed.items():
+        for method in summary.methods:
             if baseline is None or method == baseline or summary.settings[method] == TARGET_LABELS:
                 continue
-            better, start = summary.measure.better, by_seed[baseline]
-            differences = [better(own[seed], start[seed]) for seed in own if seed in start]
-            if differences:
-                estimate = of_differences(differences, summary.measure)
+            if pairs := beside_source_only(summary, method, column):
+                estimate = of_differences([summary.measure.better(own, start) for start, own in pairs], summary.measure)
                 found[method, column] = replace(estimate, negative=estimates[method].negative)
     return found
+
+
+def beside_source_only(summary: Summary, method: str, column: str) -> list[tuple[float, float]]:
+    """Source-only's value and a method's, for each seed that has both; an average's seeds have them on every task."""
+    if summary.baseline is None:
+        return []
+    tasks = summary.tasks if column == AVERAGE else (column,)
+    start, own = (
+        seed_means({task: summary.accuracies.get((m, task), {}) for task in tasks}) for m in (summary.baseline, method)
+    )
+    return [(start[seed], own[seed]) for seed in own if seed in start]
 
 
 def negative_transfer(estimate: Estimate, source_only: Estimate) -> NegativeTransfer | None:

@@ -213,3 +213,17 @@ def test_the_answer_says_who_gained_who_lost_and_what_the_choice_cost() -> None:
     assert "Tested over 8 tasks (Wilcoxon, Holm), 1 are better than SourceOnly and 1 worse." in many
     alone = answer(analyse([result("a → b", "DANN", 0, 0.5)]))
     assert alone == ["No gain can be said on a → b: there is no source-only."]
+
+
+def test_a_gain_stands_beside_the_means_of_its_own_seeds() -> None:
+    # Source-only lost seed 2, where it would have been worse; Lucky lost two seeds, where it would have been.
+    values = {"SourceOnly": [0.5, 0.5, None], "DANN": [0.4, 0.4, 0.9], "Lucky": [0.7, None, None]}
+    results = [result("a → b", m, seed, value) for m, own in values.items() for seed, value in enumerate(own)]
+    first = answer(analyse(results))[0]
+    assert "DANN did best of those with 2 seeds (Lucky had more with fewer): -10.0" in first
+    assert "(50.0 % → 40.0 %; 2 seeds)" in first
+
+
+def test_without_a_source_only_that_finished_nothing_is_said_of_negative_transfer() -> None:
+    results = [result("a → b", "SourceOnly", 0, None), result("a → b", "DANN", 0, 0.5)]
+    assert not any("negative transfer" in sentence for sentence in answer(analyse(results)))

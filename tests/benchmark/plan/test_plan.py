@@ -212,3 +212,10 @@ def test_a_plan_names_shipped_configurations_and_a_file_of_its_own_folder_comes_
     (tmp_path / "plan.yaml").write_text(text.replace("methods/dann", "methods/danm"))
     with pytest.raises(AdaptError, match=r"methods/danm.*Did you mean the shipped .*methods/dann"):
         read_plan(tmp_path / "plan.yaml")
+
+
+@pytest.mark.parametrize("trainer", ["{devices: 2}", "{devices: [0, 1]}", "{devices: '0,1'}", "{num_nodes: 2}"])
+def test_a_cell_of_several_processes_is_refused(tmp_path: Path, trainer: str) -> None:
+    with pytest.raises(AdaptError, match=r"method .* on .*: expected a cell of one process, found trainer\."):
+        plan(tmp_path, GOOD.replace("{max_steps: 600}", trainer))
+    plan(tmp_path, GOOD.replace("{max_steps: 600}", "{devices: 1, num_nodes: 1}"))

@@ -436,3 +436,19 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, place: str) ->
     (tmp_path / place).touch()
     with pytest.raises(AdaptError, match=f"Expected a folder at {tmp_path / place}, found a file"):
         run(cells(tmp_path))
+
+
+def test_a_wrapped_error_is_told_by_what_it_hides(tmp_path: Path) -> None:
+    outcome, _ = run(cells(tmp_path, do="wrap", where="DANN"))
+    assert outcome.failed[0].error == "Expected a domain, found moons_x."
+
+
+def test_other_seeds_of_a_changed_plan_are_noticed(tmp_path: Path) -> None:
+    run(cells(tmp_path, steps=600))
+    plan = cells(tmp_path, seeds=3, steps=800)
+    new = [cell for cell in plan if cell.seed == 2]
+    with pytest.raises(AdaptError, match=r"SourceOnly / seed 0 \(and 3 more\).*steps: 600 → 800"):
+        run(new, others=plan)
+    assert len(trace(tmp_path)) == 4
+    run(cells(tmp_path, seeds=3, steps=600)[4:], others=cells(tmp_path, seeds=3, steps=600))
+    assert len(trace(tmp_path)) == 6

@@ -118,3 +118,12 @@ def test_a_comparison_says_that_a_test_set_was_trained_on_in_either_grid(
     said = " ".join(capsys.readouterr().out.split())
     for sentence in ("the test set was trained on", "the oracle's validation set is the test set"):
         assert (sentence in said) == bool(where)
+
+
+def test_the_rule_of_both_plans_is_compared(tmp_path: Path) -> None:
+    grids = [write(tmp_path / name) for name in ("first", "second")]
+    for grid in grids:
+        (grid / "plan.json").write_text('{"rule": "source_accuracy"}')
+    assert compare_grids(*grids).rule == "source_accuracy"
+    (grids[0] / "plan.json").write_text('{"rule": "last"}')
+    assert compare_grids(*grids).rule == compare_grids(*grids, rule="last").rule

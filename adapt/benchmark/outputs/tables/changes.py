@@ -25,7 +25,9 @@ def changes_table(changes: Changes) -> Table:
 
 def changes_sentences(changes: Changes) -> list[str]:
     """Everything beside the numbers: what differs, and what does not."""
+    empty = "Nothing to compare: no cell has a value in both, as where the target has no labels."
     return [
+        *([] if any(c.n for c in changes.comparisons) else [empty]),
         *transductive(changes.transductive, changes.tasks),
         *(changes.configurations or ["The configurations are equal."]),
         *(changes.surroundings or ["Commit, device, threads and versions are equal."]),
