@@ -1,5 +1,6 @@
 """The columns of a table: what of them are numbers and what categories, and how they become vectors."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "?")
 """What a cell without a value may hold."""
 Impute = Literal["median", "mean", "most_frequent"]
 
+_WHOLE = re.compile(r"-?\d+(\.0)?")
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _FEW_CATEGORIES = 50
 _FEW_ROWS = 20
@@ -106,7 +108,7 @@ class Preprocessing(NamedTuple):
         filled = np.where(absent, np.array(self.fill), numbers)
         parts = [(filled - np.array(self.mean)) / np.array(self.std), absent[:, list(self.marked)]]
         for k, values in enumerate(self.values):
-            column = cells[:, count + k].astype(str)
+            column = as_known(cells[:, count + k].astype(str), values)
             parts.append(column[:, None] == np.array(values, dtype=str)[None])
         return np.concatenate(parts, 1).astype(np.float32)
 
@@ -208,6 +210,23 @@ def as_categories(values: Array, missing: Sequence[str]) -> Array:
     """A column as texts, empty where there is no value."""
     texts = as_texts(values)
     return np.where(np.isin(texts, list(missing)), "", texts).astype(object)
+
+
+def as_known(column: Array, values: Sequence[str]) -> Array:
+    """Categories as training knew them: pandas writes the code 1 as 1.0 beside a gap, which is no other code.
+
+    Args:
+        column: Categories as texts `(N,)`.
+        values: Those that are known.
+    """
+    other = {_other_form(value): value for value in values if _WHOLE.fullmatch(value)}
+    known = {*values}
+    spelled = {text: other[text] for text in set(column.tolist()) - known if text in other}
+    return np.array([spelled.get(text, text) for text in column.tolist()], dtype=str) if spelled else column
+
+
+def _other_form(number: str) -> str:
+    return number.removesuffix(".0") if number.endswith(".0") else f"{number}.0"
 
 
 def find_kinds(
@@ -318,7 +337,7 @@ def warn_of_unknown(cells: Array, known: Preprocessing, where: str) -> None:
             stacklevel=2,
         )
     for k, (name, values) in enumerate(zip(known.kinds.categories, known.values, strict=True)):
-        column = cells[:, count + k].astype(str)
+        column = as_known(cells[:, count + k].astype(str), values)
         given = column[column != ""]
         new = given[~np.isin(given, np.array(values, dtype=str))]
         if 2 * len(new) > len(given):

@@ -6,6 +6,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+_FEW_DIGITS = 8
+"""Units in the last place that rounding may leave of a feature that never changes."""
+
+
+def scale(std: Tensor, x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """What to divide by: the standard deviation, and 1 where a feature never changes but for what rounding left.
+
+    Each feature is judged by its own size: one in millions must not hide the spread of one in hundredths.
+
+    Args:
+        std: Standard deviations of `x` along `dim`.
+        x: The inputs.
+        dim: The axis of the samples.
+        keepdim: Whether `std` has kept it.
+    """
+    low, high = x.amin(dim, keepdim), x.amax(dim, keepdim)
+    rounding = _FEW_DIGITS * torch.finfo(x.dtype).eps * torch.maximum(low.abs(), high.abs())
+    return torch.where(high - low > rounding, std, torch.ones_like(std))
+
 
 class Statistics(NamedTuple):
     """What inputs are standardised with: per feature of vectors, per channel of other inputs.
@@ -27,9 +46,7 @@ class Statistics(NamedTuple):
         finite = torch.isfinite(x).flatten(1).all(1)
         x = x[finite] if finite.any() and not finite.all() else x
         rows = x.transpose(1, -1).reshape(-1, x.shape[1]) if x.ndim > 2 else x
-        std = rows.std(0)
-        # A feature that never changes has no scale, and must not be divided by what rounding left of it.
-        return cls(rows.mean(0), torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std)))
+        return cls(rows.mean(0), scale(rows.std(0), rows, 0))
 
     def applied(self, x: Tensor) -> Tensor:
         """Standardised inputs `(N, d, ...)`."""

@@ -198,7 +198,7 @@ class Texts(DomainDataModule):
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
         whole = self.encoded(name)
-        at = torch.as_tensor(self._rows(name, split))
+        at = torch.tensor(self._rows(name, split), dtype=torch.long)
         return TensorDomain(take(whole.x, at), whole.y[at], whole.labelled[at])
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:

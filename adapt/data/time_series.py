@@ -24,7 +24,7 @@ from adapt.data.recordings import (
     read_adatime,
     synthetic_series,
 )
-from adapt.data.statistics import Statistics
+from adapt.data.statistics import Statistics, scale
 from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 
@@ -141,6 +141,7 @@ class TimeSeries(DomainDataModule):
         self._statistics: dict[str, Statistics] = {}
         self._cuts: dict[str, Cut] = {}
         self._channels: tuple[str, ...] | None = None
+        self._numbers: NDArray[np.int64] | None = None
         super().__init__(source, target, **kwargs)
 
     def _check_arguments(self) -> None:
@@ -187,13 +188,13 @@ class TimeSeries(DomainDataModule):
 
     def _train_windows(self, name: str) -> TensorDomain:
         """Training windows as they are, before they are standardised."""
-        cut, at = self._windows(name), torch.as_tensor(self._rows(name, "train"))
+        cut, at = self._windows(name), torch.tensor(self._rows(name, "train"), dtype=torch.long)
         return TensorDomain(cut.x[at], cut.y[at], cut.y[at] >= 0)
 
     def domain(self, name: str, split: Split) -> Dataset[tuple[Any, Any]]:
         """One split of a domain, the same for every seed of an experiment."""
         cut = self._windows(name)
-        at = torch.as_tensor(self._rows(name, split))
+        at = torch.tensor(self._rows(name, split), dtype=torch.long)
         y, labelled = cut.y[at], cut.y[at] >= 0
         return TensorDomain(self.standardised(cut.x[at], name), y, labelled)
 
@@ -203,7 +204,7 @@ class TimeSeries(DomainDataModule):
             return x
         if self.standardise == "samples":
             std, mean = torch.std_mean(x, 2, correction=0, keepdim=True)
-            return (x - mean) / _scale(std)
+            return (x - mean) / scale(std, x, 2, keepdim=True)
         return self.statistics("source" if self.standardise == "source" else name).applied(x)
 
     def statistics(self, of: str) -> Statistics:
@@ -233,7 +234,7 @@ class TimeSeries(DomainDataModule):
         Raises:
             AdaptError: It cannot be read, or has other windows than the network was trained on.
         """
-        cut = self._cut(self._in_order(read_recordings(Path(path), self._channels), str(path)))
+        cut = self._cut(self._in_order(read_recordings(Path(path), self._channels), str(path)), pieces=False)
         if self.input_shape and tuple(cut.x.shape[1:]) != tuple(self.input_shape):
             raise AdaptError(
                 f"Expected windows (channels, length) of {tuple(self.input_shape)}, those of the training, found "
@@ -279,7 +280,14 @@ class TimeSeries(DomainDataModule):
         found = [self._recordings(name) for name in self.sources]
         if named := [file.class_names for file in found if file.class_names]:
             return list(named[0])
-        return [str(k) for k in range(1 + max(int(file.y.max()) for file in found))]
+        used = [self._recordings(name).y for name in dict.fromkeys([*self.sources, self.target])]
+        labels = np.unique(np.concatenate(used))
+        labels = labels[labels >= 0]
+        if not len(labels) or labels[0] == 0:
+            return [str(k) for k in range(1 + max(int(file.y.max()) for file in found))]
+        # Labels from 1 on, or codes such as 10 and 20, are names: counted from 0 there would be classes of nothing.
+        self._numbers = labels
+        return [str(label) for label in labels.tolist()]
 
     def _recordings(self, name: str) -> Recordings:
         if name in SYNTHETIC:
@@ -298,7 +306,11 @@ class TimeSeries(DomainDataModule):
         if name not in self._cuts:
             found = self._in_order(self._recordings(name), repr(name))
             self._channels = self._channels or found.columns
-            self._cuts[name] = self._cut(found)
+            cut = self._cut(found)
+            if self._numbers is not None and not found.class_names:
+                y = torch.from_numpy(np.searchsorted(self._numbers, cut.y.numpy()))
+                cut = cut._replace(y=torch.where(cut.y < 0, cut.y, y))
+            self._cuts[name] = cut
         return self._cuts[name]
 
     def _in_order(self, found: Recordings, where: str) -> Recordings:
@@ -306,7 +318,8 @@ class TimeSeries(DomainDataModule):
         at = order_of(self._channels, found.columns, where)
         return found if at is None else found._replace(x=found.x[:, at], columns=self._channels)
 
-    def _cut(self, found: Recordings) -> Cut:
+    def _cut(self, found: Recordings, pieces: bool = True) -> Cut:
+        """Windows of recordings; `pieces`: of few recordings, parts of each go to other splits, and share no window."""
         if found.x.ndim == 3:
             channels, length = found.x.shape[1:]
             if channels > length:
@@ -325,7 +338,7 @@ class TimeSeries(DomainDataModule):
             )
         recording = np.zeros(len(found.x), "U1") if found.recording is None else found.recording
         group = found.group if found.group is not None else recording
-        if len(np.unique(group)) < 3:
+        if pieces and len(np.unique(group)) < 3:
             recording = group = _pieces(recording)
         x, y, starts = cut_windows(found.x, found.y, recording, self.length, self.stride or max(1, self.length // 2))
         names = [f"{recording[at]}:{at}".lstrip(":") for at in starts]
@@ -510,11 +523,6 @@ def _pieces(recording: NDArray[Any]) -> NDArray[Any]:
         for piece, part in enumerate(np.array_split(at, _PIECES)):
             pieces[part] = f"{name} part {piece}".strip()
     return pieces.astype(str)
-
-
-def _scale(std: Tensor) -> Tensor:
-    # A channel that never changes has no scale, and must not be divided by what rounding left of it.
-    return torch.where(std > 1e-6 * std.max().clamp_min(1e-30), std, torch.ones_like(std))
 
 
 def _beside(path: Path) -> Path | None:

@@ -517,3 +517,14 @@ def test_a_label_of_infinity_is_refused(tmp_path: Path) -> None:
         write_npz(tmp_path / f"{name}.npz", x, y=np.where(y == 1, np.inf, y))
     with pytest.raises(AdaptError, match="such as inf"):
         Arrays("a", "b", root=str(tmp_path))
+
+
+def test_a_feature_in_millions_hides_no_spread_of_one_in_hundredths(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    wide, narrow = draw.normal(5e6, 2e6, 200), draw.normal(0.1, 0.02, 200)
+    x = np.stack([wide, narrow, np.full(200, 1 / 3)], 1).astype(np.float32)
+    for name in "ab":
+        write_npz(tmp_path / f"{name}.npz", x, y=np.arange(200) % 2)
+    found = Arrays("a", "b", root=str(tmp_path), standardise="source").domain("a", "train").x  # type: ignore[attr-defined]
+    assert torch.allclose(found.std(0)[:2], torch.ones(2), atol=1e-3)
+    assert found[:, 2].abs().max() < 1e-6

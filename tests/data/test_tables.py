@@ -286,3 +286,15 @@ def test_a_column_that_the_target_has_no_value_in_is_warned_of(tmp_path: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data.domain("a", "train")
+
+
+def test_a_code_is_the_same_with_and_without_a_decimal(tmp_path: Path) -> None:
+    for name, codes in (("a", "123"), ("b", ("1.0", "2.0", ""))):
+        lines = [f"{k / 40},{codes[k % 3]},{'yn'[k % 2]}" for k in range(60)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["age,code,y", *lines]) + "\n")
+    data = Tables("a", "b", root=str(tmp_path), categorical=["code"], batch_size=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        new = data.prepare({"age": [0.5, 0.5], "code": [2.0, 3.0]}).x
+    assert data.preprocessing.names == ["age", "code=1", "code=2", "code=3"]
+    assert new[:, 1:].tolist() == [[0, 1, 0], [0, 0, 1]]  # type: ignore[index]

@@ -322,3 +322,40 @@ def test_a_trained_run_predicts_a_file_and_the_same_windows_in_python_alike(tmp_
         x = file["x"]
     for found in (model, adapt.load(tmp_path / "run", device="cpu")):
         np.testing.assert_allclose(found.predict_proba(x), found.predict_proba(tmp_path / "right.npz"), atol=1e-5)
+
+
+@pytest.mark.parametrize("labels", [(1, 2, 3), (10, 20, 30)])
+def test_labels_that_do_not_start_at_0_are_the_classes(tmp_path: Path, labels: tuple[int, ...]) -> None:
+    for name, own in (("left", labels), ("right", labels[1:])):
+        y = np.resize(own, 60)
+        np.savez(tmp_path / f"{name}.npz", x=np.random.default_rng(0).normal(size=(60, 2, 16)) + y[:, None, None], y=y)
+    data = windows(tmp_path)
+    assert data.class_names == [str(label) for label in labels]
+    found = in_memory(data.domain("right", "test"))
+    assert found is not None and set(found[1].tolist()) == {1, 2}
+
+
+def test_one_new_recording_is_cut_as_a_whole(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        lines = [f"{step % 7},{step % 5},{step // 500}" for step in range(1000)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,label", *lines]) + "\n")
+    data = windows(tmp_path, length=64)
+    (tmp_path / "new.csv").write_text("\n".join(["a,b", *(f"{step % 7},{step % 5}" for step in range(500))]) + "\n")
+    found, names = data.read_inputs(tmp_path / "new.csv")
+    assert list(names) == [str(start) for start in range(0, 500 - 63, 32)] and len(found) == len(names)  # type: ignore[arg-type]
+
+
+def test_a_window_with_a_spike_changes_no_other_window(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    data = windows(tmp_path, standardise="samples")
+    x = torch.randn(4, 2, 16)
+    alone = data.standardised(x, "left")
+    x[0, 0, 0] = 1e9
+    assert torch.equal(data.standardised(x, "left")[1:], alone[1:])
+
+
+def test_a_domain_of_one_window_is_refused_as_too_small(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 2, 16)), y=[0])
+    with pytest.raises(AdaptError, match="'one'"):
+        windows(tmp_path, target="one").setup("fit")
