@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import Split
 from adapt.data.named_columns import NamedColumns, refuse_absent_names
-from adapt.data.splits import held_out, refuse_shared_groups
+from adapt.data.splits import held_out, refuse_shared_groups, rows_of_fates, shared_fates, warn_of_no_group
 from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
@@ -302,6 +302,7 @@ class Arrays(NamedColumns, StandardisedDataModule):
 
     def _cut(self, name: str, arrays: ReadArrays) -> dict[Split, Tensor]:
         rows = torch.arange(len(arrays.x))
+        warn_of_no_group(arrays.groups, name)
         if self.transductive:
             if name == self.target:
                 return dict.fromkeys(_SPLITS, rows)
@@ -312,6 +313,7 @@ class Arrays(NamedColumns, StandardisedDataModule):
             parts = {part: rows[torch.from_numpy(arrays.split == part)] for part in _SPLITS}
             parts = {part: at for part, at in parts.items() if len(at)}
             refuse_shared_groups(parts, arrays.groups, name)
+        parts = parts or self._shared_cut(name, arrays.groups)
         if "test" not in parts:
             rest = parts.get("train", rows)
             parts["test"], parts["train"] = self._held_out(rest, arrays.groups, self.test_fraction, name)
@@ -320,6 +322,20 @@ class Arrays(NamedColumns, StandardisedDataModule):
         if "val" not in parts:
             parts["val"], parts["train"] = self._held_out(parts["train"], arrays.groups, self.val_fraction, name)
         return parts
+
+    def _shared_cut(self, name: str, groups: NDArray[np.str_] | None) -> dict[Split, Tensor]:
+        """Rows by split where domains have groups in common, such as patients of two hospitals; else none."""
+        if groups is None:
+            return {}
+        used = {each: self._whole(each).arrays for each in dict.fromkeys([*self.sources, self.target])}
+        fates = shared_fates(
+            {each: found.groups for each, found in used.items()},
+            {each: found.split for each, found in used.items()},
+            self.test_fraction,
+            self.val_fraction,
+            self.split_seed,
+        )
+        return rows_of_fates(groups, fates, name) if name in used else {}
 
     def _held_out(
         self, rows: Tensor, groups: NDArray[np.str_] | None, fraction: float, name: str

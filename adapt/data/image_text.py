@@ -281,8 +281,7 @@ class ImageText(ImageFolders):
         return super()._reader(name) if inside else open_image
 
     def _rows(self, name: str, split: Split) -> list[int]:
-        table = self.table(name)
-        return split_rows(self, name, split, len(table.texts), table.splits, table.groups, self.test_fraction)
+        return split_rows(self, name, split, self.table, self.test_fraction)
 
 
 class PairDomain(Dataset[tuple[Tree, Any]]):

@@ -1,7 +1,10 @@
 """Random shares that are held out, whole groups at a time."""
 
+import hashlib
+import warnings
+from collections import Counter
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,14 +34,14 @@ def held_out(
     Examples:
         >>> groups = np.array(["ann", "ann", "bob", "bob"])
         >>> [sorted(set(groups[part].tolist())) for part in held_out(torch.arange(4), groups, 0.5, 0, "ward")]
-        [['bob'], ['ann']]
+        [['ann'], ['bob']]
     """
     generator = torch.Generator().manual_seed(seed)
     if groups is None:
         order = torch.randperm(len(rows), generator=generator)
         held = max(1, round(fraction * len(rows)))
         return rows[order[:held]], rows[order[held:]]
-    _, of_row = np.unique(groups[rows.numpy()], return_inverse=True)
+    _, of_row = np.unique(alone(groups, name)[rows.numpy()], return_inverse=True)
     member = torch.from_numpy(of_row.reshape(-1))
     count = int(member.max()) + 1
     if count < 2:
@@ -55,6 +58,100 @@ def held_out(
     return rows[chosen[member]], rows[~chosen[member]]
 
 
+def alone(groups: NDArray[np.str_], name: str) -> NDArray[np.str_]:
+    """Groups in which every row without one is a group of its own, and not of one with all the others.
+
+    Args:
+        groups: The group of every row, empty where it has none.
+        name: The domain, whose rows are no other one's.
+    """
+    if not (groups == "").any():
+        return groups
+    return np.array([group or f"\0{name} {row}" for row, group in enumerate(groups.tolist())], dtype=str)
+
+
+def warn_of_no_group(groups: NDArray[np.str_] | None, name: str) -> None:
+    """Warn where rows have no group although others have one.
+
+    Args:
+        groups: The group of every row of the domain, empty where it has none.
+        name: The domain.
+    """
+    lacking = 0 if groups is None else int((groups == "").sum())
+    if groups is not None and 0 < lacking < len(groups):
+        warnings.warn(
+            f"{lacking} of {len(groups)} rows of {name!r} have no group: each counts as one of its own.", stacklevel=2
+        )
+
+
+def shared_fates(
+    domains: Mapping[str, NDArray[np.str_] | None],
+    splits: Mapping[str, NDArray[np.str_] | None],
+    test_fraction: float,
+    val_fraction: float,
+    seed: int,
+) -> dict[str, str]:
+    """For each group its split in all domains, where domains have groups in common; else nothing.
+
+    A patient who was scanned in two hospitals must not be trained on in one and tested in the other. Groups are taken
+    by the order of a hash of their names, until each domain has its share.
+
+    Args:
+        domains: Domain → the group of every row, empty where it has none.
+        splits: Domain → the fixed split of every row; None where it is drawn.
+        test_fraction: Share of a domain's rows that is for testing.
+        val_fraction: Share of the others that is for validation.
+        seed: Seed of the order.
+
+    Examples:
+        >>> wards = {"a": np.array(["ann", "bob", "cleo"]), "b": np.array(["bob", "cleo", "dan"])}
+        >>> found = shared_fates(wards, {"a": None, "b": None}, 0.3, 0.3, 0)
+        >>> sorted(found), sorted(found.values())
+        (['ann', 'bob', 'cleo', 'dan'], ['test', 'test', 'train', 'val'])
+    """
+    known = {name: alone(own, name) for name, own in domains.items() if own is not None}
+    sizes = {name: Counter(own.tolist()) for name, own in known.items()}
+    seen = Counter(group for own in sizes.values() for group in own)
+    if max(seen.values(), default=0) < 2:
+        return {}
+    fates: dict[str, str] = {}
+    for name, own in known.items():
+        if (fixed := splits[name]) is not None:
+            for group, split in zip(own.tolist(), fixed.tolist(), strict=True):
+                if split:
+                    fates.setdefault(group, split)
+    order = sorted(seen, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
+    drawn = {name: own for name, own in sizes.items() if splits[name] is None}
+    for part, fraction in (("test", test_fraction), ("val", val_fraction)):
+        rest = {n: {g: k for g, k in own.items() if fates.get(g) in (None, part, "train")} for n, own in drawn.items()}
+        total = {name: sum(own.values()) for name, own in rest.items()}
+        held = {name: sum(k for g, k in own.items() if fates.get(g) == part) for name, own in rest.items()}
+        for group in (group for group in order if group not in fates):
+            owners = [name for name in rest if group in rest[name]]
+            wanted = any(held[n] + rest[n][group] / 2 <= fraction * total[n] or not held[n] for n in owners)
+            spare = all(held[n] + rest[n][group] < total[n] for n in owners)
+            if wanted and spare:
+                fates[group] = part
+                for name in owners:
+                    held[name] += rest[name][group]
+    return {group: fates.get(group, "train") for group in order}
+
+
+def rows_of_fates(groups: NDArray[np.str_], fates: Mapping[str, str], name: str) -> dict[Any, Tensor]:
+    """Row positions by split; none where nothing is decided.
+
+    Args:
+        groups: The group of every row.
+        fates: What `shared_fates` found.
+        name: The domain.
+    """
+    if not fates:
+        return {}
+    own = np.array([fates[group] for group in alone(groups, name).tolist()])
+    parts = {part: torch.from_numpy(np.flatnonzero(own == part)) for part in ("train", "val", "test")}
+    return {part: at for part, at in parts.items() if len(at)}
+
+
 def refuse_shared_groups(parts: Mapping[_Part, Tensor], groups: NDArray[np.str_] | None, name: str) -> None:
     """Refuse fixed splits of which two hold rows of one group.
 
@@ -68,7 +165,7 @@ def refuse_shared_groups(parts: Mapping[_Part, Tensor], groups: NDArray[np.str_]
     """
     seen: dict[str, _Part] = {}
     for part, at in parts.items():
-        for group in sorted(set(groups[at.numpy()].tolist())) if groups is not None else []:
+        for group in sorted(set(groups[at.numpy()].tolist()) - {""}) if groups is not None else []:
             if seen.setdefault(group, part) != part:
                 raise AdaptError(
                     f"Expected each group of {name!r} in one split, found {group!r} in {seen[group]} and {part}. "

@@ -6,14 +6,15 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
@@ -24,7 +25,7 @@ from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
 from adapt.data.named_columns import refuse_absent_names
-from adapt.data.splits import held_out, refuse_shared_groups
+from adapt.data.splits import held_out, refuse_shared_groups, rows_of_fates, shared_fates, warn_of_no_group
 from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -175,6 +176,8 @@ class Texts(DomainDataModule):
             {option: getattr(known, field) for field, option in options.items()} for known in (self.names, STANDARD)
         )
         refuse_absent_names(names, usual, {name: self.table(name).columns or () for name in used})
+        for name in used:
+            warn_of_no_group(_array(self.table(name).groups), name)
         of_source = class_names([self.table(name) for name in used if name != self.target])
         self.class_names = of_source
         if not set(class_names([self.table(self.target)]) if self.target in used else ()) <= set(of_source):
@@ -296,8 +299,7 @@ class Texts(DomainDataModule):
         return TensorDomain(x, y, labelled)
 
     def _rows(self, name: str, split: Split) -> list[int]:
-        table = self.table(name)
-        return split_rows(self, name, split, len(table.texts), table.splits, table.groups, self.test_fraction)
+        return split_rows(self, name, split, self.table, self.test_fraction)
 
 
 class Trimmed(TensorDomain):
@@ -318,14 +320,27 @@ class TrimmedInputs(Inputs):
         return tree_map(lambda leaf: leaf[:, :longest], x)
 
 
+class SplitTable(Protocol):
+    """What splits depend on."""
+
+    @property
+    def names(self) -> list[str]:
+        """What the samples are called."""
+        ...
+
+    @property
+    def splits(self) -> list[str] | None:
+        """The split of each row, None where the table does not say."""
+        ...
+
+    @property
+    def groups(self) -> list[str] | None:
+        """What has to stay in one split, for each row; None where the table does not say."""
+        ...
+
+
 def split_rows(
-    data: DomainDataModule,
-    name: str,
-    split: Split,
-    size: int,
-    splits: Sequence[str] | None,
-    groups: Sequence[str] | None,
-    test_fraction: float,
+    data: DomainDataModule, name: str, split: Split, table_of: Callable[[str], SplitTable], test_fraction: float
 ) -> list[int]:
     """The rows of a table that a split of its domain holds, the same for every seed of an experiment.
 
@@ -333,38 +348,49 @@ def split_rows(
         data: Whose domain it is; it says what is held out, and whether the target is whole.
         name: The domain.
         split: `train`, `val` or `test`.
-        size: How many rows the table has.
-        splits: The split of each row, None where the table does not say.
-        groups: What has to stay in one split, for each row; None where the table does not say.
-        test_fraction: Share that is for testing, where it does not.
+        table_of: The table of each domain.
+        test_fraction: Share that is for testing, where the table does not say it.
 
     Raises:
         AdaptError: There is one group alone, or the table has a group in two splits.
     """
-    member = None if groups is None else np.array(groups, dtype=str)
+    table = table_of(name)
+    member = _array(table.groups)
 
     def cut(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
         return held_out(rows, member, fraction, data.split_seed, name)
 
-    rows = torch.arange(size)
+    rows = torch.arange(len(table.names))
     if data.transductive:
         if name == data.target:
             return rows.tolist()
         held, rest = cut(rows, data.val_fraction)
         return (rest if split == "train" else held).tolist()
-    if splits is None:
-        test, rest = cut(rows, test_fraction)
-        if split == "test":
-            return test.tolist()
-        parts = {"train": rest}
-    else:
-        said = np.array(splits)
+    parts: dict[Any, Tensor] = {}
+    if table.splits is not None:
+        said = np.array(table.splits)
         parts = {part: rows[torch.from_numpy(said == part)] for part in ("train", "val", "test")}
         refuse_shared_groups(parts, member, name)
+    elif member is not None:
+        used = {each: table_of(each) for each in dict.fromkeys([*data.sources, data.target])}
+        fates = shared_fates(
+            {each: _array(found.groups) for each, found in used.items()},
+            {each: _array(found.splits) for each, found in used.items()},
+            test_fraction,
+            data.val_fraction,
+            data.split_seed,
+        )
+        parts = rows_of_fates(member, fates, name) if name in used else {}
+    if "test" not in parts:
+        parts["test"], parts["train"] = cut(parts.get("train", rows), test_fraction)
     if split == "test" or len(parts.get("val", ())):
         return parts[split].tolist()
     val, train = cut(parts["train"], data.val_fraction)
     return (val if split == "val" else train).tolist()
+
+
+def _array(values: list[str] | None) -> NDArray[np.str_] | None:
+    return None if values is None else np.array(values, dtype=str)
 
 
 def text_domains(folder: Path) -> list[str]:

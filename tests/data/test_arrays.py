@@ -528,3 +528,30 @@ def test_a_feature_in_millions_hides_no_spread_of_one_in_hundredths(tmp_path: Pa
     found = Arrays("a", "b", root=str(tmp_path), standardise="source").domain("a", "train").x  # type: ignore[attr-defined]
     assert torch.allclose(found.std(0)[:2], torch.ones(2), atol=1e-3)
     assert found[:, 2].abs().max() < 1e-6
+
+
+def test_a_patient_of_both_domains_is_in_one_split_of_both(tmp_path: Path) -> None:
+    x, y = vectors(200)
+    draw = np.random.default_rng(0)
+    people = {"a": draw.integers(0, 20, 200), "b": draw.integers(5, 30, 200)}
+    for name, person in people.items():
+        write_npz(tmp_path / f"{name}.npz", x, y=y, person=person)
+    data = Arrays("a", "b", root=str(tmp_path), groups="person")
+    parts = {
+        split: [{int(people[name][int(row)]) for row in data.sample_names(name, split)} for name in "ab"]
+        for split in ("train", "val", "test")
+    }
+    for split, others in (("train", ("val", "test")), ("val", ("test",))):
+        own = set.union(*parts[split])
+        assert not own & set.union(*(groups for other in others for groups in parts[other]))
+    assert all(len(data.sample_names(name, "test")) in range(30, 65) for name in "ab")  # a fifth, in whole groups
+
+
+def test_rows_without_a_group_are_no_group_together(tmp_path: Path) -> None:
+    x, y = vectors(200)
+    person = np.array([f"p{k // 4}" if k < 60 else "" for k in range(200)])
+    for name in "ab":
+        write_npz(tmp_path / f"{name}.npz", x, y=y, person=np.char.add(person, np.where(person == "", "", name)))
+    data = Arrays("a", "b", root=str(tmp_path), groups="person")
+    with pytest.warns(UserWarning, match="140 of 200 rows of 'a' have no group"):
+        assert 35 <= len(data.sample_names("a", "test")) <= 45

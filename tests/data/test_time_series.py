@@ -359,3 +359,18 @@ def test_a_domain_of_one_window_is_refused_as_too_small(tmp_path: Path) -> None:
     np.savez(tmp_path / "one.npz", x=np.zeros((1, 2, 16)), y=[0])
     with pytest.raises(AdaptError, match="'one'"):
         windows(tmp_path, target="one").setup("fit")
+
+
+def test_a_subject_of_two_domains_that_differ_is_in_one_split_of_both(tmp_path: Path) -> None:
+    people = {"left": np.repeat(np.arange(20), 6), "right": np.repeat(np.arange(10, 25), 6)}
+    for name, subject in people.items():
+        x = np.random.default_rng(0).normal(size=(len(subject), 2, 16))
+        np.savez(tmp_path / f"{name}.npz", x=x, y=np.arange(len(x)) % 2, subject=subject)
+    data = windows(tmp_path)
+    parts = {
+        split: [{int(people[name][int(row)]) for row in data.sample_names(name, split)} for name in people]
+        for split in ("train", "val", "test")
+    }
+    for split, others in (("train", ("val", "test")), ("val", ("test",))):
+        assert not set.union(*parts[split]) & set.union(*(own for other in others for own in parts[other]))
+    assert all(parts[split][k] for split in parts for k in (0, 1))

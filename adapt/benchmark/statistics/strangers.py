@@ -59,7 +59,8 @@ def _changes(first: Sequence[CellResult], second: Sequence[CellResult], *others:
         old, new = (read_yaml(own[0].directory / CELL_FILE) for own in (first, second))
     except AdaptError:
         return ()
-    return tuple(line for line in differences(old, new) if not line.split(".")[-1].startswith(_OF_THE_SEED))
+    lines = ((line, line.partition(":")[0].rpartition(".")[2]) for line in differences(old, new))
+    return tuple(line for line, key in lines if f"{key}:" not in _OF_THE_SEED)
 
 
 def unplanned(results: Sequence[CellResult], tasks: Sequence[str], methods: Sequence[str]) -> tuple[str, ...]:
