@@ -188,7 +188,7 @@ class Arrays(NamedColumns, StandardisedDataModule):
                 f"Expected inputs of shape {tuple(self.input_shape)} in {path}, as in training, found "
                 f"{found.x.shape[1:]}. Give the same columns or sizes."
             )
-        x = torch.from_numpy(found.x)
+        x = _tensor(self.as_trained(torch.from_numpy(found.x)))
         return TensorDomain(self.standardised(x, self.target), None), found.names
 
     def prepare(self, inputs: Any) -> Inputs:

@@ -165,6 +165,7 @@ class DomainDataModule(Recorded, LightningDataModule):
         self._source_parts: list[Dataset[Any]] = []
         self._counts: dict[Split, LabelCount] = {}
         self._kept: Any = None
+        self._bytes: bool | None = None
         self.restored_problem: Problem | None = None
         if (state := _ALONE.get()) is None:
             self._check_arguments()
@@ -432,7 +433,28 @@ class DomainDataModule(Recorded, LightningDataModule):
             )
         if any(leaf.is_complex() for leaf in leaves(found.x)):
             raise AdaptError("Expected real inputs, found complex ones. Give for example their sizes.")
-        return found
+        return Inputs(self.as_trained(found.x))
+
+    def as_trained(self, x: Tree) -> Tree:
+        """Inputs as bytes where training had bytes, and else as numbers, of which `transform` divides none by 255.
+
+        Raises:
+            AdaptError: Training had bytes, and these are other numbers.
+        """
+        return x if self._bytes is None else tree_map(self._of_type, x)
+
+    def _of_type(self, part: Tensor) -> Tensor:
+        if not self._bytes or part.dtype == torch.uint8:
+            return part.float() if part.dtype == torch.uint8 and not self._bytes else part
+        low, high = (float(part.min()), float(part.max())) if part.numel() else (0.0, 255.0)
+        # Up to 1 they may be shares of what bytes mean.
+        whole = not part.is_floating_point() or (high > 1 and bool((part == part.round()).all()))
+        if not whole or not 0 <= low <= high <= 255:
+            raise AdaptError(
+                f"Expected bytes (uint8, 0 to 255), as in training, found {part.dtype} from {low:.3g} to {high:.3g}. "
+                "Give the inputs as they were in training."
+            )
+        return part.to(torch.uint8)
 
     def inputs_path(self, name: str) -> Path | None:
         """Where a domain's inputs lie, as `read_inputs` takes it; None where they lie in no file of a person's own."""
@@ -474,6 +496,8 @@ class DomainDataModule(Recorded, LightningDataModule):
             # After Lightning's precision plugin, which sees bytes: what they become has to be converted here.
             network = getattr(self.trainer, "lightning_module", None)
             dtype = getattr(network, "dtype", torch.float32)
+            if self._train and self._bytes is None and isinstance(batch.x, Tensor):
+                self._bytes = batch.x.dtype == torch.uint8
             x = self.transform(batch.x)
             if isinstance(x, Tensor):
                 return batch._replace(x=x.to(dtype))
@@ -491,13 +515,16 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.unseen_classes is not None:
             fixed["unseen_classes"] = [str(name) for name in self.unseen_classes]
         inputs = {"input_shape": list(self.input_shape), "problem": self.problem.describe()}
-        told = {"arguments": plain_arguments(self, (*_NO_SETTINGS, *fixed, *self.training_only))}
+        told: dict[str, Any] = {"arguments": plain_arguments(self, (*_NO_SETTINGS, *fixed, *self.training_only))}
         told["sizes"] = {role: _size(dataset) for role, dataset in self._train.items()}
-        return {"order_seed": self.order_seed, "batch_size": self.batch_size, "fixed": fixed} | inputs | told
+        told |= {"order_seed": self.order_seed, "batch_size": self.batch_size, "bytes": self._bytes}
+        return {"fixed": fixed} | inputs | told
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the seed of the order."""
         self.order_seed = state_dict["order_seed"]
+        if state_dict.get("bytes") is not None:
+            self._bytes = state_dict["bytes"]
         for role, before in state_dict.get("sizes", {}).items():
             if role in self._train and (now := _size(self._train[role])) != before and self._world()[0] == 0:
                 warnings.warn(

@@ -281,6 +281,11 @@ class TimeSeries(DomainDataModule):
         found = [self._recordings(name) for name in self.sources]
         if named := [file.class_names for file in found if file.class_names]:
             return list(named[0])
+        if not any((file.y >= 0).any() for file in found):
+            there = ", ".join(found[0].columns or ()) or "x"
+            raise AdaptError(
+                f"Expected labels of the source {self.sources[0]!r} as `y` or `label`, found {there} alone."
+            )
         used = [self._recordings(name).y for name in dict.fromkeys([*self.sources, self.target])]
         labels = np.unique(np.concatenate(used))
         labels = labels[labels >= 0]
@@ -471,6 +476,9 @@ def _steps(
     channels = wanted_columns(
         {name: values for name, values in columns.items() if name not in known}, wanted, str(path)
     )
+    if odd := [name for name in channels if name.lower() in {"label", "recording", *_GROUPS}]:
+        small = odd[0].lower()
+        raise AdaptError(f"Expected `{small}` in small letters in {path}, found {odd[0]!r}, a channel then: rename it.")
     if odd := [name for name, values in channels.items() if values.dtype.kind not in "fiub"]:
         raise AdaptError(f"Expected numbers as channels in {path}, found the column {odd[0]!r}: drop or number it.")
     kept = {name: values for name, values in columns.items() if name in known}

@@ -1,9 +1,12 @@
 """Arrays, frames and series that a person has in Python: labels by place, columns by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import adapt
 from adapt.data import InMemory, TensorDomain
 from adapt.data.checks import labels_of
 from adapt.errors import AdaptError, SampleError
@@ -64,3 +67,19 @@ def test_what_would_be_read_otherwise_than_meant_is_refused() -> None:
         data.prepare({"p": [1.0], "q": [1.0], "r": [1.0]})
     with pytest.raises(AdaptError, match="list of arrays"):
         data.prepare([{"p": 1.0}])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_new_inputs_are_read_in_the_type_of_training(kind: str, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    x = np.clip(draw.normal(100 + 60 * y[:, None], 20, (120, 6)), 0, 255).round()
+    data = InMemory(x.astype(kind), y, x.astype(kind), batch_size=16)
+    model = adapt.fit("SourceOnly", data, max_steps=5, run_dir=tmp_path / "run", device="cpu")
+    for found in (model, adapt.load(tmp_path / "run", device="cpu")):
+        wanted = found.predict_proba(x.astype(kind))
+        for other in ("uint8", "float32", "float64", "int64"):
+            np.testing.assert_allclose(found.predict_proba(x.astype(other)), wanted, atol=1e-6)
+        if kind == "uint8":
+            with pytest.raises(AdaptError, match=r"Expected bytes \(uint8, 0 to 255\), as in training"):
+                found.predict_proba(x.astype("float32") / 255)

@@ -374,3 +374,15 @@ def test_a_subject_of_two_domains_that_differ_is_in_one_split_of_both(tmp_path: 
     for split, others in (("train", ("val", "test")), ("val", ("test",))):
         assert not set.union(*parts[split]) & set.union(*(own for other in others for own in parts[other]))
     assert all(parts[split][k] for split in parts for k in (0, 1))
+
+
+def test_labels_under_another_name_are_missed_and_not_made_a_channel(tmp_path: Path) -> None:
+    for column, words in (
+        ("Label", "`label` in small letters .*'Label'"),
+        ("kind", "labels of the source 'left' as `y` or"),
+    ):
+        for name in ("left", "right"):
+            lines = [f"{step % 7},{step % 5},{step // 500}" for step in range(1000)]
+            (tmp_path / f"{name}.csv").write_text("\n".join([f"a,b,{column}", *lines]) + "\n")
+        with pytest.raises(AdaptError, match=words):
+            windows(tmp_path, length=64)
