@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
-from adapt.data.image_paths import ImagePaths
+from adapt.data.image_paths import ImagePaths, name_below
 from adapt.data.images import (
     as_picture,
     image_files,
@@ -242,9 +242,9 @@ class ImageFolders(DomainDataModule):
         return part if split == "test" else self.holdout(part, split)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
-        """The images' paths, as `<domain>/<class>/<image>`."""
+        """The images' paths, as `<domain>/<class>/<image>`; whole where they lie elsewhere."""
         folder = self.root / self.dataset
-        return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
+        return [name_below(path, folder) for path in _files(self.domain(name, split))]
 
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.

@@ -274,12 +274,6 @@ class ImageText(ImageFolders):
             self._listings[name] = {"": Listing(files, Labels(y, known))}
         return self._listings[name]
 
-    def _reader(self, name: str) -> Callable[[Path], Image.Image]:
-        # What is kept is known by its path below the folder: images from elsewhere are decoded each time.
-        base = self.root / self.dataset
-        inside = all(path.is_relative_to(base) for path in self._listing(name)[""].files)
-        return super()._reader(name) if inside else open_image
-
     def _rows(self, name: str, split: Split) -> list[int]:
         table = self.table(name)
         return split_rows(self, name, split, len(table.texts), table.splits, table.groups, self.test_fraction)

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from adapt.data import ImageLists
+from adapt.data import ImageLists, folders
 from adapt.errors import AdaptError
 from tests.data.files import write_images
 
@@ -35,6 +36,22 @@ def test_lines_without_a_label_are_samples_without_one(tmp_path: Path) -> None:
     path.write_text("\n".join(line.rpartition(" ")[0] for line in path.read_text().splitlines()))
     data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
     assert [data.target_labels(split) for split in ("train", "test")] == [(0, 14), (4, 4)]
+
+
+def test_images_elsewhere_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = root(tmp_path)
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    (place / "real").rename(elsewhere)
+    path = place / "image_list" / "real.txt"
+    path.write_text(path.read_text().replace("real/", f"{elsewhere}/"))
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 5)
+    data = ImageLists("clipart", "real", root=str(place), image_size=8, batch_size=4)
+    names = data.sample_names("real", "test")
+    assert all(Path(name).is_file() and name.startswith(elsewhere.as_posix()) for name in names)
+    first = data.domain("real", "test")[0][0]
+    assert torch.equal(first, data.domain("real", "test")[0][0])
+    data.predict_split = "all"
+    assert len(data.predicted_names()[0]) == 20
 
 
 @pytest.mark.parametrize(
