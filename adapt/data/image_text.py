@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import tokenise
 from adapt.backbones.words import hash_words
+from adapt.data.array_files import file_of, is_of
 from adapt.data.base import Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.folders import ImageFolders, Listing
@@ -116,7 +117,7 @@ class ImageText(ImageFolders):
         if self.file:
             path = self.data_path(self.dataset, self.file, instructions=_INSTRUCTIONS)
             return sorted(_domains_of(path, path.stat().st_mtime_ns))
-        known = sorted(path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._")
+        known = sorted(path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._")
         if not known:
             raise AdaptError(f"Expected tables in {folder}, found none. {_INSTRUCTIONS}")
         return known
@@ -157,8 +158,7 @@ class ImageText(ImageFolders):
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's table, where it has one of its own."""
-        places = [] if self.file else [self.root / self.dataset / f"{name}{ending}" for ending in TABLES]
-        return next((path for path in places if path.is_file()), None)
+        return None if self.file else file_of(self.root / self.dataset, name, TABLES)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """Rows of the table, or what its column `index` calls them."""

@@ -77,7 +77,7 @@ def patient_of(inner: Path, pattern: str | None) -> str:
 def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
     """A scan `(channels, depth, height, width)`, or `(channels, height, width)`, as its values are.
 
-    NumPy files are read as they are, with or without an axis of channels: the first, or a last one as in `with_channels`.
+    NumPy files are read as they are, with or without an axis of channels: the first, or the last (`with_channels`).
     NIfTI files are turned to their nearest axes (right, anterior, superior), read as depth, height and width from their
     third to their first axis; a fourth one is the channels. DICOM slices are sorted along the series' normal, and
     rescaled as their headers say; where these say that low values are bright (MONOCHROME1), they are turned around, so
