@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts
+from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts, file_of
 from adapt.data.arrays import Arrays, Whole
 from adapt.data.columns import read_columns
 from adapt.data.images import is_hidden
@@ -334,8 +334,7 @@ class Volumes(Arrays):
 
     def _place(self, name: str) -> Path | None:
         folder = self.root / self.folder
-        places = [folder / name, *(folder / f"{name}{ending}" for ending in _LISTS)]
-        return next((path for path in places if path.exists()), None)
+        return folder / name if (folder / name).exists() else file_of(folder, name, _LISTS)
 
     def _domains_in(self, folder: Path) -> list[str]:
         if self.file:
