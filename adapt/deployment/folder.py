@@ -107,7 +107,8 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
         "arguments": _resolved(run.config["data"].get("init_args") or {}, model.data),
         "input_shape": list(model.data.input_shape),
         "class_names": model.class_names,
-        "statistics": _plain(kept.get(state, {})),
+        # Without the arguments as they were given: those that follow from others would stand there as null.
+        "statistics": _plain({name: value for name, value in kept.get(state, {}).items() if name != "arguments"}),
     }
     (folder / "preprocessing.json").write_text(_json(about), encoding="utf-8")
     (folder / "class_names.json").write_text(_json(model.class_names), encoding="utf-8")

@@ -106,6 +106,8 @@ def test_how_images_are_cut_stands_in_the_folder(tmp_path: Path, monkeypatch: py
     data = ImageFolders("a", "b", root=str(tmp_path), image_size=32, resize=None, batch_size=4)
     adapt.fit("SourceOnly", data, run_dir="run", max_steps=2, device="cpu")
     assert main(["choose", "run", "--out", "chosen", "--device", "cpu"]) == 0
-    found = json.loads(Path("chosen/preprocessing.json").read_text())["arguments"]
+    text = Path("chosen/preprocessing.json").read_text()
+    assert '"resize": null' not in text
+    found = json.loads(text)["arguments"]
     assert (found["image_size"], found["resize"], found["store_size"]) == (32, 37, 256)
     assert found["crop_scale"] == [0.7, 1.0]
