@@ -171,3 +171,9 @@ def test_the_sweep_calls_adapt_fit_as_it_would_be_typed(folder: Path) -> None:
     # What is maximised is the headline's rule, which every run logs and which reads no target label.
     assert sweep["metric"] == {"name": f"val/{DEFAULT_RULE}", "goal": "maximize"}
     assert sweep["metric"]["name"] in (folder / "run" / "metrics.csv").read_text().splitlines()[0]
+
+
+def test_lists_on_the_command_line_are_quoted() -> None:
+    places = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "adapt").rglob("*.py")]
+    bare = re.compile(r"--[a-z_][\w.+]*[ =]\[")  # bash takes it for file names, zsh refuses it
+    assert [str(path) for path in places if bare.search(path.read_text(encoding="utf-8"))] == []

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adapt.backbones import Backbone, FusionBackbone, TransformerBackbone
+from adapt.data.array_files import is_of
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
 from adapt.data.image_text import ImageText
@@ -213,7 +214,7 @@ def _of_pairs(
     backbone: FusionBackbone, out: Path, dataset: str, root: str | None, cut: dict[str, Any], size: int, device: str
 ) -> list[Path]:
     folder = _folder_of(dataset, root, "tables of images and texts", "<domain>.csv")
-    names = sorted(path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._")
+    names = sorted(path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._")
     if len(names) < 2:
         raise AdaptError(f"Expected two or more tables in {folder}, found {', '.join(names) or 'none'}.")
     tokenizer = getattr(backbone.text, "path", None)
@@ -225,7 +226,7 @@ def _of_pairs(
         "store": "none",
     } | cut
     # Those without labels last: one of them is the target of this pair, which is made to check that the classes agree.
-    labelled = {name: any(read_table(_table(folder, name)).get("label", [])) for name in names}
+    labelled = {name: any(read_table(table_of(folder, name)).get("label", [])) for name in names}
     names.sort(key=lambda name: labelled[name])
     data = ImageText(names[1:], names[0], **options)
     settings = {"backbone": type(backbone).__name__, "weights": _digest_of_network(backbone), "reading": _READING}
@@ -254,10 +255,6 @@ def _of_pairs(
         write_features(path, FeatureFile(features, labels, classes, np.array(table.names), described))
         print(f"{path}: {features.shape[0]} samples, {features.shape[1]} features")
     return paths
-
-
-def _table(folder: Path, name: str) -> Path:
-    return next(folder / f"{name}{ending}" for ending in TABLES if (folder / f"{name}{ending}").is_file())
 
 
 def _stacked(samples: Sequence[tuple[Tensor, Any]]) -> Tensor:

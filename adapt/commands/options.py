@@ -178,7 +178,6 @@ def predict_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input",
         type=Path,
-        required=True,
         metavar="PATH",
         help="a folder of images, or a file of arrays or a table, as the run's data are",
     )

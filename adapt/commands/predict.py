@@ -21,6 +21,11 @@ def predict_command(argv: list[str]) -> int:
         AdaptError: There is no such run or file, or the table cannot be written.
     """
     given = predict_options().parse_args(argv)
+    if given.input is None:
+        raise AdaptError(
+            "Expected --input beside --output: the new files to label. Without both, the run's own target is labelled, "
+            "into predictions.csv of its folder (all its samples with --data.predict_split all)."
+        )
     if given.config.is_dir() or given.config.suffix == ".ckpt":
         raise AdaptError(f"Expected --config with a run's {CONFIG_FILE}, found {given.config}.")
     if given.output.is_dir():

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import re
 import warnings
 import zipfile
@@ -318,6 +319,34 @@ def load_arrays(path: Path, names: Iterable[str] = (), texts: Sequence[str] = ()
                 "it holds pickled objects, which could run code and are never read; save arrays of numbers or texts"
             )
         raise AdaptError(f"Expected arrays at {path}, could not read them ({reason}).") from error
+
+
+def file_of(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
+    """The file of a folder with a name and one of some endings, in capitals or not; None where there is none.
+
+    Args:
+        folder: Where it lies.
+        name: What it is called, without its ending.
+        endings: In small letters.
+
+    Raises:
+        AdaptError: There are several, of which only one could be read.
+    """
+    place = folder / name
+    if not place.parent.is_dir():
+        return None
+    # Many other files may lie there: only those of this name are looked at.
+    with os.scandir(place.parent) as entries:
+        named = [Path(entry.path) for entry in entries if entry.name.startswith(f"{place.name}.")]
+    found = sorted(path for path in named if is_of(path, endings) and path.stem == place.name and path.is_file())
+    if len(found) > 1:
+        raise AdaptError(f"Expected one file of {name!r}, found {found[0].name} and {found[1].name}. Remove one.")
+    return found[0] if found else None
+
+
+def is_of(path: Path, endings: Sequence[str]) -> bool:
+    """Whether a file has one of some endings, in capitals or not."""
+    return path.suffix.lower() in endings
 
 
 def described(arrays: Mapping[str, Array]) -> str:

@@ -172,7 +172,7 @@ def read_columns(path: Path) -> dict[str, Array]:
         if odd := next((name for name, values in found.items() if values.ndim != 1 or values.dtype.kind in "Mm"), None):
             raise AdaptError(
                 f"Expected numbers or texts in each column of {path}, found {found[odd].dtype} {found[odd].shape} in "
-                f"{odd!r}. Leave it out (--data.drop [{odd}]), or write it as a number."
+                f"{odd!r}. Leave it out (--data.drop '[{odd}]'), or write it as a number."
             )
         return found
     lines = read_lines(path, _SEPARATORS[ending])
@@ -272,7 +272,7 @@ def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str],
         raise AdaptError(
             f"Expected the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent[:5]))} in {where}, as in the "
             f"source, found {', '.join(list(columns)[:8])}. Add it (cells may be empty), or train without: --data.drop "
-            f"[{', '.join(absent[:5])}]."
+            f"'[{', '.join(absent[:5])}]'."
         )
     cells = np.empty((len(next(iter(columns.values()))), len(kinds.numbers) + len(kinds.categories)), dtype=object)
     for k, name in enumerate(kinds.numbers):
@@ -281,7 +281,7 @@ def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str],
             odd = found if isinstance(found, str) else "inf"
             raise AdaptError(
                 f"Expected numbers in the column {name!r} of {where}, found {odd[:40]!r}. Mend it, say that it means "
-                f"no value (--data.missing), or that the column holds categories (--data.categorical [{name}])."
+                f"no value (--data.missing), or that the column holds categories (--data.categorical '[{name}]')."
             )
         cells[:, k] = found
     for k, name in enumerate(kinds.categories, len(kinds.numbers)):
@@ -307,14 +307,14 @@ def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
         given = column[~np.isnan(column.astype(np.float64))] if number else column[column != ""]
         if not len(given):
             raise AdaptError(
-                f"Expected values in the column {name!r} of {where}, found none. Leave it out: --data.drop [{name}]."
+                f"Expected values in the column {name!r} of {where}, found none. Leave it out: --data.drop '[{name}]'."
             )
         different = 0 if number else len(set(given.tolist()))
         if different > _FEW_CATEGORIES and different > len(given) / 2:
             raise AdaptError(
                 f"Expected categories in the column {name!r} of {where}, found {different} different texts in "
                 f"{len(given)} rows, such as {given[0][:40]!r}. If it is a name, say so: --data.index {name}; else "
-                f"leave it out: --data.drop [{name}]."
+                f"leave it out: --data.drop '[{name}]'."
             )
 
 

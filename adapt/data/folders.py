@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.checks import check_class_names
-from adapt.data.image_paths import ImagePaths
+from adapt.data.image_paths import ImagePaths, name_below
 from adapt.data.images import (
     as_picture,
     image_files,
@@ -34,6 +34,7 @@ from adapt.errors import AdaptError
 _EVALUATED_SHARE = 0.875
 _STORED_SIDE = 256  # TLlib's
 _FEWEST_STORED = 256
+_SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 class ImageDomain(Dataset[tuple[Tensor, Any]]):
@@ -197,7 +198,9 @@ class ImageFolders(DomainDataModule):
         return self.root / self.dataset / name
 
     def _classes_in(self, name: str, part: str) -> list[str]:
-        names = [_class_name(folder) for folder in _class_folders(self._folder(name) / part)]
+        folders = _class_folders(self._folder(name) / part)
+        _refuse_splits(folders, name)
+        names = [_class_name(folder) for folder in folders]
         by_letters: dict[str, str] = {}
         for found in names:
             other = by_letters.setdefault(found.casefold(), found)
@@ -239,9 +242,9 @@ class ImageFolders(DomainDataModule):
         return part if split == "test" else self.holdout(part, split)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
-        """The images' paths, as `<domain>/<class>/<image>`."""
+        """The images' paths, as `<domain>/<class>/<image>`; whole where they lie elsewhere."""
         folder = self.root / self.dataset
-        return [path.relative_to(folder).as_posix() for path in _files(self.domain(name, split))]
+        return [name_below(path, folder) for path in _files(self.domain(name, split))]
 
     def read_inputs(self, path: str | Path) -> tuple[Dataset[tuple[Any, Any]], list[str]]:
         """The images of a folder, at any depth, or one image, cut as in evaluation; their names are their paths.
@@ -453,6 +456,17 @@ def _class_folders(domain: Path) -> list[Path]:
     folders = _folders(_images_of(domain))
     # Beside images, a folder without any is no class.
     return folders if not _holds_images(domain) or any(image_files(folder)[0] for folder in folders) else []
+
+
+def _refuse_splits(folders: Sequence[Path], name: str) -> None:
+    """Refuse class folders that are splits by their names: telling `train` from `val` is no task."""
+    names = [_class_name(folder) for folder in folders]
+    if names and _SPLIT_WORDS.issuperset(map(str.lower, names)) and any(map(_folders, folders)):
+        raise AdaptError(
+            f"Expected the folders of the domain {name!r} to be classes, found the splits {', '.join(names)} with "
+            "folders in them.\nCall them `train` and `test`, and `val` if there are three, which is how fixed splits "
+            "are read; or put the images of each class into one folder, and splits are drawn."
+        )
 
 
 def _images_of(domain: Path) -> Path:

@@ -9,6 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def name_below(path: Path, folder: Path) -> str:
+    """A path as it is called below a folder, with slashes; the whole of one that lies elsewhere.
+
+    Args:
+        path: A file.
+        folder: Where it may lie.
+
+    Examples:
+        >>> name_below(Path("/pets/cat/1.png"), Path("/pets")), name_below(Path("/shared/2.png"), Path("/pets"))
+        ('cat/1.png', '/shared/2.png')
+    """
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path.absolute()).as_posix()
+
+
 class ImagePaths(Sequence[Path]):
     """Paths as the bytes of their names, one after the other: a `Path` takes five times as much.
 
@@ -26,7 +40,7 @@ class ImagePaths(Sequence[Path]):
         self.folder = folder
         names, ends = bytearray(), [0]
         for path in files:
-            names += os.fsencode(path.relative_to(folder) if path.is_relative_to(folder) else path.absolute())
+            names += os.fsencode(name_below(path, folder))
             ends.append(len(names))
         self._names, self._ends = bytes(names), np.array(ends, np.int64)
         # Positions among all names; None where it has them all.

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import tokenise
 from adapt.backbones.words import hash_words
+from adapt.data.array_files import file_of, is_of
 from adapt.data.base import Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.folders import ImageFolders, Listing
@@ -116,7 +117,7 @@ class ImageText(ImageFolders):
         if self.file:
             path = self.data_path(self.dataset, self.file, instructions=_INSTRUCTIONS)
             return sorted(_domains_of(path, path.stat().st_mtime_ns))
-        known = sorted(path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._")
+        known = sorted(path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._")
         if not known:
             raise AdaptError(f"Expected tables in {folder}, found none. {_INSTRUCTIONS}")
         return known
@@ -157,8 +158,7 @@ class ImageText(ImageFolders):
 
     def inputs_path(self, name: str) -> Path | None:
         """The domain's table, where it has one of its own."""
-        places = [] if self.file else [self.root / self.dataset / f"{name}{ending}" for ending in TABLES]
-        return next((path for path in places if path.is_file()), None)
+        return None if self.file else file_of(self.root / self.dataset, name, TABLES)
 
     def sample_names(self, name: str, split: Split) -> Sequence[str]:
         """Rows of the table, or what its column `index` calls them."""
@@ -273,12 +273,6 @@ class ImageText(ImageFolders):
             files = ImagePaths(self.root / self.dataset, (path for path in table.images if path is not None))
             self._listings[name] = {"": Listing(files, Labels(y, known))}
         return self._listings[name]
-
-    def _reader(self, name: str) -> Callable[[Path], Image.Image]:
-        # What is kept is known by its path below the folder: images from elsewhere are decoded each time.
-        base = self.root / self.dataset
-        inside = all(path.is_relative_to(base) for path in self._listing(name)[""].files)
-        return super()._reader(name) if inside else open_image
 
     def _rows(self, name: str, split: Split) -> list[int]:
         return split_rows(self, name, split, self.table, self.test_fraction)

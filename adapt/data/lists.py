@@ -1,5 +1,6 @@
 """Image lists: a text file of `path label` per domain, as Office-Home, VisDA-2017 and DomainNet have them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from adapt.data.folders import ImageFolders, Listing
 from adapt.data.image_paths import ImagePaths
 from adapt.data.labels import Labels, no_labels
 from adapt.errors import AdaptError
+
+_LABEL = re.compile(r"(.*)[ \t](.*)")
 
 
 class ImageLists(ImageFolders):
@@ -49,7 +52,10 @@ class ImageLists(ImageFolders):
                     folders.setdefault(label, set()).add(path.parent.name)
         if not folders:
             return []
-        if missing := sorted(set(range(max(folders) + 1)) - set(folders)):
+        missing = sorted(set(range(max(folders) + 1)) - set(folders))
+        # A target may lack classes of the source, whichever they are.
+        elsewhere = set() if name in self.sources else {k for other in self.sources for k in self._labels_in(other)}
+        if not elsewhere.issuperset(missing):
             raise AdaptError(
                 f"Expected labels 0 to {max(folders)} in the lists of {name!r}, found none of {missing[:5]}. Number "
                 "the classes without a gap."
@@ -68,12 +74,17 @@ class ImageLists(ImageFolders):
     def _listing(self, name: str) -> dict[str, Listing]:
         if name not in self._listings:
             self._listings[name] = {}
+            # Where a target lacks a class, the labels after it move up, as those of folders do.
+            number = {label: k for k, label in enumerate(self._labels_in(name))}
             for part, (files, labels) in self._lists_of(name).items():
                 known = torch.tensor([label is not None for label in labels])
-                y = torch.tensor([-1 if label is None else label for label in labels])
+                y = torch.tensor([-1 if label is None else number[label] for label in labels])
                 targets = no_labels(len(files)) if name in self.unlabelled else Labels(y, known)
                 self._listings[name][part] = Listing(files, targets)
         return self._listings[name]
+
+    def _labels_in(self, name: str) -> list[int]:
+        return sorted({label for _, labels in self._lists_of(name).values() for label in labels if label is not None})
 
     def _lists_of(self, name: str) -> dict[str, tuple[ImagePaths, list[int | None]]]:
         if name not in self._read_lists:
@@ -87,16 +98,26 @@ class ImageLists(ImageFolders):
 def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
     """The files of a list, below a folder, and their labels; None where a line has none.
 
+    A blank or a tab stands before the label.
+
     Raises:
-        AdaptError: It is empty, a label is no whole number from 0 on, or its first image is not there.
+        AdaptError: It is no UTF-8, empty, a label is no whole number from 0 on, or its first image is not there.
     """
     files: list[Path] = []
     labels: list[int | None] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise AdaptError(
+            f"Expected a list at {path} as UTF-8, found other bytes ({error.reason}). Save it as UTF-8."
+        ) from error
+    for number, line in enumerate(lines, 1):
         if not (line := line.strip()):
             continue
         # A path may have blanks in it: what follows the last one is the label.
-        head, _, last = line.rpartition(" ")
+        head, last = "", line
+        if found := _LABEL.fullmatch(line):
+            head, last = found.groups()
         has_label = bool(head) and "." not in last and "/" not in last
         if has_label and not last.isdecimal():
             raise AdaptError(f"Expected `path label` in line {number} of {path}, found {line[:80]!r}.")
@@ -105,7 +126,9 @@ def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
     if not files:
         raise AdaptError(f"Expected `path label` lines in {path}, found none.")
     if not files[0].is_file():
-        raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.")
+        comma = re.search(r"[,;](?=\s*\d*$)", files[0].name)
+        hint = f" Put a blank or a tab in the place of {comma[0]!r}, between path and label." if comma else ""
+        raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.{hint}")
     return ImagePaths(folder, files), labels
 
 

@@ -77,7 +77,7 @@ def patient_of(inner: Path, pattern: str | None) -> str:
 def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
     """A scan `(channels, depth, height, width)`, or `(channels, height, width)`, as its values are.
 
-    NumPy files are read as they are, with or without an axis of channels: the first, or a last one of at most four.
+    NumPy files are read as they are, with or without an axis of channels: the first, or the last (`with_channels`).
     NIfTI files are turned to their nearest axes (right, anterior, superior), read as depth, height and width from their
     third to their first axis; a fourth one is the channels. DICOM slices are sorted along the series' normal, and
     rescaled as their headers say; where these say that low values are bright (MONOCHROME1), they are turned around, so
@@ -108,21 +108,42 @@ def read_scan(path: Path, rank: int) -> NDArray[np.float32]:
     except Exception as error:  # every format has errors of its own
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise SampleError(f"Expected a scan at {path}, could not read it ({reason}).") from error
-    return with_channels(values, rank, str(path))
+    return with_channels(values, rank, str(path), told=ending != ".npy")
 
 
-def with_channels(values: Any, rank: int, where: str) -> NDArray[np.float32]:
-    """An array of a scan with its channels first, where they may also stand last, as at most four do in pictures.
+def with_channels(values: Any, rank: int, where: str, told: bool = False) -> NDArray[np.float32]:
+    """An array of a scan with its channels first.
+
+    They may also stand last where there are at most four and every other axis is longer, as in pictures, or where all
+    other axes are as long as each other, and longer.
+
+    Args:
+        values: The array.
+        rank: 3 for volumes, 2 for images.
+        where: Whose it is, for the message.
+        told: Whether the file's format says what its axes are.
 
     Raises:
         SampleError: It has another number of axes, or values that are not finite.
+
+    Warns:
+        UserWarning: The first axis is taken for the channels, and is no shorter than the last one.
     """
     found = np.asarray(values)
     if found.ndim == rank + 1 and rank == 2 and 1 in found.shape[:1]:
         found = found[0]
     found = found[None] if found.ndim == rank else found
-    if found.ndim == rank + 1 and found.shape[-1] <= _MOST_LAST < min(found.shape[:-1]):
-        found = np.moveaxis(found, -1, 0)
+    if found.ndim == rank + 1 and found.size:
+        *sides, last = found.shape
+        if last <= _MOST_LAST < min(sides) or (not told and len(set(sides)) == 1 and last < sides[0]):
+            found = np.moveaxis(found, -1, 0)
+        elif not told and sides[0] >= last > 1 and len({*sides[1:], last}) > 1:
+            # Of even pictures behind many channels, such as 200 of 9 × 9, nothing is to be said.
+            warnings.warn(
+                f"Takes scans {found.shape} for {sides[0]} channels of {' × '.join(map(str, found.shape[1:]))}. Where "
+                "the channels stand last, put them first: numpy.moveaxis(x, -1, 0).",
+                stacklevel=2,
+            )
     if found.ndim != rank + 1 or found.dtype.kind not in "fiub" or not found.size:
         axes = "(depth, height, width)" if rank == 3 else "(height, width)"
         raise SampleError(

@@ -1,5 +1,6 @@
 """Decoded images on disk: each is decoded once, and from then on read from a memory-mapped file."""
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -15,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from adapt.data.image_paths import name_below
 from adapt.paths import cache_folder
 
 Kind = Literal["pixels", "jpeg"]
 
 # A change of what a record holds has to change this number: older stores are then made anew.
 _VERSION = 1
+# Of so many files so many bytes are looked at: what is rewritten by a program often keeps its size, and its time where
+# an archive gives one to all. The time of the last change of any kind would tell more, but a copy has another.
+_FILES, _BYTES = 256, 2**18
 _RECORD = np.dtype(
     [("image", "<i8"), ("start", "<i8"), ("length", "<i8"), ("height", "<i4"), ("width", "<i4"), ("check", "<u4")]
 )
@@ -41,11 +46,13 @@ class ImageStore:
     Each process appends to files of its own and reads those of all, so nobody waits for a lock. A record counts once
     its entry in the index is written whole, and its checksum is compared at each read: a store whose writer was killed
     is continued, and a damaged record is decoded again. The folder's name holds a hash of the files' names, sizes and
-    times and of `side` and `kind`; a changed file therefore makes a new store.
+    times, of what begins up to 256 of them, and of `side` and `kind`; a changed file therefore makes a new store, but
+    for one among thousands that keeps its size and its time.
 
     Args:
         files: The image files.
         base: Folder that the files lie in; the store knows them by their paths below it, so that it survives a move.
+            A file that lies elsewhere is known by its whole path.
         side: Shorter side of the stored images, in pixels.
         decode: Reads a file as an `RGB` image.
         kind: `pixels` keeps three bytes per pixel; `jpeg` compresses (quality 95), takes about a seventh of the disk,
@@ -222,7 +229,14 @@ def _name(files: Sequence[Path], base: Path, side: int, kind: Kind) -> str:
     digest = hashlib.sha256(f"{_VERSION} {side} {kind}".encode())
     for path in files:
         found = path.stat()
-        digest.update(f"{path.relative_to(base)} {found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{name_below(path, base)} {found.st_size} {found.st_mtime_ns}\n"))
+    for at in np.unique(np.linspace(0, len(files) - 1, min(len(files), _FILES)).astype(int)).tolist():
+        path = files[at]
+        # What cannot be read is named when it is decoded; a pipe would never end.
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest.update(hashlib.sha256(file.read(_BYTES)).digest())
     return f"{base.name:.40}-{side}-{digest.hexdigest()[:16]}"
 
 

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
-from adapt.data.array_files import as_texts, load_arrays, read_lines
+from adapt.data.array_files import as_texts, file_of, is_of, load_arrays, read_lines
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
@@ -395,15 +395,18 @@ def _array(values: list[str] | None) -> NDArray[np.str_] | None:
 
 def text_domains(folder: Path) -> list[str]:
     """Names of the domains in a folder: tables, and folders that hold text files."""
-    tables = {path.stem for path in folder.iterdir() if path.suffix in TABLES and path.name[0] not in "._"}
+    tables = {path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._"}
     folders = {path.name for path in folder.iterdir() if path.is_dir() and any(_text_files(path))}
     return sorted(tables | folders)
 
 
 def table_of(folder: Path, name: str) -> Path:
-    """The table of a domain, or its folder, whether it is there or not."""
-    places = [folder / f"{name}{ending}" for ending in TABLES]
-    return next((path for path in places if path.is_file()), folder / name)
+    """The table of a domain, or its folder, whether it is there or not.
+
+    Raises:
+        AdaptError: It has two tables.
+    """
+    return file_of(folder, name, TABLES) or folder / name
 
 
 def class_names(tables: Sequence[TextTable]) -> list[str]:
@@ -427,7 +430,7 @@ def read_texts(path: Path, labelled: bool = True, names: Names = STANDARD) -> Te
         return _from_files(path, list(_text_files(path)), labelled)
     if not path.is_file():
         raise AdaptError(f"Expected texts at {path}, found nothing there. {_INSTRUCTIONS}")
-    if path.suffix == ".txt":
+    if is_of(path, (".txt",)):
         return _from_files(path.parent, [path], False)
     return _of_columns(read_table(path), path, labelled, names)
 
@@ -464,9 +467,9 @@ def read_table(path: Path) -> dict[str, list[str]]:
     Raises:
         AdaptError: It is of another kind, or cannot be read.
     """
-    if path.suffix not in TABLES:
+    if not is_of(path, TABLES):
         raise AdaptError(f"Expected a table as .csv, .tsv or .parquet, or text files, found {path}.")
-    return _parquet(path) if path.suffix == ".parquet" else read_lines(path, "\t" if path.suffix == ".tsv" else ",")
+    return _parquet(path) if is_of(path, (".parquet",)) else read_lines(path, "\t" if is_of(path, (".tsv",)) else ",")
 
 
 def as_columns(inputs: Any) -> dict[str, list[str]] | None:
@@ -514,7 +517,7 @@ def newest(path: Path) -> int:
 
 
 def _text_files(folder: Path) -> list[Path]:
-    found = [path for path in folder.rglob("*.txt") if path.is_file()]
+    found = [path for path in folder.rglob("*") if is_of(path, (".txt",)) and path.is_file()]
     return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
 
 

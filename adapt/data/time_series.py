@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, as_texts, described, load_arrays, order_of, wanted_columns
+from adapt.data.array_files import (
+    ENDINGS,
+    as_texts,
+    described,
+    file_of,
+    is_of,
+    load_arrays,
+    order_of,
+    wanted_columns,
+)
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.recordings import (
     SYNTHETIC,
@@ -398,7 +407,7 @@ def series_domains(folder: Path) -> list[str]:
     """Names of the domains whose files lie in a folder."""
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._"]
     adatime = {path.stem.removeprefix("train_") for path in files if path.match("train_*.pt")}
-    return sorted({path.stem for path in files if path.suffix in ENDINGS} | adatime)
+    return sorted({path.stem for path in files if is_of(path, ENDINGS)} | adatime)
 
 
 def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Recordings:
@@ -413,11 +422,15 @@ def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Record
     """
     if not path.is_file():
         raise AdaptError(f"Expected series at {path}, found no file there. {_INSTRUCTIONS}")
-    if path.suffix == ".pt":
+    if is_of(path, (".pt",)):
         return _adatime([("train", path)])
     columns = load_arrays(path, ("x", "y", "class_names", "recording", *_GROUPS))
+    if columns.keys() >= {"label", "y"}:
+        raise AdaptError(
+            f"Expected one column of labels in {path}, found label and y. Drop one, or rename it if it is a channel."
+        )
     columns |= {"y": columns.pop("label")} if "label" in columns else {}
-    columns, named = _steps(columns, path, channels) if path.suffix in _TABLES else (columns, None)
+    columns, named = _steps(columns, path, channels) if is_of(path, _TABLES) else (columns, None)
     if "x" not in columns:
         raise AdaptError(f"Expected an array x in {path}, found {described(columns)}. {_INSTRUCTIONS}")
     x = columns["x"]
@@ -518,8 +531,10 @@ def _adatime(files: Sequence[tuple[str, Path]]) -> Recordings:
 
 
 def _file_of(folder: Path, stem: str) -> Path | None:
-    places = [folder / f"{stem}{ending}" for ending in ENDINGS] + [folder / f"train_{stem}.pt"]
-    return next((path for path in places if path.is_file()), None)
+    own, adatime = file_of(folder, stem, ENDINGS), folder / f"train_{stem}.pt"
+    if own is not None and adatime.is_file():
+        raise AdaptError(f"Expected one file of {stem!r}, found {own.name} and {adatime.name}. Remove one.")
+    return adatime if own is None and adatime.is_file() else own
 
 
 def _of_groups(whole: Recordings, groups: Sequence[str], name: str) -> Recordings:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts
+from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts, file_of
 from adapt.data.arrays import Arrays, Whole
 from adapt.data.columns import read_columns
 from adapt.data.images import is_hidden
@@ -162,11 +162,10 @@ class Volumes(Arrays):
         """A scan, windowed and resampled."""
         listed = self._listing(name)
         if name in PHANTOMS and not listed.paths:
-            return self._prepared(phantoms(name)[0][row], f"{name} {row}")
-        return self._prepared(read_scan(listed.paths[row], len(self.shape)), str(listed.paths[row]))
+            return self._prepared(with_channels(phantoms(name)[0][row], len(self.shape), f"{name} {row}"))
+        return self._prepared(read_scan(listed.paths[row], len(self.shape)))
 
-    def _prepared(self, values: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-        values = with_channels(values, len(self.shape), where)
+    def _prepared(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.window is not None:
             values = windowed(values, *self.window)
         elif self.percentiles is not None:
@@ -229,7 +228,7 @@ class Volumes(Arrays):
         return Inputs(self._new(scans).x)
 
     def _new(self, scans: Sequence[NDArray[np.float32]]) -> TensorDomain:
-        prepared = [self._prepared(scan, "the input") for scan in scans]
+        prepared = [self._prepared(scan) for scan in scans]
         if odd := [len(scan) for scan in prepared if len(scan) != self.input_shape[0]]:
             raise AdaptError(f"Expected scans of {self.input_shape[0]} channels, as in training, found {odd[0]}.")
         if self.match == "histogram":
@@ -335,8 +334,7 @@ class Volumes(Arrays):
 
     def _place(self, name: str) -> Path | None:
         folder = self.root / self.folder
-        places = [folder / name, *(folder / f"{name}{ending}" for ending in _LISTS)]
-        return next((path for path in places if path.exists()), None)
+        return folder / name if (folder / name).exists() else file_of(folder, name, _LISTS)
 
     def _domains_in(self, folder: Path) -> list[str]:
         if self.file:

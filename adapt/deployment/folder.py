@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import shutil
@@ -103,10 +104,11 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
         (folder / EXPORT_FILE).write_bytes(file)
     about = {
         "data": run.config["data"]["class_path"],
-        "arguments": run.config["data"].get("init_args") or {},
+        "arguments": _resolved(run.config["data"].get("init_args") or {}, model.data),
         "input_shape": list(model.data.input_shape),
         "class_names": model.class_names,
-        "statistics": _plain(kept.get(state, {})),
+        # Without the arguments as they were given: those that follow from others would stand there as null.
+        "statistics": _plain({name: value for name, value in kept.get(state, {}).items() if name != "arguments"}),
     }
     (folder / "preprocessing.json").write_text(_json(about), encoding="utf-8")
     (folder / "class_names.json").write_text(_json(model.class_names), encoding="utf-8")
@@ -130,6 +132,22 @@ def target_samples(model: TrainedModel, data: DomainDataModule) -> tuple[Any, li
     data.predict_split = "all"
     names, _ = data.predicted_names()
     return data.predicted_inputs(), names
+
+
+def _resolved(arguments: Mapping[str, Any], data: DomainDataModule) -> dict[str, Any]:
+    """All arguments as the data took them: what was left out may follow from others, as `resize` from `image_size`."""
+    found = dict(arguments)
+    for kind in type(data).__mro__:
+        for name in inspect.signature(kind.__init__).parameters:  # type: ignore[misc]  # the class is there already
+            if found.get(name) is None and _is_plain(value := getattr(data, name, None)):
+                found[name] = value
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str) or (
+        isinstance(value, list | tuple) and all(map(_is_plain, value))
+    )
 
 
 def _json(content: Any) -> str:

@@ -282,3 +282,19 @@ def test_real_pacs_has_its_known_counts() -> None:
 def make_count(data: ImageFolders, name: str) -> int:
     other = next(n for n in data.known_domains if n != name)
     return len(ImageFolders(other, name, dataset="PACS", transductive=True, root=str(data.root)).domain(name, "test"))
+
+
+@pytest.mark.parametrize("parts", [("train", "val"), ("Train", "Test"), ("train", "validation", "test"), ("training",)])
+def test_splits_are_no_classes(parts: tuple[str, ...], tmp_path: Path) -> None:
+    for domain in ("Real World", "Art"):
+        for part in parts:
+            write_images(tmp_path / domain / part, CLASSES, 3, "png")
+    with pytest.raises(AdaptError, match=f"the splits {', '.join(sorted(parts))} with folders.*\n.*`train` and `test`"):
+        make(tmp_path)
+
+
+def test_classes_may_be_called_like_splits(tmp_path: Path) -> None:
+    for domain in ("Real World", "Art"):
+        write_images(tmp_path / domain, ["test", "train_", "train"], 5, "png")
+        write_images(tmp_path / domain / "train", ["steam"], 2, "png")
+    assert list(make(tmp_path).class_names) == ["test", "train", "train_"]

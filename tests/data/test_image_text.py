@@ -48,6 +48,16 @@ def data(root: Path, **options: Any) -> ImageText:
     return ImageText(**kept | {"root": str(root)} | options)
 
 
+def test_endings_may_be_in_capitals_and_a_domain_has_one_table(tmp_path: Path) -> None:
+    write(tmp_path, "shop")
+    write(tmp_path, "street")
+    (tmp_path / "street.csv").rename(tmp_path / "street.CSV")
+    assert len(data(tmp_path).table("street").texts) == 20
+    write(tmp_path, "street")
+    with pytest.raises(AdaptError, match=r"one file of 'street', found street\.CSV and street\.csv"):
+        data(tmp_path)
+
+
 def test_rows_become_images_texts_and_what_is_there(tmp_path: Path) -> None:
     write(tmp_path, "shop")
     write(tmp_path, "street", labels=False)

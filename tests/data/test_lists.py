@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from adapt.data import ImageLists
+from adapt.data import ImageLists, folders
 from adapt.errors import AdaptError
 from tests.data.files import write_images
 
@@ -37,12 +38,30 @@ def test_lines_without_a_label_are_samples_without_one(tmp_path: Path) -> None:
     assert [data.target_labels(split) for split in ("train", "test")] == [(0, 14), (4, 4)]
 
 
+def test_images_elsewhere_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = root(tmp_path)
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    (place / "real").rename(elsewhere)
+    path = place / "image_list" / "real.txt"
+    path.write_text(path.read_text().replace("real/", f"{elsewhere}/"))
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 5)
+    data = ImageLists("clipart", "real", root=str(place), image_size=8, batch_size=4)
+    names = data.sample_names("real", "test")
+    assert all(Path(name).is_file() and name.startswith(elsewhere.as_posix()) for name in names)
+    first = data.domain("real", "test")[0][0]
+    assert torch.equal(first, data.domain("real", "test")[0][0])
+    data.predict_split = "all"
+    assert len(data.predicted_names()[0]) == 20
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("real/bike/0.png one", "`path label` in line 1"),
         ("real/bike/99.png 0", "found no file at"),
         ("real/bike/0.png 1", r"found none of \[0\]"),
+        ("real/bike/0.png,0", "Put a blank or a tab in the place of ','"),
+        ("real/bike/0.png; 0", "Put a blank or a tab in the place of ';'"),
         ("", "found none"),
     ],
 )
@@ -50,3 +69,28 @@ def test_a_list_that_does_not_fit_is_refused(line: str, words: str, tmp_path: Pa
     (root(tmp_path) / "image_list" / "real.txt").write_text(line)
     with pytest.raises(AdaptError, match=words):
         ImageLists("real", "clipart", root=str(tmp_path), image_size=8)
+
+
+def test_tabs_are_read_and_other_encodings_are_named(tmp_path: Path) -> None:
+    path = root(tmp_path) / "image_list" / "real.txt"
+    lines = path.read_text()
+    path.write_text(lines.replace(".png ", ".png\t"))
+    data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+    assert list(data.class_names) == ["old mug", "bike"]
+    path.write_bytes(lines.replace("old mug", "café").encode("latin-1"))
+    with pytest.raises(AdaptError, match=r"real\.txt as UTF-8"):
+        ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+
+
+def test_a_target_may_lack_a_class_in_the_middle(tmp_path: Path) -> None:
+    (tmp_path / "image_list").mkdir()
+    for domain, labels in (("real", (0, 1, 2)), ("clipart", (0, 2))):
+        write_images(tmp_path / domain, ["a", "b", "c"], 6, "png")
+        lines = [f"{domain}/{'abc'[k]}/{i}.png {k}" for k in labels for i in range(6)]
+        (tmp_path / "image_list" / f"{domain}.txt").write_text("\n".join(lines))
+    data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+    data.setup("fit")
+    names = data.sample_names("clipart", "test")
+    found = [data.class_names[y] for batch in data.test_dataloader()[1] for y in batch.y.tolist()]
+    assert found == [Path(name).parent.name for name in names]
+    assert data.class_sets == "partial"

@@ -1,5 +1,6 @@
 """Stored images equal decoded ones, whoever wrote them, and a damaged store costs time and nothing else."""
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -121,6 +122,17 @@ def test_a_changed_file_and_another_side_make_a_new_store_and_a_moved_folder_doe
     shutil.copytree(tmp_path / "photos", tmp_path / "moved" / "photos", copy_function=shutil.copy2)
     moved = sorted((tmp_path / "moved" / "photos").glob("*.png"))
     assert ImageStore(moved, tmp_path / "moved", 32, open_image).folder.name[-16:] == before[-16:]
+
+
+def test_rewritten_files_of_the_same_size_and_time_make_a_new_store(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for shade in (10, 200):
+        for k in range(3):
+            Image.new("RGB", (8, 8), (shade, k, 0)).save(folder / f"{k}.bmp")
+            os.utime(folder / f"{k}.bmp", (0, 0))
+        found = ImageStore(sorted(folder.glob("*.bmp")), tmp_path, 32, open_image, "pixels", tmp_path / "cache")
+        assert found[1].getpixel((0, 0)) == (shade, 1, 0)
 
 
 def test_a_folder_that_cannot_be_written_costs_only_speed(tmp_path: Path) -> None:

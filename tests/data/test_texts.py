@@ -90,6 +90,20 @@ def test_files_in_folders_are_texts_too(tmp_path: Path, encoder: str) -> None:
     assert all(data.domain("kitchen", "train")[k][1] is NO_LABEL for k in range(3))
 
 
+def test_endings_may_be_in_capitals_and_a_domain_has_one_table(tmp_path: Path, encoder: str) -> None:
+    write(tmp_path / "books.CSV")
+    for k in range(8):
+        path = tmp_path / "kitchen" / f"{k}.{'TXT' if k % 2 else 'txt'}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the book was good")
+    data = texts(tmp_path, encoder)
+    assert (len(data.table("books").texts), len(data.table("kitchen").texts)) == (40, 8)
+    assert read_texts(tmp_path / "kitchen" / "1.TXT").texts == ["the book was good"]
+    (tmp_path / "books.tsv").write_text("text\nother\n")
+    with pytest.raises(AdaptError, match=r"one file of 'books', found books\.CSV and books\.tsv"):
+        texts(tmp_path, encoder)
+
+
 def test_new_texts_are_read_from_a_table_a_file_or_python(tmp_path: Path, encoder: str) -> None:
     write(tmp_path / "books.csv")
     write(tmp_path / "kitchen.csv", labelled=False)

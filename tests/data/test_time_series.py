@@ -127,6 +127,18 @@ def test_a_table_of_steps_has_its_channels_labels_and_subjects_by_name(tmp_path:
     assert {name.partition(":")[0] for name in data.sample_names("left", "test")} < {"0", "1", "2", "3"}
 
 
+def test_endings_may_be_in_capitals_and_a_domain_has_one_file(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    table = "ax,label\n" + "".join(f"{k},{k // 40}\n" for k in range(80))
+    (tmp_path / "odd.CSV").write_text(table)
+    assert read_recordings(tmp_path / "odd.CSV").columns == ("ax",)
+    assert "odd" in windows(tmp_path).known_domains
+    assert len(windows(tmp_path)._recordings("odd").x) == 80
+    (tmp_path / "odd.tsv").write_text(table.replace(",", "\t"))
+    with pytest.raises(AdaptError, match=r"one file of 'odd', found odd\.CSV and odd\.tsv"):
+        windows(tmp_path, source="odd", length=8)
+
+
 def test_channels_of_a_table_are_taken_by_their_names(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(240, 3)), columns=["ax", "ay", "az"])
@@ -257,6 +269,7 @@ def test_the_synthetic_wrist_needs_no_file_and_is_the_same_every_time() -> None:
         ({"y": np.zeros(3)}, "array x"),
         ({"x": np.zeros((3, 2)), "class_names": np.array(["a", "b", "c"])}, "length"),
         ({"x": np.zeros((9, 2, 8)), "y": np.zeros(4)}, "9 values"),
+        ({"x": np.zeros((9, 2, 8)), "y": np.zeros(9), "label": np.zeros(9)}, "found label and y"),
         ({"x": np.zeros((9, 2, 8)), "y": np.full(9, 0.5)}, "fractions"),
         ({"x": np.full((9, 2, 8), "a")}, "numbers"),
     ],

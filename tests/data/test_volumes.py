@@ -98,8 +98,16 @@ def test_channels_that_stand_last_are_channels_and_no_axis_of_the_body(tmp_path:
     assert read_scan(write(tmp_path / "v.npy", volume), 3).shape == (1, 8, 9, 10)
     found = read_scan(write(tmp_path / "p.npy", picture), 2)
     np.testing.assert_array_equal(found, picture.transpose(2, 0, 1))
-    many = np.zeros((13, 9, 10))  # of a satellite
-    assert read_scan(write(tmp_path / "m.npy", many), 2).shape == (13, 9, 10)
+    many = np.zeros((13, 19, 20))  # of a satellite
+    assert read_scan(write(tmp_path / "m.npy", many), 2).shape == (13, 19, 20)
+    tile, block = scan(0, (16, 16, 12)), scan(0, (9, 9, 9, 6))
+    np.testing.assert_array_equal(read_scan(write(tmp_path / "t.npy", tile), 2), tile.transpose(2, 0, 1))
+    assert read_scan(write(tmp_path / "b.npy", block), 3).shape == (6, 9, 9, 9)
+    assert read_scan(write(tmp_path / "s.npy", np.zeros((200, 9, 9))), 2).shape == (200, 9, 9)
+    with pytest.warns(UserWarning, match="16 channels of 12 × 6.*put them first"):
+        assert read_scan(write(tmp_path / "o.npy", np.zeros((16, 12, 6))), 2).shape == (16, 12, 6)
+    steps = np.zeros((200, 9, 9, 6), np.float32)  # a NIfTI file says which axis its steps are
+    assert read_scan(write(tmp_path / "f.nii", steps), 3).shape == (200, 9, 9, 6)
 
 
 @pytest.mark.parametrize("signed", [0, 1])

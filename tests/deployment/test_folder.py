@@ -11,7 +11,8 @@ import torch
 
 import adapt
 from adapt.commands.main import main
-from adapt.data import Digits, Moons
+from adapt.data import Digits, ImageFolders, Moons
+from tests.data.files import write_images
 
 QUIET = {"max_steps": 20, "device": "cpu"}
 
@@ -96,3 +97,17 @@ def test_where_classes_differ_the_silhouette_picks_checkpoint_and_method(
     assert "(checkpoint silhouette), by silhouette." in capsys.readouterr().out
     found = json.loads(Path("chosen/choice.json").read_text())
     assert (found["checkpoint"], found["rule"], found["estimated_accuracy"]) == ("silhouette", "silhouette", None)
+
+
+def test_how_images_are_cut_stands_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for domain in ("a", "b"):
+        write_images(tmp_path / domain, ["bike", "mug"], 8, "png")
+    data = ImageFolders("a", "b", root=str(tmp_path), image_size=32, resize=None, batch_size=4)
+    adapt.fit("SourceOnly", data, run_dir="run", max_steps=2, device="cpu")
+    assert main(["choose", "run", "--out", "chosen", "--device", "cpu"]) == 0
+    text = Path("chosen/preprocessing.json").read_text()
+    assert '"resize": null' not in text
+    found = json.loads(text)["arguments"]
+    assert (found["image_size"], found["resize"], found["store_size"]) == (32, 37, 256)
+    assert found["crop_scale"] == [0.7, 1.0]

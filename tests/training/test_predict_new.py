@@ -76,6 +76,8 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
         assert words in said and len(said.strip().splitlines()) <= 2, said
     assert main(["predict", "--config", config, "--input", str(vectors / "new.npz")]) == 2
     assert "--output" in capsys.readouterr().err
+    assert main(["predict", "--config", config, "--output", str(tmp_path / "p.csv")]) == 2
+    assert "Expected --input beside --output" in capsys.readouterr().err
     assert not (tmp_path / "p.csv").exists()
 
 
