@@ -53,13 +53,22 @@ def run_cell(cell: Cell) -> Tested:
     stream = cell.config["stream"]
     model, arriving = prepared(stream, cell.seed)
     method = build_method(model, cell.config["method"])
-    place = checkpoint_of(cell)
-    if method.reads_source and not place.is_file():
-        wanted = int(getattr(method, "fisher_samples", 2000))
+
+    def begin(beginning: StreamMethod) -> None:
+        wanted = int(getattr(beginning, "fisher_samples", 2000))
         content = read_config(run_folder(Path(stream["run"])) / CONFIG_FILE)
         found = [model.moved(x) for x in source_batches(content["data"], wanted, stream["batch_size"])]
-        method.to(model.device).begin([x for x in found if size(x) > 1])
-    streamed = run_stream(method, arriving, cell.seed, device=model.device, checkpoint=place, identity=cell.config_hash)
+        beginning.begin([x for x in found if size(x) > 1])
+
+    streamed = run_stream(
+        method,
+        arriving,
+        cell.seed,
+        device=model.device,
+        checkpoint=checkpoint_of(cell),
+        identity=cell.config_hash,
+        begin=begin if method.reads_source else None,
+    )
     write_files(cell.directory, streamed, arriving)
     log(cell, streamed)
     total = len(arriving.order)

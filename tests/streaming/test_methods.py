@@ -94,6 +94,49 @@ def test_a_checkpoint_of_another_stream_or_a_broken_one_is_left_unread(tmp_path:
         assert torch.equal(found.prediction, whole.prediction)
 
 
+def stopped(method: StreamMethod, place: Path) -> None:
+    """Leave a checkpoint of a stream `a` in which the method has adapted."""
+
+    def stop(number: int) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stream(method, target(), 0, checkpoint=place, identity="a", seconds=0.0, after_batch=stop)
+
+
+def test_the_source_is_looked_at_whenever_a_stream_begins_at_its_first_batch(tmp_path: Path) -> None:
+    place, whole = tmp_path / "stream.ckpt", streamed("EATA", target())
+    begun: list[StreamMethod] = []
+
+    def begin(method: StreamMethod) -> None:
+        begun.append(method)
+        method.begin(list(images(300)[0].split(64)))
+
+    def again(identity: str) -> torch.Tensor:
+        stopped(build("EATA"), place)
+        fresh = METHODS["EATA"](trained(), prepare, **build_options("EATA"))
+        return run_stream(fresh, target(), 0, checkpoint=place, identity=identity, begin=begin).probability
+
+    assert torch.equal(again("a"), whole.probability)
+    assert not begun  # the checkpoint has what was seen
+    assert torch.equal(again("another"), whole.probability)
+    assert len(begun) == 1
+
+
+def test_a_checkpoint_that_fails_half_way_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, whole = tmp_path / "stream.ckpt", streamed("RoTTA", target())
+    stopped(build("RoTTA"), place)
+    content = torch.load(place, weights_only=True)
+    del content["method"]["own"]["memory"]  # its weights and statistics are loaded by then
+    torch.save(content, place)
+    found = run_stream(build("RoTTA"), target(), 0, checkpoint=place, identity="a")
+    assert torch.equal(found.probability, whole.probability)
+    assert "RoTTA begins anew" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_run_that_it_came_from_stays_as_it_was(name: str) -> None:
     before = copy.deepcopy(trained().state_dict())
