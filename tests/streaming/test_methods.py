@@ -14,6 +14,8 @@ from adapt.streaming import LAME, METHODS, ROID, RoTTA, Source, StreamMethod
 from adapt.streaming.base import batch_norm_layers
 from adapt.streaming.memory import BalancedMemory
 from adapt.streaming.run import run_stream
+from adapt.streaming.target import source_batches
+from adapt.training.model import data_of
 from tests.streaming.toy import CLASSES, SAMPLES, build, images, prepare, streamed, target, trained
 
 ADAPTING = [name for name in METHODS if name not in ("Source", "LAME")]
@@ -186,6 +188,17 @@ def test_eatas_penalty_holds_the_weights() -> None:
         return sum(float((p - q).detach().square().sum()) for p, q in pairs)
 
     assert moved(3000.0) < 0.9 * moved(0.0)
+
+
+def test_where_the_sources_files_are_gone_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    arguments = {"folder": "arrays", "source": "a", "target": "b", "root": str(tmp_path)}
+    content = {"class_path": "Arrays", "init_args": arguments}
+    with pytest.raises(AdaptError, match="found nothing there"):
+        data_of(content)
+    assert source_batches(content, 10, 4) == []
+    method = METHODS["EATA"](trained(), prepare, **build_options("EATA"))
+    method.begin([])
+    assert method(images(200, shifted=True)[0][:32]).shape == (32, CLASSES)
 
 
 def test_sar_comes_back_to_the_source_when_predictions_are_too_certain() -> None:
