@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -315,6 +316,32 @@ def test_predictions_that_are_no_numbers_end_the_stream() -> None:
 
     with pytest.raises(DivergedError, match="Lower its learning rate"):
         run_stream(Broken(trained()), target(), 0)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (lambda method, x: method.encode(x), "found a Encoding"),
+        (lambda method, x: None, "found a NoneType"),
+        (lambda method, x: method.encode(x).logits.argmax(1), r"found torch.int64 \(32,\)"),
+        (lambda method, x: method.encode(x).logits[:-1], r"found torch.float32 \(31, 4\)"),
+        (lambda method, x: method.encode(x).logits.repeat(1, 2), r"found torch.float32 \(32, 8\)"),
+    ],
+)
+def test_what_an_own_method_returns_has_to_be_logits_of_its_batch(
+    returned: Callable[[StreamMethod, torch.Tensor], object], said: str
+) -> None:
+    class Odd(StreamMethod):
+        def step(self, x: torch.Tensor) -> torch.Tensor:
+            return returned(self, x)  # type: ignore[return-value]  # what is to be refused
+
+    with pytest.raises(AdaptError, match=rf"Expected logits \(32, 4\) from step\(x\) of Odd, {said}"):
+        Odd(trained(), prepare)(images(200)[0][:32])
+
+
+def test_inputs_that_are_not_finite_are_no_divergence() -> None:
+    with pytest.raises(AdaptError, match="Expected finite inputs of TENT, found NaN or infinity in a batch of 32"):
+        build("TENT")(images(200)[0][:32].float().log().log())
 
 
 def test_a_network_without_batch_norm_and_odd_arguments_are_refused() -> None:
