@@ -282,3 +282,46 @@ def test_pacs_streams_style_after_style(tmp_path: Path, monkeypatch: pytest.Monk
         rows = list(csv.DictReader((result.directory / "predictions.csv").open(encoding="utf-8")))
         assert list(dict.fromkeys(row["shift"] for row in rows)) == ["art_painting", "cartoon", "sketch"]
         assert len(rows) == 3 * 22  # four fifths of 28
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on files of vectors."""
+    place = tmp_path_factory.mktemp("vectors")
+    rng = np.random.default_rng(0)
+    (place / "arrays").mkdir()
+    for name in ("a", "b"):
+        y = np.arange(40) % 2
+        np.savez(place / "arrays" / f"{name}.npz", x=y[:, None] + rng.normal(size=(40, 3)), y=y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("WANDB_MODE", "disabled")
+        words = ["fit", "--data", "Arrays", "--data.folder", "arrays", "--data.root", ".", "--data.source", "a"]
+        words += ["--data.target", "b", "--data.batch_size", "8", "--model", "SourceOnly", "--model.backbone", "MLP"]
+        words += ["--model.bottleneck", "8", "--trainer.max_steps", "2", "--trainer.logger", "false"]
+        assert main([*words, "--trainer.enable_progress_bar", "false", "--run_dir", "run"]) == 0
+    return place
+
+
+def test_samples_that_are_not_finite_are_named_before_the_first_stream(
+    vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(vectors)
+    found = dict(np.load("arrays/b.npz"))
+    found["x"][[3, 7], 1] = np.nan
+    np.savez("arrays/c.npz", **found)
+    assert stream("--domains", "c", "--split", "train", "--out", "wrong") == 2
+    assert "samples of 'c', the first at position" in capsys.readouterr().err
+    assert not Path("wrong").exists()
+
+
+@pytest.mark.parametrize("scenario", ["correlated", "gradual"])
+def test_corruptions_of_what_are_no_images_are_refused_before_the_first_stream(
+    scenario: str, vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(vectors)
+    assert stream("--scenario", scenario, "--out", "wrong") == 2
+    assert "--corruptions none" in capsys.readouterr().err
+    assert not Path("wrong").exists()
+    if scenario == "correlated":
+        assert stream("--scenario", scenario, "--corruptions", "none", "--method", "BN1", "--out", "right") == 0
