@@ -376,3 +376,31 @@ def test_vectors_have_no_views() -> None:
     method.prepare = lambda x: prepare(x[:, None].reshape(-1, 1, 12, 12).to(torch.uint8))
     with pytest.raises(AdaptError, match="for random views"):
         method(torch.rand(SAMPLES, 144))
+
+
+def of_parts(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Images as texts come: a dict, here with padding that nothing reads."""
+    return {"ids": x.flatten(1), "mask": torch.ones(len(x), 5)}
+
+
+@pytest.mark.parametrize(("name", "off"), [("CoTTA", "views"), ("RoTTA", "views"), ("ROID", "consistency")])
+def test_texts_have_no_views_and_stream_without_them(name: str, off: str) -> None:
+    def prepared(x: dict[str, torch.Tensor]) -> torch.Tensor:
+        return prepare(x["ids"].reshape(-1, 1, 12, 12))
+
+    x = of_parts(images(200, shifted=True)[0][:80])
+    more = {"confidence": 1.0} if name == "CoTTA" else {}
+    method = METHODS[name](trained(), prepared, **more)
+    with pytest.raises(AdaptError, match="for random views, found inputs of several parts"):
+        method(x)
+    method = METHODS[name](trained(), prepared, **{off: False})
+    assert method(x).shape == (80, CLASSES)
+    assert method.updates == 1
+
+
+def test_rottas_memory_refuses_texts_of_several_lengths() -> None:
+    method = RoTTA(trained(), lambda x: prepare(x["ids"].reshape(-1, 1, 12, 12)), views=False)
+    x = of_parts(images(200, shifted=True)[0][:80])
+    method({key: part[:40] for key, part in x.items()})
+    with pytest.raises(AdaptError, match="of one shape"):
+        method({"ids": x["ids"][40:], "mask": torch.ones(40, 9)})
