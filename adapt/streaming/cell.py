@@ -14,7 +14,6 @@ import wandb
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import Row, Tested
 from adapt.benchmark.results.streams import write_stream
-from adapt.benchmark.vocabulary import LAST
 from adapt.data import Unlabelled
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -23,7 +22,7 @@ from adapt.monitor.log import write_warnings
 from adapt.names import slug
 from adapt.streaming.base import StreamMethod
 from adapt.streaming.run import Streamed, run_stream
-from adapt.streaming.settings import arguments_of, method_class, run_folder
+from adapt.streaming.settings import arguments_of, checkpoint_rule, method_class, run_folder
 from adapt.streaming.target import Arrivals, arrivals, source_batches
 from adapt.training.model import TrainedModel, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
@@ -72,7 +71,8 @@ def run_cell(cell: Cell) -> Tested:
     write_files(cell.directory, streamed, arriving)
     log(cell, streamed)
     total = len(arriving.order)
-    row: Row = {"rule": LAST, "step": len(arriving), "target_accuracy": streamed.accuracy, "source_accuracy": None}
+    rule, accuracy = checkpoint_rule(stream), streamed.accuracy
+    row: Row = {"rule": rule, "step": len(arriving), "target_accuracy": accuracy, "source_accuracy": None}
     counts = () if streamed.labelled == total else (streamed.labelled, total)
     return Tested([row], (ACCURACY,), *counts)
 

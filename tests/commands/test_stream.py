@@ -1,11 +1,14 @@
 """`adapt stream` as a person types it, on digits that scikit-learn brings."""
 
+import copy
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from adapt.benchmark.plan.plan import read_plan
@@ -13,6 +16,7 @@ from adapt.benchmark.results.results import read_results
 from adapt.commands.main import main
 from adapt.streaming import cell
 from adapt.streaming.planned import planned_cells, read_streams
+from adapt.streaming.settings import cells_of, checkpoint_rule, method_entries
 from adapt.yaml_files import read_yaml
 
 RUN = [
@@ -106,6 +110,35 @@ def test_a_killed_command_goes_on_in_the_midst_of_a_stream(here: Path, monkeypat
             json.loads((result.directory / "result.json").read_text())["rows"]
             == json.loads((other / "result.json").read_text())["rows"]
         )
+
+
+def test_tables_say_which_checkpoint_was_streamed_through(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stream("--rule", "oracle", "--method", "BN1", "--samples", "64", "--out", "oracle") == 0
+    assert "uses target labels; for reference only" in " ".join(capsys.readouterr().out.split())
+    assert {row["rule"] for result in read_results(here / "oracle") for row in result.rows} == {"oracle"}
+    named = {"run": "run/checkpoints/source_accuracy.ckpt", "rule": "last"}
+    assert checkpoint_rule(named) == "source_accuracy"
+    assert checkpoint_rule({"run": "run/checkpoints/mine.ckpt", "rule": "last"}) == "last"
+
+
+def test_labels_that_a_run_or_its_start_was_trained_with_stay_seen(here: Path, tmp_path: Path) -> None:
+    content = read_yaml(here / "run" / "config.yaml")
+    for name, data, model in (
+        ("few", {"shots": 3}, {}),
+        ("after", {}, {"init_from": str(tmp_path / "few" / "checkpoints" / "last.ckpt")}),
+    ):
+        shutil.copytree(here / "run", tmp_path / name)
+        changed = copy.deepcopy(content)
+        changed["data"]["init_args"] |= data
+        changed["model"]["init_args"] |= model
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    methods = method_entries(["BN1"])
+    found = {
+        name: [c.setting for c in cells_of([path], methods, ["single"], None, {}, tmp_path / "out", "out")]
+        for name, path in (("run", here / "run"), ("few", tmp_path / "few"), ("after", tmp_path / "after"))
+    }
+    few = ["few-shot (3 per class)"] * 2
+    assert found == {"run": ["source-only", "unsupervised"], "few": few, "after": few}
 
 
 @pytest.mark.parametrize(
