@@ -105,7 +105,7 @@ class StreamMethod(nn.Module):
                 f"Expected logits ({count}, {width}) from step(x) of {type(self).__name__}, found {words}. Return them "
                 "for all samples of the batch in their order, such as self.encode(x).logits."
             )
-        logits = found.detach()
+        logits: Tensor = found.detach()
         if not torch.isfinite(logits).all():
             if not all(bool(torch.isfinite(leaf).all()) for leaf in leaves(x)):
                 raise AdaptError(

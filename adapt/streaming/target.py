@@ -158,7 +158,7 @@ def arrivals(model: TrainedModel, content: Mapping[str, Any], settings: Mapping[
             check_images(fetch(dataset, [0])[0])
         if (whole := in_memory(dataset)) is not None:
             at = torch.tensor([shift.domain == name for shift in order.shifts])[order.shift]
-            rows = order.sample[at].unique()
+            rows = torch.tensor(sorted(set(order.sample[at].tolist())))
             # A copy only where some samples stay out.
             x = whole[0] if len(rows) == len(dataset) else take(whole[0], rows)
             _check_finite(x, name, rows.tolist(), names[name])
