@@ -22,7 +22,7 @@ from adapt.monitor.log import write_warnings
 from adapt.names import slug
 from adapt.streaming.base import StreamMethod
 from adapt.streaming.run import Streamed, run_stream
-from adapt.streaming.settings import arguments_of, checkpoint_rule, method_class, run_folder
+from adapt.streaming.settings import arguments_of, checkpoint_rule, method_class, no_number, run_folder
 from adapt.streaming.target import Arrivals, arrivals, source_batches
 from adapt.training.model import TrainedModel, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
@@ -111,6 +111,10 @@ def build_method(model: TrainedModel, entry: Mapping[str, Any]) -> StreamMethod:
     try:
         return cls(model.method, prepare, **arguments)
     except (TypeError, ValueError) as error:
+        if (name := no_number(cls, entry["init_args"])) is not None:
+            raise AdaptError(
+                f"Expected a number for {name} of {cls.__name__}, found {entry['init_args'][name]!r}."
+            ) from error
         raise AdaptError(
             f"Expected arguments that fit {cls.__name__}, found {entry['init_args']} ({error})."
         ) from error

@@ -120,6 +120,17 @@ def method_class(name: str) -> type[StreamMethod]:
     raise AdaptError(f"Expected methods out of {', '.join(METHODS)}, or my_module.MyMethod, found {name!r}.{hint}")
 
 
+def no_number(cls: type[StreamMethod], arguments: Mapping[str, Any]) -> str | None:
+    """The first argument that is no number where the method's own default is one, None if there is none."""
+    for owner in cls.__mro__:
+        if issubclass(owner, StreamMethod) and "__init__" in vars(owner):
+            for name, parameter in inspect.signature(vars(owner)["__init__"]).parameters.items():
+                numeric = isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool)
+                if numeric and name in arguments and not isinstance(arguments[name], int | float):
+                    return name
+    return None
+
+
 def arguments_of(cls: type[StreamMethod]) -> list[str]:
     """What a method may be given: its own keyword arguments and those of its bases."""
     found: dict[str, None] = {}
@@ -184,6 +195,11 @@ def _corruptions(asked: Any, scenario: str, domains: Sequence[str] | None) -> li
     if asked == ["none"] or not asked:
         return []
     for kind in asked:
+        if kind in ("all", "none"):
+            raise AdaptError(
+                f"Expected --corruptions {kind} alone, found it among {', '.join(map(str, asked))}. Leave it out, or "
+                "the others."
+            )
         if kind not in CORRUPTIONS:
             close = difflib.get_close_matches(str(kind), CORRUPTIONS, 1, 0.5)
             hint = f" Did you mean {close[0]!r}?" if close else ""
