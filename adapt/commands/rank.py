@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from adapt.benchmark.outputs.terminal import say
 from adapt.benchmark.results.metrics import csv_text
 from adapt.commands.options import rank_options
-from adapt.data.array_files import described, load_arrays
+from adapt.data.array_files import as_texts, described, load_arrays
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.transferability import RANKINGS, rank_features
@@ -24,6 +25,7 @@ class _Found(NamedTuple):
     y: Tensor
     logits: Tensor | None
     files: tuple[str, ...]
+    unlabelled: int
 
 
 def rank_command(argv: list[str]) -> int:
@@ -58,11 +60,12 @@ def rank_command(argv: list[str]) -> int:
     shown = [key for key in RANKINGS if any(key in scores for scores in ranked.values())]
     console = Console(width=200)
     console.print(_table(ranked, shown, given.by, {name: each.features.shape[1] for name, each in found.items()}))
-    count = min(given.samples, len(found[first].y))
+    count, left = min(given.samples, len(found[first].y)), found[first].unlabelled
     say(
         console,
         f"By {RANKINGS[given.by].words} on {count} labelled samples of {given.source}: {next(iter(ranked))} first. "
-        "Higher is better; a score compares networks on these labels, and knows nothing of the target.",
+        "Higher is better; a score compares networks on these labels, and knows nothing of the target."
+        + (f" {left} samples without a label are left out." if left else ""),
     )
     if given.out is not None:
         rows = [[name, *(scores.get(key) for key in shown)] for name, scores in ranked.items()]
@@ -99,12 +102,33 @@ def _read(folder: Path, source: str) -> _Found:
     logits = arrays.get("logits")
     if logits is not None and (logits.ndim != 2 or len(logits) != len(x) or logits.dtype.kind not in "fiub"):
         raise AdaptError(f"Expected logits ({len(x)}, Z) in {path}, found {logits.dtype} {logits.shape}.")
+    known = _known(y, path)
+    files = arrays.get("files", arrays.get("index", np.array(())))
     return _Found(
-        torch.from_numpy(x.astype(np.float64)),
-        torch.from_numpy(np.unique(y, return_inverse=True)[1].reshape(-1)),
-        None if logits is None else torch.from_numpy(logits.astype(np.float64)),
-        tuple(map(str, arrays.get("files", arrays.get("index", ())))),
+        torch.from_numpy(x[known].astype(np.float64)),
+        torch.from_numpy(np.unique(y[known], return_inverse=True)[1].reshape(-1)),
+        None if logits is None else torch.from_numpy(logits[known].astype(np.float64)),
+        tuple(map(str, files[known] if len(files) == len(known) else files)),
+        int((~known).sum()),
     )
+
+
+def _known(y: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+    """Which samples have a class `(N,)`; NaN, an empty text and −1 are none."""
+    if y.dtype.kind == "f":
+        odd = y[~np.isnan(y) & ((y != np.round(y)) | np.isinf(y))]
+        if len(odd):
+            raise AdaptError(
+                f"Expected classes as labels in {path}, found numbers such as {odd[0]:g}. The scores say how well "
+                "features tell classes, and nothing of numbers."
+            )
+    if y.dtype.kind in "fi":
+        # −1 beside 1 alone is one of two classes.
+        marked = (y == -1) & (not np.isin(y, (-1, 1)).all())
+        known: NDArray[np.bool_] = ~(np.isnan(y) | marked)
+        return known
+    named: NDArray[np.bool_] = np.char.strip(as_texts(y)) != ""
+    return named
 
 
 def _check_same(one: _Found, other: _Found, first: str, name: str) -> None:

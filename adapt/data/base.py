@@ -630,6 +630,8 @@ class DomainDataModule(Recorded, LightningDataModule):
             where = f"{name!r} ({split})"
             chosen = select(labels_of(dataset), self._relabelling[name], where)
             if not len(chosen.rows):
+                if self.source_classes is None and self.target_classes is None and self.unseen_classes is None:
+                    raise AdaptError(f"Expected samples in {where}, found none. Give the domain more of them.")
                 raise AdaptError(f"Expected samples of the asked classes in {where}, found none. Name other classes.")
             self._selections[name, split] = chosen
         return selected(dataset, self._selections[name, split])

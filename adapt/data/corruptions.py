@@ -12,6 +12,7 @@ from torch import Tensor
 from adapt.data.views import drawing_from
 from adapt.errors import AdaptError
 from adapt.extras import optional
+from adapt.trees import Tree
 
 CORRUPTIONS = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
@@ -48,11 +49,7 @@ def corrupted(images: Tensor, kind: str, severity: int, samples: Sequence[int], 
         AdaptError: These are no such images, kind or severity; or the package is not installed.
     """
     check_corruption(kind, severity)
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise AdaptError(
-            f"Expected images to corrupt as bytes (N, 1 or 3, height, width), found {images.dtype} "
-            f"{tuple(images.shape)}. Stream other data without corruptions (--corruptions none)."
-        )
+    check_images(images)
     corrupt = _package().corrupt
     pictures = images.cpu().permute(0, 2, 3, 1).numpy()
     height, width = pictures.shape[1:3]
@@ -69,6 +66,21 @@ def corrupted(images: Tensor, kind: str, severity: int, samples: Sequence[int], 
     if images.shape[1] == 1:
         changed = changed.mean(axis=3, keepdims=True).round().astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(changed.transpose(0, 3, 1, 2)))
+
+
+def check_images(inputs: Tree) -> None:
+    """Refuse what is no images that can be corrupted.
+
+    Raises:
+        AdaptError: They are none.
+    """
+    if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8 and inputs.ndim == 4 and inputs.shape[1] in (1, 3):
+        return
+    found = f"{inputs.dtype} {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else "inputs of several parts"
+    raise AdaptError(
+        f"Expected images to corrupt as bytes (N, 1 or 3, height, width), found {found}. Stream other data without "
+        "corruptions (--corruptions none), which every scenario but gradual takes."
+    )
 
 
 def check_corruption(kind: str, severity: int) -> None:

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from adapt.errors import AdaptError
-from adapt.problems import Classification
+from adapt.problems import Classification, Regression
 
 _NETWORK = ("backbone", "bottleneck", "classifier")
+_SHOWN = 100
+# Of layers with a row for each output, `Problem.output_layer` and `CosineHead`.
+_ROWS = {f"classifier.{name}" for name in ("weight", "bias", "0.weight", "0.bias", "1.mean", "1.std")}
 
 
 def check_checkpoint(own: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
@@ -31,6 +34,12 @@ def check_checkpoint(own: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> N
                 f"Expected a checkpoint with {key} {one!r}, found one with {other!r}. "
                 "Give the checkpoint of the same run, or start from its network with --model.init_from."
             )
+    if _other_names(own["problem"], found["problem"]):
+        wanted, other = own["problem"], found["problem"]
+        raise AdaptError(
+            f"Expected a checkpoint with the {_outputs(wanted)} {_listed(wanted)} in this order, found one with "
+            f"{_listed(other)}. Give the checkpoint of the same run, or start from its network with --model.init_from."
+        )
 
 
 def read_own(method: str, path: Path) -> dict[str, Any]:
@@ -56,13 +65,15 @@ def read_own(method: str, path: Path) -> dict[str, Any]:
 def network_state(own: Mapping[str, Any], state_dict: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Backbone, bottleneck and classifier from another run's checkpoint, of any method.
 
+    Where that run had the same class names in another order, the classifier's rows are put into this one's.
+
     Args:
         own: Description of the method that takes them, `Method.describe()`.
         state_dict: Its parameters and buffers, whose names and shapes they must have.
         path: The checkpoint.
 
     Raises:
-        AdaptError: There is no checkpoint, or its network differs.
+        AdaptError: There is no checkpoint, its network differs, or its classes have other names.
     """
     checkpoint = read_checkpoint(path)
     found = _description(checkpoint, str(path))
@@ -82,7 +93,7 @@ def network_state(own: Mapping[str, Any], state_dict: Mapping[str, Tensor], path
             f"Expected init_from with this run's network ({own['backbone']}), found other parameters in "
             f"{path}: {named}. Use the backbone and bottleneck of that run."
         )
-    return state
+    return _in_order(own["problem"], found["problem"], state, path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -112,6 +123,43 @@ def _description(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _problem(described: Mapping[str, Any]) -> str:
-    # Names may differ: a script with `problem=10` has no class names.
+    return f"{len(described['names'])} {_outputs(described)}"
+
+
+def _outputs(described: Mapping[str, Any]) -> str:
     outputs = {"classification": "classes", "multi-label": "labels", "regression": "quantities"}
-    return f"{len(described['names'])} {outputs.get(described['kind'], described['kind'])}"
+    kind: str = described["kind"]
+    return outputs.get(kind, kind)
+
+
+def _other_names(own: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether outputs of the same place may mean something else."""
+    mine, other = list(own["names"]), list(found["names"])
+    if own["kind"] == Regression.kind and {*mine} != {*other}:
+        return False  # a file may call the same quantities y0 and y1, or labels0 and labels1
+    # A script with `problem=10` has no class names; a single output can be taken for no other one.
+    numbers = [str(k) for k in range(len(mine))]
+    return len(mine) > 1 and mine != other and numbers not in (mine, other)
+
+
+def _listed(described: Mapping[str, Any]) -> str:
+    text = ", ".join(described["names"])
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _in_order(
+    own: Mapping[str, Any], found: Mapping[str, Any], state: dict[str, Tensor], path: Path
+) -> dict[str, Tensor]:
+    if not _other_names(own, found):
+        return state
+    mine, other = list(own["names"]), list(found["names"])
+    rows = [k for k in state if k.split(".")[0] == "classifier"]
+    # Of any other layer nobody knows which of its numbers belong to which class.
+    one_layer = {*rows} <= _ROWS and all(len(state[k]) == len(mine) for k in rows)
+    if sorted(mine) != sorted(other) or len({*mine}) < len(mine) or not one_layer:
+        raise AdaptError(
+            f"Expected init_from with the {_outputs(own)} {_listed(own)}{'' if one_layer else ' in this order'}, found "
+            f"{_listed(found)} in {path}. Start from a run on the same {_outputs(own)}, or give them the same names."
+        )
+    at = [other.index(name) for name in mine]
+    return state | {k: state[k][at] for k in rows}

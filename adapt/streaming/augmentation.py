@@ -9,6 +9,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as change
 
 from adapt.errors import AdaptError
+from adapt.trees import Tree
 
 
 def random_view(
@@ -33,11 +34,7 @@ def random_view(
     Raises:
         AdaptError: They are no images of bytes.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise AdaptError(
-            f"Expected images as bytes (N, C, height, width) for random views, found {images.dtype} "
-            f"{tuple(images.shape)}. Take a method without views, such as TENT or EATA, or turn views off."
-        )
+    check_viewable(images)
     x = images.float() / 255
     for kind in torch.randperm(5).tolist():
         x = _recoloured(x, kind)
@@ -57,6 +54,21 @@ def random_view(
         x = x + 0.005 * torch.randn(x.shape).to(x.device)
     found: Tensor = (x.clamp(0, 1) * 255).round().to(torch.uint8)
     return found
+
+
+def check_viewable(inputs: Tree) -> None:
+    """Refuse what is no images of bytes.
+
+    Raises:
+        AdaptError: It is none.
+    """
+    if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8 and inputs.ndim == 4:
+        return
+    found = f"{inputs.dtype} {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else "inputs of several parts"
+    raise AdaptError(
+        f"Expected images as bytes (N, C, height, width) for random views, found {found}. Take a method without views, "
+        "such as TENT or EATA, or turn views off."
+    )
 
 
 def _recoloured(x: Tensor, kind: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import BatchNorm1d, _BatchNorm
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import batch_statistics
-from adapt.trees import Tree, size
+from adapt.trees import Tree, leaves, size
 
 _NORMALISATIONS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 _NETWORK = ("backbone", "bottleneck", "classifier")
@@ -89,13 +89,29 @@ class StreamMethod(nn.Module):
         raise AdaptError(f"{type(self).__name__} has to define step(x), which returns logits (N, K).")
 
     def forward(self, x: Tree) -> Tensor:
-        """`step`, whose logits have to be numbers.
+        """`step`, whose logits have to be one per sample and class, and numbers.
 
         Raises:
-            DivergedError: They are not.
+            AdaptError: They are of another shape, or the inputs are not finite.
+            DivergedError: They are no numbers.
         """
-        logits = self.step(x).detach()
+        found: Any = self.step(x)  # of a person's own method, whose return nobody has checked
+        count, classes = size(x), getattr(self.network, "num_outputs", None)
+        fits = isinstance(found, Tensor) and found.is_floating_point() and found.ndim == 2 and len(found) == count
+        if not fits or (isinstance(classes, int) and found.shape[1] != classes):
+            words = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            width = classes if isinstance(classes, int) else "K"
+            raise AdaptError(
+                f"Expected logits ({count}, {width}) from step(x) of {type(self).__name__}, found {words}. Return them "
+                "for all samples of the batch in their order, such as self.encode(x).logits."
+            )
+        logits: Tensor = found.detach()
         if not torch.isfinite(logits).all():
+            if not all(bool(torch.isfinite(leaf).all()) for leaf in leaves(x)):
+                raise AdaptError(
+                    f"Expected finite inputs of {self.name()}, found NaN or infinity in a batch of {count}. Fill in "
+                    "what is missing, or leave these samples out."
+                )
             raise DivergedError(
                 f"{self.name()} predicts what is no number after {self.updates} updates. Lower its learning rate "
                 f"(--method {type(self).__name__}:lr={self.lr / 10:g})."

@@ -14,7 +14,6 @@ import wandb
 from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import Row, Tested
 from adapt.benchmark.results.streams import write_stream
-from adapt.benchmark.vocabulary import LAST
 from adapt.data import Unlabelled
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -23,7 +22,7 @@ from adapt.monitor.log import write_warnings
 from adapt.names import slug
 from adapt.streaming.base import StreamMethod
 from adapt.streaming.run import Streamed, run_stream
-from adapt.streaming.settings import arguments_of, method_class, run_folder
+from adapt.streaming.settings import arguments_of, checkpoint_rule, method_class, no_number, run_folder
 from adapt.streaming.target import Arrivals, arrivals, source_batches
 from adapt.training.model import TrainedModel, load, read_config
 from adapt.training.run_folder import CONFIG_FILE
@@ -53,17 +52,27 @@ def run_cell(cell: Cell) -> Tested:
     stream = cell.config["stream"]
     model, arriving = prepared(stream, cell.seed)
     method = build_method(model, cell.config["method"])
-    place = checkpoint_of(cell)
-    if method.reads_source and not place.is_file():
-        wanted = int(getattr(method, "fisher_samples", 2000))
+
+    def begin(beginning: StreamMethod) -> None:
+        wanted = int(getattr(beginning, "fisher_samples", 2000))
         content = read_config(run_folder(Path(stream["run"])) / CONFIG_FILE)
         found = [model.moved(x) for x in source_batches(content["data"], wanted, stream["batch_size"])]
-        method.to(model.device).begin([x for x in found if size(x) > 1])
-    streamed = run_stream(method, arriving, cell.seed, device=model.device, checkpoint=place, identity=cell.config_hash)
+        beginning.begin([x for x in found if size(x) > 1])
+
+    streamed = run_stream(
+        method,
+        arriving,
+        cell.seed,
+        device=model.device,
+        checkpoint=checkpoint_of(cell),
+        identity=cell.config_hash,
+        begin=begin if method.reads_source else None,
+    )
     write_files(cell.directory, streamed, arriving)
     log(cell, streamed)
     total = len(arriving.order)
-    row: Row = {"rule": LAST, "step": len(arriving), "target_accuracy": streamed.accuracy, "source_accuracy": None}
+    rule, accuracy = checkpoint_rule(stream), streamed.accuracy
+    row: Row = {"rule": rule, "step": len(arriving), "target_accuracy": accuracy, "source_accuracy": None}
     counts = () if streamed.labelled == total else (streamed.labelled, total)
     return Tested([row], (ACCURACY,), *counts)
 
@@ -102,6 +111,10 @@ def build_method(model: TrainedModel, entry: Mapping[str, Any]) -> StreamMethod:
     try:
         return cls(model.method, prepare, **arguments)
     except (TypeError, ValueError) as error:
+        if (name := no_number(cls, entry["init_args"])) is not None:
+            raise AdaptError(
+                f"Expected a number for {name} of {cls.__name__}, found {entry['init_args'][name]!r}."
+            ) from error
         raise AdaptError(
             f"Expected arguments that fit {cls.__name__}, found {entry['init_args']} ({error})."
         ) from error

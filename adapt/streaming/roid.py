@@ -13,7 +13,7 @@ from adapt.losses import (
     soft_likelihood_ratio,
     symmetric_cross_entropy,
 )
-from adapt.streaming.augmentation import random_view
+from adapt.streaming.augmentation import check_viewable, random_view
 from adapt.streaming.base import StreamMethod, average_weights, moving
 from adapt.trees import Tree
 
@@ -77,6 +77,7 @@ class ROID(StreamMethod):
         self.mean = moving(mean, p.mean(0), 0.9)
         loss = (weights * soft_likelihood_ratio(logits))[chosen].sum() / len(p)
         if self.consistency:
+            check_viewable(x)
             view = random_view(x[chosen.to(x.device)], flip=self.flip, blur=False, padding="reflect")
             again = self.encode(view).logits
             loss = loss + (weights[chosen] * symmetric_cross_entropy(again, logits[chosen])).sum() / len(p)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from adapt.errors import AdaptError
 from adapt.layers.robust_batch_norm import RobustBatchNorm
 from adapt.losses import sample_entropy, soft_cross_entropy, timeliness_weights
-from adapt.streaming.augmentation import random_view
+from adapt.streaming.augmentation import check_viewable, random_view
 from adapt.streaming.base import StreamMethod, average_weights, batch_norm_layers
 from adapt.streaming.memory import BalancedMemory
-from adapt.trees import Tree, collate, take
+from adapt.trees import Tree, collate, leaves, take
 
 
 class RoTTA(StreamMethod):
@@ -32,14 +32,15 @@ class RoTTA(StreamMethod):
         every: Samples between updates.
         alpha: α of the statistics.
         nu: ν, how fast the teacher follows.
-        views: Show the student random views; `false` shows it the samples, which need not be images then.
+        views: Show the student random views; `false` shows it the samples, which need not be images then. They have
+            to be of one shape: texts of several lengths cannot be kept together.
         flip: Whether views are mirrored: not where a mirrored image is of another class, as with digits.
             `adapt stream` mirrors where the run's training did.
         **kwargs: Arguments of `StreamMethod`.
 
     Raises:
-        AdaptError: An argument is out of range, the network has no batch norm, or views are asked of inputs that are
-            no images.
+        AdaptError: An argument is out of range, the network has no batch norm, samples are of several shapes, or views
+            are asked of inputs that are no images.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class RoTTA(StreamMethod):
 
     def step(self, x: Tree) -> Tensor:
         """The teacher's logits; the memory takes the samples, and is learnt from when its time has come."""
+        if self.views:
+            check_viewable(x)
         with torch.no_grad():
             logits = self.encode(x, self.teacher).logits
         if not self._started:
@@ -88,7 +91,14 @@ class RoTTA(StreamMethod):
         return logits
 
     def _learn(self) -> None:
-        x = collate([kept.x for kept in self.memory.kept])
+        samples = [kept.x for kept in self.memory.kept]
+        shapes = {tuple(tuple(leaf.shape) for leaf in leaves(x)) for x in samples}
+        if len(shapes) > 1:
+            raise AdaptError(
+                "RoTTA's memory expects samples of one shape, found others, such as texts that are as long as the "
+                "longest of their batch. Take a method without a memory, such as TENT or EATA."
+            )
+        x = collate(samples)
         ages = torch.tensor([kept.age / self.capacity for kept in self.memory.kept])
         view = random_view(x, flip=self.flip) if self.views else x
         with adapting(self.teacher), torch.no_grad():

@@ -1,7 +1,7 @@
 """One method on one stream: predict, then adapt, batch by batch; stopped anywhere, it goes on where it was."""
 
+import copy
 import io
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +86,7 @@ def run_stream(
     checkpoint: Path | None = None,
     identity: str = "",
     seconds: float = _SECONDS_BETWEEN_SAVES,
+    begin: Callable[[StreamMethod], None] | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> Streamed:
     """Give a method a stream, batch by batch, and count how many predictions are right.
@@ -101,15 +102,17 @@ def run_stream(
         checkpoint: File that holds where the stream is, written now and then, removed at its end; None for none.
         identity: What the checkpoint has to be of; another one's is left unread.
         seconds: Time between checkpoints.
+        begin: Called with the method before the first batch; not where a checkpoint is gone on from.
         after_batch: Called with the number of each batch that is done.
 
     Raises:
         DivergedError: The predictions are no numbers any more.
     """
-    progress = Progress()
     place = torch.device(device)
     method.to(place)
-    number = _resume(method, progress, checkpoint, identity)
+    method, progress, number = _resume(method, checkpoint, identity)
+    if not number and begin is not None:
+        begin(method)
     saved = time.monotonic()
     while number < len(arrivals):
         x, _ = arrivals.batch(number)
@@ -135,19 +138,25 @@ def _moved(x: Tree, device: torch.device) -> Tree:
     return tree_map(lambda leaf: leaf.to(device), x)
 
 
-def _resume(method: StreamMethod, progress: Progress, checkpoint: Path | None, identity: str) -> int:
+def _resume(method: StreamMethod, checkpoint: Path | None, identity: str) -> tuple[StreamMethod, Progress, int]:
+    """The method, what is known so far and the next batch, as the checkpoint has them, or as at the beginning."""
     if checkpoint is None or not checkpoint.is_file():
-        return 0
+        return method, Progress(), 0
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if found["identity"] != identity:
-            return 0
-        method.load_stream_state(found["method"])
+            print(f"adapt: {method.name()} begins anew: {checkpoint} is of another stream.")
+            return method, Progress(), 0
+        # What fails half-way must leave nothing in the method that then begins.
+        resumed, progress = copy.deepcopy(method), Progress()
+        resumed.load_stream_state(found["method"])
         progress.load(found["progress"])
-        return int(found["number"])
-    # A file that was cut off, or is of an older version: the stream begins anew, and gives the same.
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
-        return 0
+        return resumed, progress, int(found["number"])
+    # A file that was cut off, or of an older version, or what a person's own method makes of its state.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        print(f"adapt: {method.name()} begins anew: {checkpoint} cannot be read ({type(error).__name__}: {reason}).")
+        return method, Progress(), 0
 
 
 def _save(method: StreamMethod, progress: Progress, number: int, checkpoint: Path, identity: str) -> None:

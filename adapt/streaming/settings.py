@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from adapt.benchmark.outputs.words import has_words
 from adapt.benchmark.plan.merging import config_hash, merge
-from adapt.benchmark.plan.plan import Cell
-from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
+from adapt.benchmark.plan.plan import Cell, labels_seen, setting_of
+from adapt.benchmark.vocabulary import LAST, SOURCE_ONLY, UNSUPERVISED
 from adapt.data.corruptions import CORRUPTIONS, check_installed
 from adapt.data.streams import SCENARIOS
 from adapt.errors import AdaptError
@@ -119,6 +120,17 @@ def method_class(name: str) -> type[StreamMethod]:
     raise AdaptError(f"Expected methods out of {', '.join(METHODS)}, or my_module.MyMethod, found {name!r}.{hint}")
 
 
+def no_number(cls: type[StreamMethod], arguments: Mapping[str, Any]) -> str | None:
+    """The first argument that is no number where the method's own default is one, None if there is none."""
+    for owner in cls.__mro__:
+        if issubclass(owner, StreamMethod) and "__init__" in vars(owner):
+            for name, parameter in inspect.signature(vars(owner)["__init__"]).parameters.items():
+                numeric = isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool)
+                if numeric and name in arguments and not isinstance(arguments[name], int | float):
+                    return name
+    return None
+
+
 def arguments_of(cls: type[StreamMethod]) -> list[str]:
     """What a method may be given: its own keyword arguments and those of its bases."""
     found: dict[str, None] = {}
@@ -183,6 +195,11 @@ def _corruptions(asked: Any, scenario: str, domains: Sequence[str] | None) -> li
     if asked == ["none"] or not asked:
         return []
     for kind in asked:
+        if kind in ("all", "none"):
+            raise AdaptError(
+                f"Expected --corruptions {kind} alone, found it among {', '.join(map(str, asked))}. Leave it out, or "
+                "the others."
+            )
         if kind not in CORRUPTIONS:
             close = difflib.get_close_matches(str(kind), CORRUPTIONS, 1, 0.5)
             hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -216,6 +233,36 @@ def task_name(content: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     if settings["rounds"] > 1:
         words.append(f"{settings['rounds']} rounds")
     return ", ".join(words)
+
+
+def checkpoint_rule(stream: Mapping[str, Any]) -> str:
+    """The selection rule that picked the checkpoint of a stream's run, as tables have it.
+
+    Args:
+        stream: Complete settings of a stream. Where its `run` is a checkpoint, the file's name says the rule, if any.
+    """
+    run = Path(stream["run"])
+    if run.suffix != ".ckpt":
+        return str(stream["rule"])
+    return run.stem if has_words(run.stem) else LAST
+
+
+def _labels_of(content: Mapping[str, Any]) -> str:
+    """The setting of a run that was trained with target labels, or whose start was; empty for any other run."""
+    found, seen = "", set()
+    while True:
+        setting = setting_of(content)
+        if setting not in (SOURCE_ONLY, UNSUPERVISED):
+            found = max(found or UNSUPERVISED, setting, key=labels_seen)
+        start = (content["model"].get("init_args") or {}).get("init_from")
+        config = None if start is None else run_folder(Path(str(start))) / CONFIG_FILE
+        if config is None or config in seen or not config.is_file():
+            return found
+        seen.add(config)
+        try:
+            content = read_config(config)
+        except AdaptError:  # a start that was changed since says nothing
+            return found
 
 
 def cells_of(
@@ -262,6 +309,7 @@ def cells_of(
             raise AdaptError(f"Expected a checkpoint at {checkpoint}, found no file there. This run kept: {kept}.")
         trained = int(content.get("seed_everything") or 0)
         own = list(seeds) if seeds is not None else [trained if own_seeds or len(runs) > 1 else 0]
+        labelled = _labels_of(content)
         identity = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
         for seed in own:
             for scenario in scenarios:
@@ -287,7 +335,8 @@ def cells_of(
                             config=config,
                             directory=out / slug(task) / slug(name) / str(seed),
                             benchmark=benchmark,
-                            setting=SOURCE_ONLY if cls.baseline else UNSUPERVISED,
+                            # Labels that the run was trained with stay seen, also by the network that stays as it is.
+                            setting=labelled or (SOURCE_ONLY if cls.baseline else UNSUPERVISED),
                             # A run is known by what it learnt, not by where it lies.
                             config_hash=config_hash(merge(config, {"stream": {"run": identity}})),
                             wandb_mode=wandb_mode,

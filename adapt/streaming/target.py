@@ -9,10 +9,10 @@ from torch import Tensor
 
 from adapt.data import DomainDataModule
 from adapt.data.checks import labels_of
-from adapt.data.corruptions import corrupted
+from adapt.data.corruptions import check_images, corrupted
 from adapt.data.labels import Labels
 from adapt.data.streams import Order, Shift, arrange
-from adapt.data.views import fetch
+from adapt.data.views import fetch, in_memory
 from adapt.errors import AdaptError
 from adapt.problems import Classification, Problem
 from adapt.training.model import TrainedModel, data_of
@@ -77,9 +77,10 @@ class Arrivals:
             found = self.order.shifts[k]
             numbers = sample[at].tolist()
             x, y = fetch(self.domains[found.domain], numbers)
+            _check_finite(x, found.domain, numbers, self.names[found.domain])
             if found.corruption is not None:
-                images = x if isinstance(x, Tensor) else torch.empty(0)
-                x = corrupted(images, found.corruption, found.severity, numbers, self.seed)
+                check_images(x)
+                x = corrupted(x, found.corruption, found.severity, numbers, self.seed)
             parts.append(x)
             labels.append(self._checked(y, found.domain, numbers))
             places.append(at)
@@ -152,10 +153,32 @@ def arrivals(model: TrainedModel, content: Mapping[str, Any], settings: Mapping[
         delta=settings["delta"],
         classes=problem.num_outputs,
     )
+    for name, dataset in domains.items():
+        if settings["corruptions"]:
+            check_images(fetch(dataset, [0])[0])
+        if (whole := in_memory(dataset)) is not None:
+            at = torch.tensor([shift.domain == name for shift in order.shifts])[order.shift]
+            rows = torch.tensor(sorted(set(order.sample[at].tolist())))
+            # A copy only where some samples stay out.
+            x = whole[0] if len(rows) == len(dataset) else take(whole[0], rows)
+            _check_finite(x, name, rows.tolist(), names[name])
     if settings["input"] is not None and settings["scenario"] == "single":
         # Files come in the order of their names, as a camera's do.
         order = Order(order.shifts, order.shift, order.sample.sort().values, order.window)
     return Arrivals(order, domains, problem, settings["batch_size"], seed, names)
+
+
+def _check_finite(x: Tree, domain: str, numbers: Sequence[int], names: Sequence[str]) -> None:
+    floats = [leaf for leaf in leaves(x) if leaf.is_floating_point()]
+    if not floats or all(bool(torch.isfinite(leaf).all()) for leaf in floats):
+        return
+    bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in floats]).any(0)
+    at = numbers[int(bad.nonzero()[0])]
+    called = "" if names[at] == str(at) else f" ({names[at]!r})"
+    raise AdaptError(
+        f"Expected finite inputs to stream, found NaN or infinity in {int(bad.sum())} of {len(bad)} samples of "
+        f"{domain!r}, the first at position {at}{called}. Fill in what is missing, or leave these samples out."
+    )
 
 
 def data_with(content: Mapping[str, Any], name: str) -> DomainDataModule:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adapt.data import DomainDataModule, Unlabelled, standing_alone
 from adapt.data.views import WithoutLabels, fetch_inputs
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, told
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_checkpoint
 from adapt.problems import Problem, Regression, described_problem
@@ -262,6 +262,11 @@ def _built(
             return build(config)[key]
     except ArgumentError as error:
         raise AdaptError(explain(error, {key: base})) from error
+    except ValueError as error:
+        # The parser hides what a class raises while it is built.
+        if isinstance(ours := told(error), AdaptError):
+            raise ours from error
+        raise
 
 
 def for_prediction(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from adapt.transferability.inputs import labelled
 
+_ROUNDING = 1e-12
+
 
 def h_score(features: Tensor, y: Tensor, shrinkage: bool = True) -> Tensor:
     """Spread between the classes' mean features, measured in the features' own covariance.
@@ -36,7 +38,10 @@ def h_score(features: Tensor, y: Tensor, shrinkage: bool = True) -> Tensor:
         1.0
     """
     x, y = labelled("h_score", features, y)
+    largest = x.abs().max()
     x = x - x.mean(0)
+    if x.abs().max() <= _ROUNDING * largest:
+        return x.new_zeros(())  # a network that gives all samples the same: nothing lies between its classes
     sums = torch.zeros(int(y.max()) + 1, x.shape[1], dtype=x.dtype).index_add_(0, y, x)
     means = (sums / y.bincount()[:, None])[y]
     between = means.T @ means / len(x)
@@ -45,5 +50,10 @@ def h_score(features: Tensor, y: Tensor, shrinkage: bool = True) -> Tensor:
         score: Tensor = (torch.linalg.pinv(within, hermitian=True) * between).sum()
         return score
     shrunk, delta = ledoit_wolf(x.numpy(), assume_centered=True)
-    score = torch.linalg.solve(torch.from_numpy(shrunk), between).trace()
+    covariance = torch.from_numpy(shrunk)
+    try:
+        score = torch.linalg.solve(covariance, between).trace()
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # it is there
+        # Two places alone, such as one unit that is on or off, are not shrunk at all.
+        score = (torch.linalg.pinv(covariance, hermitian=True) * between).sum()
     return (1 - float(delta)) * score

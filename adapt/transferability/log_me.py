@@ -9,6 +9,7 @@ from adapt.transferability.inputs import labelled
 
 _STEPS, _CHANGE = 100, 1e-6
 _TINY = 1e-12
+_SMALLEST = 1e-100  # whose square is a number, too
 
 
 def log_me(features: Tensor, y: Tensor) -> Tensor:
@@ -56,7 +57,9 @@ def _evidence(squared: Tensor, along: Tensor, outside: Tensor, n: int) -> Tensor
         effective = (squared / (squared + ratio)).sum()
         weight = (squared * along / (squared + ratio).square()).sum()
         residual = (along * (ratio / (squared + ratio)).square()).sum() + outside
-        alpha, beta = effective / (weight + _TINY), (n - effective).clamp_min(_TINY) / (residual + _TINY)
+        # Above zero also for features that are all zero, which explain nothing.
+        alpha = (effective / (weight + _TINY)).clamp_min(_SMALLEST)
+        beta = (n - effective).clamp_min(_TINY) / (residual + _TINY)
         if abs(float(alpha / beta / ratio) - 1) < _CHANGE:
             break
     ratio = alpha / beta

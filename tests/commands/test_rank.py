@@ -54,3 +54,44 @@ def test_what_cannot_be_ranked_is_refused(
     np.savez(Path("unlabelled") / "photo.npz", x=np.ones((9, 2)))
     assert main(["rank", *argv]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mark", [np.nan, -1, ""])
+def test_samples_without_a_label_are_no_class(
+    folders: Path, capsys: pytest.CaptureFixture[str], mark: float | str
+) -> None:
+    given = dict(np.load("telling/photo.npz"))
+    known = np.arange(90) % 5 != 0
+    write(Path("whole"), given["features"][known], labels=Y[known], logits=given["logits"][known], files=Y[known])
+    y = np.array(["a", "b", "c"])[Y] if mark == "" else Y.astype(float if mark != mark else int)
+    y[~known] = mark
+    write(Path("marked"), given["features"], labels=y, logits=given["logits"])
+    for name in ("whole", "marked"):
+        assert main(["rank", name, "--source", "photo", "--out", f"{name}.csv"]) == 0
+    assert "on 72 labelled samples" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "18 samples without a label are left out" in said
+    rows = [Path(f"{name}.csv").read_text().replace(name, "").splitlines()[1] for name in ("whole", "marked")]
+    assert rows[0] == rows[1]
+
+
+def test_minus_one_beside_one_is_a_class_and_numbers_are_none(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = np.load("telling/photo.npz")["features"]
+    write(Path("signs"), features, labels=2 * (Y > 0) - 1)
+    assert main(["rank", "signs", "--source", "photo"]) == 0
+    assert "on 90 labelled samples" in " ".join(capsys.readouterr().out.split())
+    write(Path("numbers"), features, labels=Y + 0.5)
+    assert main(["rank", "numbers", "--source", "photo"]) == 2
+    assert "found numbers such as 0.5" in capsys.readouterr().err
+
+
+def test_a_dead_network_comes_last_and_ends_nothing(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(Path("ones"), np.full((90, 4), 0.3))
+    write(Path("zeros"), np.zeros((90, 4)))
+    for by in ("log_me", "h_score", "trans_rate"):
+        words = ["rank", "zeros", "ones", "noise", "telling", "--source", "photo", "--by", by, "--out", "rank.csv"]
+        assert main(words) == 0
+        rows = list(csv.DictReader(Path("rank.csv").read_text().splitlines()))
+        assert [row["features"] for row in rows][:1] == ["telling"]
+        assert all(np.isfinite(float(row[key])) for row in rows for key in ("log_me", "h_score", "trans_rate"))

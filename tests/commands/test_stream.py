@@ -1,11 +1,14 @@
 """`adapt stream` as a person types it, on digits that scikit-learn brings."""
 
+import copy
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from adapt.benchmark.plan.plan import read_plan
@@ -13,6 +16,7 @@ from adapt.benchmark.results.results import read_results
 from adapt.commands.main import main
 from adapt.streaming import cell
 from adapt.streaming.planned import planned_cells, read_streams
+from adapt.streaming.settings import cells_of, checkpoint_rule, method_entries
 from adapt.yaml_files import read_yaml
 
 RUN = [
@@ -108,18 +112,49 @@ def test_a_killed_command_goes_on_in_the_midst_of_a_stream(here: Path, monkeypat
         )
 
 
+def test_tables_say_which_checkpoint_was_streamed_through(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stream("--rule", "oracle", "--method", "BN1", "--samples", "64", "--out", "oracle") == 0
+    assert "uses target labels; for reference only" in " ".join(capsys.readouterr().out.split())
+    assert {row["rule"] for result in read_results(here / "oracle") for row in result.rows} == {"oracle"}
+    named = {"run": "run/checkpoints/source_accuracy.ckpt", "rule": "last"}
+    assert checkpoint_rule(named) == "source_accuracy"
+    assert checkpoint_rule({"run": "run/checkpoints/mine.ckpt", "rule": "last"}) == "last"
+
+
+def test_labels_that_a_run_or_its_start_was_trained_with_stay_seen(here: Path, tmp_path: Path) -> None:
+    content = read_yaml(here / "run" / "config.yaml")
+    for name, data, model in (
+        ("few", {"shots": 3}, {}),
+        ("after", {}, {"init_from": str(tmp_path / "few" / "checkpoints" / "last.ckpt")}),
+    ):
+        shutil.copytree(here / "run", tmp_path / name)
+        changed = copy.deepcopy(content)
+        changed["data"]["init_args"] |= data
+        changed["model"]["init_args"] |= model
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    methods = method_entries(["BN1"])
+    found = {
+        name: [c.setting for c in cells_of([path], methods, ["single"], None, {}, tmp_path / "out", "out")]
+        for name, path in (("run", here / "run"), ("few", tmp_path / "few"), ("after", tmp_path / "after"))
+    }
+    few = ["few-shot (3 per class)"] * 2
+    assert found == {"run": ["source-only", "unsupervised"], "few": few, "after": few}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--method", "TNT"], "Did you mean 'TENT'"),
         (["--method", "TENT:rate=1"], "has no argument 'rate'"),
         (["--method", "TENT:lr"], "TENT:lr=0.0001"),
-        (["--method", "TENT:lr=fast"], "fit TENT"),
+        (["--method", "TENT:lr=fast"], "Expected a number for lr of TENT, found 'fast'"),
+        (["--method", "EATA:margin=much:fisher_samples=many"], "Expected a number for margin of EATA"),
         (["--method", "math.tau"], "extends adapt.streaming.StreamMethod"),
         (["--method", "TENT,TENT"], "twice"),
         (["--scenario", "continual", "--corruptions", "none"], "several shifts"),
         (["--scenario", "daily"], "scenario out of"),
         (["--corruptions", "rain"], "corruptions all, none"),
+        (["--corruptions", "fog,none"], "none alone, found it among fog, none"),
         (["--severity", "9", "--corruptions", "fog"], "severity from 1 to 5"),
         (["--domains", "svnh"], "Did you mean 'svhn'"),
         (["--split", "dev"], "split out of"),
@@ -282,3 +317,46 @@ def test_pacs_streams_style_after_style(tmp_path: Path, monkeypatch: pytest.Monk
         rows = list(csv.DictReader((result.directory / "predictions.csv").open(encoding="utf-8")))
         assert list(dict.fromkeys(row["shift"] for row in rows)) == ["art_painting", "cartoon", "sketch"]
         assert len(rows) == 3 * 22  # four fifths of 28
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on files of vectors."""
+    place = tmp_path_factory.mktemp("vectors")
+    rng = np.random.default_rng(0)
+    (place / "arrays").mkdir()
+    for name in ("a", "b"):
+        y = np.arange(40) % 2
+        np.savez(place / "arrays" / f"{name}.npz", x=y[:, None] + rng.normal(size=(40, 3)), y=y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("WANDB_MODE", "disabled")
+        words = ["fit", "--data", "Arrays", "--data.folder", "arrays", "--data.root", ".", "--data.source", "a"]
+        words += ["--data.target", "b", "--data.batch_size", "8", "--model", "SourceOnly", "--model.backbone", "MLP"]
+        words += ["--model.bottleneck", "8", "--trainer.max_steps", "2", "--trainer.logger", "false"]
+        assert main([*words, "--trainer.enable_progress_bar", "false", "--run_dir", "run"]) == 0
+    return place
+
+
+def test_samples_that_are_not_finite_are_named_before_the_first_stream(
+    vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(vectors)
+    found = dict(np.load("arrays/b.npz"))
+    found["x"][[3, 7], 1] = np.nan
+    np.savez("arrays/c.npz", **found)
+    assert stream("--domains", "c", "--split", "train", "--out", "wrong") == 2
+    assert "samples of 'c', the first at position" in capsys.readouterr().err
+    assert not Path("wrong").exists()
+
+
+@pytest.mark.parametrize("scenario", ["correlated", "gradual"])
+def test_corruptions_of_what_are_no_images_are_refused_before_the_first_stream(
+    scenario: str, vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(vectors)
+    assert stream("--scenario", scenario, "--out", "wrong") == 2
+    assert "--corruptions none" in capsys.readouterr().err
+    assert not Path("wrong").exists()
+    if scenario == "correlated":
+        assert stream("--scenario", scenario, "--corruptions", "none", "--method", "BN1", "--out", "right") == 0

@@ -157,3 +157,12 @@ def test_balanced_batches_of_two_processes_are_disjoint_and_continue() -> None:
     assert torch.equal(torch.tensor(list(parts[0])).view(3, 6), one[5:])
     parts[0].set_epoch(1)
     assert not torch.equal(torch.tensor(list(parts[0])).view(8, 6), one)
+
+
+def test_a_share_without_a_sample_names_classes_only_where_some_were_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "a", "xyz")
+    write(tmp_path, "b", "x", n=1)
+    with pytest.raises(AdaptError, match=r"Expected samples in 'b' \(train\), found none. Give the domain more"):
+        data(tmp_path).domain_samples("b", "train")
+    with pytest.raises(AdaptError, match=r"of the asked classes in 'b'.*Name other classes"):
+        data(tmp_path, source_classes="xy", target_classes="x").domain_samples("b", "train")

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from adapt.streaming import LAME, METHODS, ROID, RoTTA, Source, StreamMethod
 from adapt.streaming.base import batch_norm_layers
 from adapt.streaming.memory import BalancedMemory
 from adapt.streaming.run import run_stream
+from adapt.streaming.target import source_batches
+from adapt.training.model import data_of
 from tests.streaming.toy import CLASSES, SAMPLES, build, images, prepare, streamed, target, trained
 
 ADAPTING = [name for name in METHODS if name not in ("Source", "LAME")]
@@ -94,6 +97,49 @@ def test_a_checkpoint_of_another_stream_or_a_broken_one_is_left_unread(tmp_path:
         assert torch.equal(found.prediction, whole.prediction)
 
 
+def stopped(method: StreamMethod, place: Path) -> None:
+    """Leave a checkpoint of a stream `a` in which the method has adapted."""
+
+    def stop(number: int) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stream(method, target(), 0, checkpoint=place, identity="a", seconds=0.0, after_batch=stop)
+
+
+def test_the_source_is_looked_at_whenever_a_stream_begins_at_its_first_batch(tmp_path: Path) -> None:
+    place, whole = tmp_path / "stream.ckpt", streamed("EATA", target())
+    begun: list[StreamMethod] = []
+
+    def begin(method: StreamMethod) -> None:
+        begun.append(method)
+        method.begin(list(images(300)[0].split(64)))
+
+    def again(identity: str) -> torch.Tensor:
+        stopped(build("EATA"), place)
+        fresh = METHODS["EATA"](trained(), prepare, **build_options("EATA"))
+        return run_stream(fresh, target(), 0, checkpoint=place, identity=identity, begin=begin).probability
+
+    assert torch.equal(again("a"), whole.probability)
+    assert not begun  # the checkpoint has what was seen
+    assert torch.equal(again("another"), whole.probability)
+    assert len(begun) == 1
+
+
+def test_a_checkpoint_that_fails_half_way_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, whole = tmp_path / "stream.ckpt", streamed("RoTTA", target())
+    stopped(build("RoTTA"), place)
+    content = torch.load(place, weights_only=True)
+    del content["method"]["own"]["memory"]  # its weights and statistics are loaded by then
+    torch.save(content, place)
+    found = run_stream(build("RoTTA"), target(), 0, checkpoint=place, identity="a")
+    assert torch.equal(found.probability, whole.probability)
+    assert "RoTTA begins anew" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_run_that_it_came_from_stays_as_it_was(name: str) -> None:
     before = copy.deepcopy(trained().state_dict())
@@ -143,6 +189,17 @@ def test_eatas_penalty_holds_the_weights() -> None:
         return sum(float((p - q).detach().square().sum()) for p, q in pairs)
 
     assert moved(3000.0) < 0.9 * moved(0.0)
+
+
+def test_where_the_sources_files_are_gone_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    arguments = {"folder": "arrays", "source": "a", "target": "b", "root": str(tmp_path)}
+    content = {"class_path": "Arrays", "init_args": arguments}
+    with pytest.raises(AdaptError, match="found nothing there"):
+        data_of(content)
+    assert source_batches(content, 10, 4) == []
+    method = METHODS["EATA"](trained(), prepare, **build_options("EATA"))
+    method.begin([])
+    assert method(images(200, shifted=True)[0][:32]).shape == (32, CLASSES)
 
 
 def test_sar_comes_back_to_the_source_when_predictions_are_too_certain() -> None:
@@ -261,6 +318,32 @@ def test_predictions_that_are_no_numbers_end_the_stream() -> None:
         run_stream(Broken(trained()), target(), 0)
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (lambda method, x: method.encode(x), "found a Encoding"),
+        (lambda method, x: None, "found a NoneType"),
+        (lambda method, x: method.encode(x).logits.argmax(1), r"found torch.int64 \(32,\)"),
+        (lambda method, x: method.encode(x).logits[:-1], r"found torch.float32 \(31, 4\)"),
+        (lambda method, x: method.encode(x).logits.repeat(1, 2), r"found torch.float32 \(32, 8\)"),
+    ],
+)
+def test_what_an_own_method_returns_has_to_be_logits_of_its_batch(
+    returned: Callable[[StreamMethod, torch.Tensor], object], said: str
+) -> None:
+    class Odd(StreamMethod):
+        def step(self, x: torch.Tensor) -> torch.Tensor:
+            return returned(self, x)  # type: ignore[return-value]  # what is to be refused
+
+    with pytest.raises(AdaptError, match=rf"Expected logits \(32, 4\) from step\(x\) of Odd, {said}"):
+        Odd(trained(), prepare)(images(200)[0][:32])
+
+
+def test_inputs_that_are_not_finite_are_no_divergence() -> None:
+    with pytest.raises(AdaptError, match="Expected finite inputs of TENT, found NaN or infinity in a batch of 32"):
+        build("TENT")(images(200)[0][:32].float().log().log())
+
+
 def test_a_network_without_batch_norm_and_odd_arguments_are_refused() -> None:
     class Plain(nn.Module):
         def __init__(self) -> None:
@@ -293,3 +376,31 @@ def test_vectors_have_no_views() -> None:
     method.prepare = lambda x: prepare(x[:, None].reshape(-1, 1, 12, 12).to(torch.uint8))
     with pytest.raises(AdaptError, match="for random views"):
         method(torch.rand(SAMPLES, 144))
+
+
+def of_parts(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Images as texts come: a dict, here with padding that nothing reads."""
+    return {"ids": x.flatten(1), "mask": torch.ones(len(x), 5)}
+
+
+@pytest.mark.parametrize(("name", "off"), [("CoTTA", "views"), ("RoTTA", "views"), ("ROID", "consistency")])
+def test_texts_have_no_views_and_stream_without_them(name: str, off: str) -> None:
+    def prepared(x: dict[str, torch.Tensor]) -> torch.Tensor:
+        return prepare(x["ids"].reshape(-1, 1, 12, 12))
+
+    x = of_parts(images(200, shifted=True)[0][:80])
+    more = {"confidence": 1.0} if name == "CoTTA" else {}
+    method = METHODS[name](trained(), prepared, **more)
+    with pytest.raises(AdaptError, match="for random views, found inputs of several parts"):
+        method(x)
+    method = METHODS[name](trained(), prepared, **{off: False})
+    assert method(x).shape == (80, CLASSES)
+    assert method.updates == 1
+
+
+def test_rottas_memory_refuses_texts_of_several_lengths() -> None:
+    method = RoTTA(trained(), lambda x: prepare(x["ids"].reshape(-1, 1, 12, 12)), views=False)
+    x = of_parts(images(200, shifted=True)[0][:80])
+    method({key: part[:40] for key, part in x.items()})
+    with pytest.raises(AdaptError, match="of one shape"):
+        method({"ids": x["ids"][40:], "mask": torch.ones(40, 9)})

@@ -126,3 +126,12 @@ def test_a_ranking_of_other_samples_or_without_logits_is_refused() -> None:
     with pytest.raises(AdaptError, match="a has none"):
         rank_features({"a": X}, Y, by="leep")
     assert set(rank_features({"a": X}, Y, logits={"a": LOGITS})["a"]) == set(RANKINGS)
+
+
+def test_one_unit_that_is_on_or_off_tells_two_classes_and_a_dead_one_none() -> None:
+    y = torch.tensor([0, 1] * 20)
+    assert float(h_score(torch.stack([y.float(), torch.zeros(40)], 1), y)) == pytest.approx(1.0)
+    for value in (0.0, 0.3):
+        dead = torch.full((40, 3), value, dtype=torch.float64)
+        assert float(h_score(dead, y)) == float(h_score(dead, y, shrinkage=False)) == 0.0
+        assert torch.isfinite(log_me(dead, y))

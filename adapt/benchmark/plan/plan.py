@@ -317,10 +317,15 @@ def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:
         own = SOURCE_ONLY
     else:
         own = UNSUPERVISED
-    return own if start is None else max(own, start.setting, key=_labels_seen)
+    return own if start is None else max(own, start.setting, key=labels_seen)
 
 
-def _labels_seen(setting: str) -> float:
+def labels_seen(setting: str) -> float:
+    """How many target labels of a class a setting has, to compare settings by.
+
+    Args:
+        setting: As `setting_of` gives it.
+    """
     few = re.search(r"\d+", setting)
     known = {SOURCE_ONLY: 0.0, UNSUPERVISED: 1.0, TARGET_LABELS: float("inf")}
     return known.get(setting, 2.0 + (int(few[0]) if few else 0))
