@@ -244,7 +244,12 @@ def test_numpys_numbers_continue_too() -> None:
 
 def test_other_splits_than_the_checkpoints_are_refused_in_training_and_said_in_evaluation(tmp_path: Path) -> None:
     for name, size in (("a", 60), ("b", 60), ("longer", 90)):
-        np.savez(tmp_path / f"{name}.npz", x=np.zeros((size, 4)) + np.arange(4), y=np.arange(size) % 3)
+        np.savez(
+            tmp_path / f"{name}.npz",
+            x=np.zeros((size, 4)) + np.arange(4),
+            y=np.arange(size) % 3,
+            ward2=np.arange(size) // 6,
+        )
 
     def arrays(**options: Any) -> Arrays:
         return Arrays("a", "b", **{"root": str(tmp_path), "batch_size": 8} | options)
