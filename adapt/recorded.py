@@ -67,6 +67,12 @@ def plain_arguments(built: Recorded, leave_out: Collection[str] = ()) -> dict[st
     return {name: value for name, value in plain.items() if value is not _NOT_PLAIN and not isinstance(value, dict)}
 
 
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some named values that a configuration can hold."""
+    plain = {name: _plain(value, ()) for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
+
+
 _NOT_PLAIN = object()
 _KINDS: Mapping[Any, str] = {int: "a number", float: "a number", type(None): "None"}
 

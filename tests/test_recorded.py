@@ -55,9 +55,7 @@ def test_what_is_annotated_beside_words_is_taken_and_a_users_class_is_checked() 
     assert Own("head", problem=2, backbone=backbone).tune == "head"
     assert MMD(layers=("features", "logits"), problem=2, backbone=backbone).layers == ("features", "logits")
     assert Moons(shots=3, class_sets=None).shots == 3
-    with pytest.raises(
-        AdaptError, match=r"Own: tune expects 'all', .*, 'lp_ft' or a number, found 'Head'"
-    ):
+    with pytest.raises(AdaptError, match=r"Own: tune expects 'all', .*, 'lp_ft' or a number, found 'Head'"):
         Own(tune="Head", problem=2, backbone=backbone)
     with pytest.raises(AdaptError, match="layers expects a list of 'features' or 'logits', found 'features'"):
         MMD(layers="features", problem=2, backbone=backbone)  # type: ignore[arg-type]  # on purpose

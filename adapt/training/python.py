@@ -21,7 +21,7 @@ from adapt.files import write_atomically
 from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor import Monitor
-from adapt.recorded import built_with
+from adapt.recorded import built_with, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.explain import arguments
 from adapt.training.model import TrainedModel
@@ -30,6 +30,8 @@ from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
 from adapt.training.saved_config import portable
 
 _VALIDATIONS = 10
+_LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
+"""What a configuration says of the trainer, beside what the caller asked of it."""
 
 
 def fit(
@@ -56,7 +58,7 @@ def fit(
         rule: Which checkpoint is returned: `last`, or a rule without target labels such as `information_maximisation`.
         run_dir: Keeps the run, which `adapt.load(run_dir)` and `adapt predict --config` read; None keeps nothing.
         device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is.
-        trainer: Further arguments of Lightning's `Trainer`.
+        trainer: Further arguments of Lightning's `Trainer`. `run_dir` keeps those that are plain values.
         **options: Arguments of the method, where a name or class is given; its `backbone` may be a name (`MLP` by
             default), a class or an object.
 
@@ -96,7 +98,8 @@ def fit(
         more = dict(trainer or {})
         chosen = [*callbacks, Monitor(), *more.pop("callbacks", [])]
         if run_dir is not None:
-            _write_config(folder, built, data, seed, max_steps, every)
+            limits = {name: given[name] for name in _LIMITS}
+            _write_config(folder, built, data, seed, limits | plain_values(more))
         runner = Trainer(**given | more, callbacks=chosen)
         runner.fit(built, datamodule=data)
         if runner.interrupted:
@@ -169,12 +172,11 @@ def _fit_data(method: Method, data: DomainDataModule) -> None:
         data.source_free = True
 
 
-def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: int, max_steps: int, every: int) -> None:
+def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: int, trainer: dict[str, Any]) -> None:
     model = built_with(method, ("problem", "optimizer", "lr_scheduler", "input_shape"))
     content = built_with(data, data.training_only)
     if model is None or content is None:
         return  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
-    limits = {"max_steps": max_steps, "max_epochs": -1, "val_check_interval": every, "check_val_every_n_epoch": None}
-    config = portable({"seed_everything": seed, "trainer": limits, "model": model, "data": content}, folder)
+    config = portable({"seed_everything": seed, "trainer": trainer, "model": model, "data": content}, folder)
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_atomically(folder / CONFIG_FILE, text)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from lightning.pytorch.profilers import PassThroughProfiler
 from PIL import Image
 
 import adapt
@@ -68,6 +70,19 @@ def test_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     adapt.fit(CORAL, Moons(), max_steps=2, device="cpu")
     out, err = capfd.readouterr()
     assert out == err == ""
+
+
+def test_what_the_trainer_was_asked_for_is_in_the_configuration(tmp_path: Path) -> None:
+    from adapt.training.cli import AdaptCLI
+
+    asked = {"max_steps": 7, "gradient_clip_val": 0.01, "profiler": PassThroughProfiler()}
+    fitted = adapt.fit("CORAL", Moons(), device="cpu", run_dir=tmp_path / "one", trainer=asked)
+    written = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())["trainer"]
+    assert (written["max_steps"], written["gradient_clip_val"]) == (7, 0.01) and "profiler" not in written
+    again = ["--run_dir", str(tmp_path / "two"), "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"]
+    AdaptCLI(["fit", "--config", str(tmp_path / "one" / "config.yaml"), *again])
+    loaded = adapt.load(tmp_path / "two", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
 def test_wrong_arguments_get_one_line() -> None:
