@@ -1,8 +1,15 @@
-"""Objects that remember the arguments that they were built with, so that a run from Python can be loaded again."""
+"""Objects that remember the arguments that they were built with, so that a run from Python can be loaded again.
+
+They also refuse an option's word that is unknown, as the command line does.
+"""
 
 import inspect
-from collections.abc import Collection, Mapping
-from typing import Any, Self
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from adapt.errors import AdaptError
 
 
 class Recorded:
@@ -11,10 +18,16 @@ class Recorded:
     _built_with: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Note the arguments."""
+        """Note the arguments.
+
+        Raises:
+            AdaptError: A word is none of those that its argument is annotated with.
+        """
         # Here and not in `__init__`, which subclasses write and which changes its arguments.
         self = super().__new__(cls)
-        object.__setattr__(self, "_built_with", _named(cls, args, kwargs))
+        given = _named(cls, args, kwargs)
+        _check_words(cls, given)
+        object.__setattr__(self, "_built_with", given)
         return self
 
 
@@ -54,7 +67,14 @@ def plain_arguments(built: Recorded, leave_out: Collection[str] = ()) -> dict[st
     return {name: value for name, value in plain.items() if value is not _NOT_PLAIN and not isinstance(value, dict)}
 
 
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some named values that a configuration can hold."""
+    plain = {name: _plain(value, ()) for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
+
+
 _NOT_PLAIN = object()
+_KINDS: Mapping[Any, str] = {int: "a number", float: "a number", type(None): "None"}
 
 
 def _plain(value: Any, leave_out: tuple[str, ...]) -> Any:
@@ -73,6 +93,60 @@ def _plain(value: Any, leave_out: tuple[str, ...]) -> Any:
     if hasattr(value, "__fspath__"):
         return str(value)
     return _NOT_PLAIN
+
+
+def _check_words(cls: type, given: Mapping[str, Any]) -> None:
+    """Refuse a word that is none of its argument's annotation.
+
+    Code that asks for one word after the other takes an unknown one for the last, and runs another algorithm.
+    """
+    for name, value in given.items():
+        words, several, more = _words_of(_annotations(cls).get(name))
+        if not words:
+            continue
+        parts = list(value) if several and isinstance(value, Iterable) and not isinstance(value, str) else None
+        single = [value] if parts is None else parts
+        fits = (parts is not None) == several or bool(more)
+        # What is no text, where the annotation takes more than words, is for the owner to check.
+        if fits and all(each in words if isinstance(each, str) else more for each in single):
+            continue
+        *most, last = [*map(repr, words), *more]
+        either = f"{', '.join(most)} or {last}" if most else last
+        raise AdaptError(f"{cls.__name__}: {name} expects {'a list of ' if several else ''}{either}, found {value!r}.")
+
+
+@cache
+def _annotations(cls: type) -> dict[str, Any]:
+    """What is annotated of the arguments of a class, those that it passes to its bases among them."""
+    found: dict[str, Any] = {}
+    for owner in cls.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        try:
+            hints = get_type_hints(vars(owner)["__init__"])
+        except (NameError, TypeError, AttributeError):  # a name that is imported for type checkers alone
+            hints = {}
+        parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
+        found = {p.name: hints.get(p.name) for p in parameters if p.kind is not p.VAR_KEYWORD} | found
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
+
+
+def _words_of(annotation: Any) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """The words of an annotation, whether it is of several of them, and what else it takes, as a person reads it."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return (parts if all(isinstance(word, str) for word in parts) else ()), False, ()
+    if origin in (list, tuple, Sequence):
+        words, several, more = _words_of(parts[0])
+        return (() if several else words), True, more
+    if origin in (Union, UnionType) and str not in parts:
+        found = [part for part in map(_words_of, parts) if part[0]]
+        if len(found) == 1:
+            others = dict.fromkeys(_KINDS.get(part, "another type") for part in parts if not _words_of(part)[0])
+            return found[0][0], found[0][1], tuple(others)
+    return (), False, ()
 
 
 def _named(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

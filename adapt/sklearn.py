@@ -37,6 +37,7 @@ import adapt.methods
 from adapt.backbones import Identity
 from adapt.data import InMemory
 from adapt.data.batches import Labelled
+from adapt.data.labels import is_missing
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES, estimate
@@ -60,13 +61,13 @@ class _Scored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on the labelled samples; those with the label −1 (or None, or NaN) are left out."""
+        check_is_fitted(self, "classes_")
         y = np.asarray(y)
-        own = any(not _is_missing(k) and _is_unlabelled(k) for k in self.classes_.tolist())
+        own = any(not is_missing(k) and _is_unlabelled(k) for k in self.classes_.tolist())
         at = np.flatnonzero(np.ones(len(y), bool) if own else _labelled(y))
         kept = None if sample_weight is None else np.asarray(sample_weight)[at]
-        rows = X.iloc[at] if hasattr(X, "iloc") else X[at] if hasattr(X, "shape") else np.asarray(X)[at]
         # As a list, because labels beside None are objects.
-        return float(accuracy_score(np.array(y[at].tolist()), self.predict(rows), sample_weight=kept))
+        return float(accuracy_score(np.array(y[at].tolist()), self.predict(_rows(X, at)), sample_weight=kept))
 
 
 class DomainAdaptationClassifier(_Scored):
@@ -171,14 +172,16 @@ class DomainAdaptationClassifier(_Scored):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels `(N,)` out of `classes_`."""
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        found: NDArray[Any] = self.classes_[best]
         return found
 
     @torch.no_grad()
     def encode(self, X: Any) -> DomainEncoding:
         """Features and logits of inputs `(N, d)`, for scores."""
         model = self.model_of(X)
-        found = model.method(torch.as_tensor(_seen(self, X, _numbers), device=model.device))
+        # A copy, because a frame's values may not be written to.
+        found = model.method(torch.tensor(_seen(self, X, _numbers), device=model.device))
         return DomainEncoding(found.features.cpu().flatten(1), found.logits.cpu(), None)
 
     def model_of(self, X: Any) -> TrainedModel:
@@ -358,22 +361,39 @@ class _Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """The value for a fitted estimator, or for a pipeline that ends with one."""
-        X, y = np.asarray(X), np.asarray(y)
-        for _, step in getattr(estimator, "steps", [])[:-1]:
-            X = step.transform(X)
+        y = np.asarray(y)
+        if len(getattr(estimator, "steps", [])) > 1:
+            X = estimator[:-1].transform(X)
         last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
         if not isinstance(last, DomainAdaptationClassifier):
             raise AdaptError(f"{self} reads a network: give a DomainAdaptationClassifier, found {type(last).__name__}.")
-        source = _labelled(y)
-        if not source.any() or source.all():
+        labelled = _labelled(y)
+        source, target = np.flatnonzero(labelled), np.flatnonzero(~labelled)
+        if not len(source) or not len(target):
             raise ValueError("Expected samples of both domains, those of the target with the label -1.")
         if self.name == "source_accuracy":
-            return float(last.score(X[source], y[source]))
-        y_indices = torch.as_tensor(np.searchsorted(last.classes_, y[source]))
-        samples = Samples(last.encode(X[~source]), last.encode(X[source])._replace(y=y_indices))
+            return float(last.score(_rows(X, source), y[source]))
+        number = {label: k for k, label in enumerate(last.classes_.tolist())}
+        known = [k for k in source if y[k] in number]
+        if lacking := {str(y[k]) for k in source if y[k] not in number}:
+            # The network has no output for them, and a score reads its labels as numbers of outputs.
+            warnings.warn(
+                f"{self} leaves out {len(source) - len(known)} source samples of classes that the training folds lack: "
+                f"{', '.join(sorted(lacking)[:5])}. StratifiedKFold puts some of each class into every fold.",
+                stacklevel=2,
+            )
+        if not known:
+            raise ValueError("Expected source samples of the classes of the training folds, found none.")
+        y_indices = torch.tensor([number[y[k]] for k in known])
+        samples = Samples(last.encode(_rows(X, target)), last.encode(_rows(X, np.array(known)))._replace(y=y_indices))
         find = evaluate if self.name in SCORES else estimate
         value = find(samples, [self.name])[self.name]
         return value if math.isfinite(value) else float("nan")
+
+
+def _rows(X: Any, at: NDArray[Any]) -> Any:
+    """Samples at some places; of a frame with its columns."""
+    return X.iloc[at] if hasattr(X, "iloc") else X[at] if hasattr(X, "shape") else np.asarray(X)[at]
 
 
 def _check_columns(estimator: Any, X: Any) -> None:
@@ -394,16 +414,12 @@ def _columns(X: Any) -> NDArray[Any] | None:
 
 def _labelled(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Which samples are of the source."""
-    return np.array([not (_is_missing(k) or _is_unlabelled(k)) for k in y.tolist()], dtype=bool)
+    return np.array([not (is_missing(k) or _is_unlabelled(k)) for k in y.tolist()], dtype=bool)
 
 
 def _is_unlabelled(label: Any) -> bool:
     # Beside words NumPy makes a text of the number.
     return label == str(UNLABELLED) if isinstance(label, str) else bool(label == UNLABELLED)
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or label != label
 
 
 def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats, NDArray[Any], Floats]:
@@ -423,7 +439,7 @@ def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats,
         X, y, Xt = X[source], y[source], X[~source]
         if len(Xt) == 0:
             raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
-    elif any(map(_is_missing, y.tolist())):
+    elif any(map(is_missing, y.tolist())):
         raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
     Xt = read(Xt)
     if Xt.shape[1] != X.shape[1]:

@@ -111,7 +111,7 @@ def test_encoders_have_their_own_rate_and_are_built_for_the_images() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"fusion": "middle"}, "fusion out of"),
+        ({"fusion": "middle"}, "fusion expects 'early'"),
         ({"fusion": "cross", "width": None}, "width"),
         ({"fusion": "cross", "heads": 3}, "divisor"),
         ({"fusion": "early", "modality_dropout": 0.6}, "modality_dropout"),

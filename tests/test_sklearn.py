@@ -7,6 +7,8 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -214,3 +216,54 @@ def test_marked_target_samples_count_in_no_estimators_score(mark: object) -> Non
         numbers = np.concatenate([YS, np.full(len(XT), -1)])
         other = ClassicalAdaptationClassifier("LinearCORAL").fit(both, numbers)
         assert other.score(both, numbers) == fitted.score(XS, words)
+
+
+def test_a_scorer_reads_frames_through_any_pipeline() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = np.concatenate([XS, XT]), np.concatenate([YS, np.full(len(XT), -1)])
+    frame = pandas.DataFrame(X, columns=list("pqrstu"), index=np.arange(len(X))[::-1])
+    columns = make_column_transformer((StandardScaler(), list("pqrstu")))
+    expected = {}
+    for name in ("information_maximisation", "dev", "source_accuracy"):
+        score = scorer(name)
+        plain = make_pipeline(StandardScaler(), estimator()).fit(X, y)
+        expected[name] = score(plain, X, y)
+        assert score(make_pipeline(columns, estimator()).fit(frame, y), frame, y) == pytest.approx(expected[name])
+        skipped = make_pipeline("passthrough", estimator()).fit(frame, y)
+        assert score(skipped, frame, y) == score(estimator().fit(frame, y), frame, y)
+    search = GridSearchCV(
+        make_pipeline(columns, estimator()),
+        {"domainadaptationclassifier__weight": [0.1, 1.0]},
+        scoring=scorer(),
+        cv=2,
+        error_score="raise",
+    )
+    assert np.isfinite(search.fit(frame, y).cv_results_["mean_test_score"]).all()
+
+
+def test_a_class_that_the_training_folds_lack_is_no_other_class() -> None:
+    names = np.array(["b", "d", "c"])
+    fitted = estimator().fit(XS[YS < 2], names[YS[YS < 2]], XT)  # "c" would be sorted in as "d"
+    X, y = np.concatenate([XS, XT]), np.concatenate([names[YS], np.full(len(XT), "-1")])
+    known = y != "c"
+    with pytest.warns(UserWarning, match="leaves out 50 source samples of classes that the training folds lack: c"):
+        found = scorer("dev")(fitted, X, y)
+    assert found == pytest.approx(scorer("dev")(fitted, X[known], y[known]))
+    lacking = (y == "c") | (y == "-1")
+    with pytest.raises(ValueError, match="found none"), pytest.warns(UserWarning, match="leaves out"):
+        scorer("dev")(fitted, X[lacking], y[lacking])
+
+
+def test_an_unfitted_estimator_says_so_and_marks_of_pandas_are_read() -> None:
+    pandas = pytest.importorskip("pandas")
+    for one in (estimator(), ClassicalAdaptationClassifier()):
+        for ask in (one.predict, one.predict_proba, lambda X, one=one: one.score(X, YT)):
+            with pytest.raises(NotFittedError):
+                ask(XT)
+    names = np.array(["red", "green", "blue"])[YS]
+    X, y = np.concatenate([XS, XT]), pandas.Series([*names, *[None] * len(XT)], dtype="string")
+    expected = estimator().fit(XS, names, XT)
+    fitted = estimator().fit(X, y)
+    assert list(fitted.classes_) == list(expected.classes_)
+    np.testing.assert_array_equal(fitted.predict(XT), expected.predict(XT))
+    assert fitted.score(X, y) == expected.score(XS, names)

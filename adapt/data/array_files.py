@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.data.labels import is_missing
 from adapt.errors import AdaptError
 from adapt.extras import optional
 
@@ -368,7 +369,7 @@ def as_texts(values: Array) -> Array:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if is_missing(value):
         return ""
     if isinstance(value, bytes):
         return value.decode("utf-8")

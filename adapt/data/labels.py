@@ -63,6 +63,14 @@ class LabelCount(NamedTuple):
         return "no target labels" if not self.labelled else f"{self.labelled} of {self.samples} target samples"
 
 
+def is_missing(label: Any) -> bool:
+    """Whether an entry stands for none: None, NaN, NaT, or pandas' NA."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # NA: no comparison with it is true or false
+        return True
+
+
 def from_array(array: NDArray[Any]) -> Tensor:
     """An array as a tensor, also where torch takes no view of it (strides below zero, other byte orders)."""
     return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))

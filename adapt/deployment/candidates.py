@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import warnings
@@ -33,7 +34,10 @@ from adapt.training.saved_config import PATHS
 
 _SAMPLES = 2000
 _MOST_NAMES = 6
-_LENGTH = ("max_steps", "max_epochs", "max_time", "precision", "accumulate_grad_batches", "gradient_clip_val")
+_LENGTH = (
+    *("max_steps", "max_epochs", "max_time", "limit_train_batches", "precision", "accumulate_grad_batches"),
+    *("gradient_clip_val", "gradient_clip_algorithm"),
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,9 @@ def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
 def told_apart(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """The runs of which each is another one: copies are left out, and other settings have another name.
 
-    The mean over a method's seeds would otherwise be one over settings, and a run would agree with its copy.
+    The mean over a method's seeds would otherwise be one over settings, and a run would agree with its copy. A copy has
+    the same weights, too: of a run from Python the configuration lacks some settings, such as its optimizer. Where the
+    weights of two such runs differ, nobody knows which other seeds belong to which, and each run stands for itself.
 
     Args:
         runs: Runs of one task.
@@ -164,17 +170,26 @@ def told_apart(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         The runs, and what was left out, in sentences.
     """
     settings = {run.folder: _settings(run) for run in runs}
-    first: dict[tuple[str, str, int], Run] = {}
+    alike: dict[tuple[str, str, int], list[Run]] = defaultdict(list)
     copies: dict[str, list[str]] = defaultdict(list)
+    kept = []
     for run in runs:
-        known = first.setdefault((run.method, settings[run.folder], run.seed), run)
-        if known is not run:
+        others = alike[run.method, settings[run.folder], run.seed]
+        known = next((other for other in others if _weights(other) == _weights(run)), None)
+        if known is None:
+            others.append(run)
+            kept.append(run)
+        else:
             copies[known.folder.name].append(run.folder.name)
+    unclear = {(method, setting): several for (method, setting, _), several in alike.items() if len(several) > 1}
+    for run in kept:
+        if (run.method, settings[run.folder]) in unclear:
+            settings[run.folder] += str(run.folder)
     kinds: dict[str, dict[str, Run]] = defaultdict(dict)
-    for run in first.values():
+    for run in kept:
         kinds[run.method].setdefault(settings[run.folder], run)
     found = []
-    for run in first.values():
+    for run in kept:
         several = kinds[run.method]
         names = [each.folder.name for each in several.values()]
         own = several[settings[run.folder]]
@@ -183,6 +198,10 @@ def told_apart(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     said = [
         f"{', '.join(others[:_MOST_NAMES])} has the settings and the seed of {name}, and was left out as its copy"
         for name, others in copies.items()
+    ] + [
+        f"{', '.join(run.folder.name for run in several[:_MOST_NAMES])} have the same settings in config.yaml and the "
+        "same seed, and other weights: each run of these settings is judged by itself"
+        for several in unclear.values()
     ]
     return found, [f"{sentence}." for sentence in said]
 
@@ -235,6 +254,20 @@ def _settings(run: Run) -> str:
     data = _without(run.config["data"], (*LOADING, *PATHS))
     parts = [_without(run.config["model"], PATHS), data, {name: trainer.get(name) for name in _LENGTH}]
     return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _weights(run: Run) -> str:
+    """A digest of what a run kept last; the same of its copies alone."""
+    files = sorted(run.folder.glob("checkpoints/*.ckpt"))
+    last = checkpoint_path(run.folder, "last")
+    if not files:
+        return ""
+    found = hashlib.sha256()
+    for name, value in sorted(read_checkpoint(last if last in files else files[0])["state_dict"].items()):
+        found.update(name.encode())
+        # As bytes, for NumPy knows not every type of torch.
+        found.update(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _without(node: Any, names: Sequence[str]) -> Any:

@@ -18,7 +18,7 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 @contextmanager
-def saved_when_stopped(trainer: Trainer, run_dir: Path) -> Iterator[None]:
+def saved_when_stopped(trainer: Trainer, run_dir: Path, goes_on: bool = True) -> Iterator[None]:
     """Stop a fit gently within this context; a second Ctrl-C stops at once.
 
     Handlers that somebody else has set, for example a grid, stay.
@@ -26,6 +26,7 @@ def saved_when_stopped(trainer: Trainer, run_dir: Path) -> Iterator[None]:
     Args:
         trainer: The trainer.
         run_dir: The run's folder.
+        goes_on: Whether the command line can go on with the run: not where its data lie in memory.
 
     Raises:
         SystemExit: A signal came; the code is 128 plus its number, 130 or 143, as in a shell.
@@ -64,17 +65,19 @@ def saved_when_stopped(trainer: Trainer, run_dir: Path) -> Iterator[None]:
         if not received:
             raise
         if trainer.is_global_zero:
-            print(f"adapt: {_words(received[0], trainer, run_dir)}", file=sys.stderr)
+            print(f"adapt: {_words(received[0], trainer, run_dir, goes_on)}", file=sys.stderr)
         raise SystemExit(128 + received[0]) from stop
     finally:
         for number, before in taken.items():
             signal.signal(number, before)
 
 
-def _words(number: signal.Signals, trainer: Trainer, run_dir: Path) -> str:
+def _words(number: signal.Signals, trainer: Trainer, run_dir: Path, goes_on: bool) -> str:
     last = checkpoint_path(run_dir, "last")
     begun = f"stopped by {_NAMES[number]} at step {trainer.global_step}"
     if not last.is_file():
         return f"{begun}, before anything was saved."
+    if not goes_on:
+        return f"{begun}. Its weights: {last}"
     again = shlex.join(["adapt", "fit", "--config", str(run_dir / CONFIG_FILE), "--ckpt_path", str(last)])
     return f"{begun}. To continue: {again}"

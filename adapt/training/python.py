@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +17,23 @@ import adapt.backbones
 import adapt.methods
 from adapt.backbones import Backbone
 from adapt.data import DomainDataModule
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, chain
 from adapt.files import write_atomically
 from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor import Monitor
-from adapt.recorded import built_with
+from adapt.recorded import built_with, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.explain import arguments
+from adapt.training.interruption import saved_when_stopped
 from adapt.training.model import TrainedModel
 from adapt.training.quiet import quiet
 from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
 from adapt.training.saved_config import portable
 
 _VALIDATIONS = 10
+_LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
+"""What a configuration says of the trainer, beside what the caller asked of it."""
 
 
 def fit(
@@ -56,13 +60,14 @@ def fit(
         rule: Which checkpoint is returned: `last`, or a rule without target labels such as `information_maximisation`.
         run_dir: Keeps the run, which `adapt.load(run_dir)` and `adapt predict --config` read; None keeps nothing.
         device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is.
-        trainer: Further arguments of Lightning's `Trainer`.
+        trainer: Further arguments of Lightning's `Trainer`. `run_dir` keeps those that are plain values.
         **options: Arguments of the method, where a name or class is given; its `backbone` may be a name (`MLP` by
             default), a class or an object.
 
     Raises:
         AdaptError: The method is not known, an argument is wrong, or `run_dir` holds a run.
         DivergedError: A loss stopped being finite.
+        KeyboardInterrupt: Ctrl-C; with `run_dir` the run is saved after the current step, and a line says how to go on.
 
     Examples:
         >>> import adapt
@@ -94,13 +99,17 @@ def fit(
             "default_root_dir": str(folder),
         }
         more = dict(trainer or {})
+        for name in ("max_steps", "max_epochs", "limit_train_batches"):
+            if (given | more).get(name) == 0:
+                raise AdaptError(f"Expected {name} of at least 1, found 0: nothing would train.")
         chosen = [*callbacks, Monitor(), *more.pop("callbacks", [])]
+        goes_on = False
         if run_dir is not None:
-            _write_config(folder, built, data, seed, max_steps, every)
+            limits = {name: given[name] for name in _LIMITS}
+            goes_on = _write_config(folder, built, data, seed, limits | plain_values(more))
         runner = Trainer(**given | more, callbacks=chosen)
-        runner.fit(built, datamodule=data)
-        if runner.interrupted:
-            raise KeyboardInterrupt
+        with _interruptible(runner, None if run_dir is None else folder, goes_on):
+            runner.fit(built, datamodule=data)
         path = checkpoint_path(folder, rule)
         if not path.is_file():
             kept = ", ".join(sorted(file.stem for file in path.parent.glob("*.ckpt")))
@@ -108,6 +117,25 @@ def fit(
         if rule != "last":
             built.load_state_dict(read_checkpoint(path)["state_dict"])
         return TrainedModel(built, data, "auto" if device == "auto" else str(built.device))
+
+
+@contextlib.contextmanager
+def _interruptible(runner: Trainer, folder: Path | None, goes_on: bool) -> Iterator[None]:
+    """Let Ctrl-C end a fit with KeyboardInterrupt, of which Lightning makes a SystemExit; a kept run is saved before.
+
+    Args:
+        runner: The trainer.
+        folder: Where the run is kept; None where it is not.
+        goes_on: Whether the command line can go on with it.
+    """
+    try:
+        with contextlib.nullcontext() if folder is None else saved_when_stopped(runner, folder, goes_on):
+            yield
+    except SystemExit as stop:
+        pressed = any(isinstance(link, KeyboardInterrupt) for link in chain(stop))
+        if stop.code == 128 + signal.SIGINT or (pressed and stop.code != 128 + signal.SIGTERM):
+            raise KeyboardInterrupt from stop
+        raise
 
 
 @contextlib.contextmanager
@@ -127,12 +155,19 @@ def _method(method: str | type[Method] | Method, data: DomainDataModule, options
             raise AdaptError(f"Expected no arguments beside a method that is built, found {', '.join(options)}.")
         return method
     cls: Any = _named(method, adapt.methods, Method) if isinstance(method, str) else method
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise AdaptError(f"Expected a method's name, its class or an object of it, found {_what(cls)}.")
     unknown = [name for name in options if name not in arguments(cls)]
     if unknown:
         raise AdaptError(f"{cls.__name__} has no argument {unknown[0]!r}: it has {', '.join(sorted(arguments(cls)))}.")
     backbone: Any = options.pop("backbone", "MLP")
     if not isinstance(backbone, Backbone):
         made: Any = _named(backbone, adapt.backbones, Backbone) if isinstance(backbone, str) else backbone
+        if not (isinstance(made, type) and issubclass(made, Backbone)):
+            raise AdaptError(
+                f"Expected a backbone's name, its class or an object of it, found {_what(made)}. Of a network of your "
+                "own make a `Backbone`, see adapt.backbones.Backbone."
+            )
         shape = {"input_shape": tuple(data.input_shape)} if "input_shape" in arguments(made) else {}
         backbone = made(**shape)
     if "num_sources" in arguments(cls):
@@ -147,6 +182,10 @@ def _named(name: str, module: Any, base: type) -> Any:
         return found
     names = [n for n in module.__all__ if isinstance(c := getattr(module, n), type) and issubclass(c, base)]
     raise AdaptError(f"Unknown {base.__name__.lower()} {name!r}: expected one of {', '.join(names)}, or a class.")
+
+
+def _what(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 @contextlib.contextmanager
@@ -169,12 +208,13 @@ def _fit_data(method: Method, data: DomainDataModule) -> None:
         data.source_free = True
 
 
-def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: int, max_steps: int, every: int) -> None:
+def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: int, trainer: dict[str, Any]) -> bool:
+    """Write the run's configuration, and say whether the command line can train from it."""
     model = built_with(method, ("problem", "optimizer", "lr_scheduler", "input_shape"))
     content = built_with(data, data.training_only)
     if model is None or content is None:
-        return  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
-    limits = {"max_steps": max_steps, "max_epochs": -1, "val_check_interval": every, "check_val_every_n_epoch": None}
-    config = portable({"seed_everything": seed, "trainer": limits, "model": model, "data": content}, folder)
+        return False  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
+    config = portable({"seed_everything": seed, "trainer": trainer, "model": model, "data": content}, folder)
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_atomically(folder / CONFIG_FILE, text)
+    return not data.training_only

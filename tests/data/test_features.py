@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused(root: Path) -> None:
         make(root, folder="office")
     with pytest.raises(AdaptError, match="found source, which reads its samples"):
         make(root, standardise="source", source_free=True)
-    with pytest.raises(AdaptError, match="standardise none, source or domains"):
+    with pytest.raises(AdaptError, match="standardise expects 'none', 'source' or 'domains'"):
         make(root, standardise="both")
     write_features(root / "pacs" / "wide.npz", 20, width=9)
     with pytest.raises(AdaptError, match=r"found 9 in 'wide' and 6 in 'sketch'"):

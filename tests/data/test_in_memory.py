@@ -57,6 +57,51 @@ def test_labels_may_be_texts_of_which_the_target_has_some() -> None:
         InMemory(X, names[Y], X, ["hen"] * N)
 
 
+@pytest.mark.parametrize("values", [[1, 2, 3], [10, 20, 30], [0, 2, 2], [0.0, 2.0, 3.0]])
+def test_numbers_that_no_sample_has_are_no_classes(values: list[float]) -> None:
+    labels = np.array(values)[Y]
+    with pytest.raises(AdaptError, match=rf"number the classes from 0, found .* none of {0 if min(values) else 1}"):
+        InMemory(X, labels, X)
+    # What the line offers: other numbers, texts, or a name for each number.
+    assert InMemory(X, np.unique(labels, return_inverse=True)[1], X).class_names == tuple(
+        map(str, range(len(set(values))))
+    )
+    assert InMemory(X, labels.astype(str), X).class_names == tuple(sorted({str(value) for value in labels}))
+    names = [f"class {k}" for k in range(int(max(values)) + 1)]
+    assert labels_of(InMemory(X, labels, X, names=names).domain("source", "train")).y.max() == max(values)
+
+
+def test_a_class_that_the_target_alone_has_is_one() -> None:
+    assert InMemory(X, np.where(Y == 1, 2, Y), X, Y).class_names == ("0", "1", "2")
+    for kind in (bool, float, np.uint8, "int64"):
+        assert InMemory(X, (Y > 0).astype(kind), X).class_names == ("0", "1")
+
+
+@pytest.mark.parametrize("mark", [np.nan, None, -1, pandas.NA])
+def test_a_target_may_have_labels_of_some_samples(mark: object) -> None:
+    few = [int(y) if k % 2 else mark for k, y in enumerate(Y)]
+    expected = torch.tensor([k % 2 == 1 for k in range(N)])
+    series = pandas.Series(few, dtype="Int64")
+    for given in (few, np.array(few, dtype=object), series, series.astype(object)):
+        data = InMemory(X, Y, X, given, batch_size=8)
+        found = data.domain("target", "train")
+        known, at = labels_of(found), torch.as_tensor(found.indices)  # type: ignore[attr-defined]  # a share
+        assert torch.equal(known.known, expected[at])
+        assert torch.equal(known.y[known.known], torch.from_numpy(Y)[at][known.known])
+        assert data.class_names == ("0", "1", "2")
+    assert labels_of(InMemory(X, Y, X, [mark] * N).domain("target", "train")).known.sum() == 0
+    words = pandas.Series([f"class {y}" if k % 2 else None for k, y in enumerate(Y)], dtype="string")
+    assert InMemory(X[1::2], words[1::2], X, words).class_names == ("class 0", "class 1", "class 2")
+    assert not labels_of(InMemory(X, [f"class {y}" for y in Y], X, words).domain("target", "train")).known.all()
+
+
+@pytest.mark.parametrize("mark", [np.nan, None, pandas.NA])
+def test_a_source_sample_without_a_label_is_named(mark: object) -> None:
+    labels = [*Y[:4].tolist(), mark, *Y[5:].tolist()]
+    with pytest.raises(AdaptError, match="every sample of the source, found none in 1 of 60, the first at position 4"):
+        InMemory(X, labels, X)
+
+
 def test_what_would_be_read_otherwise_than_meant_is_refused() -> None:
     data = InMemory(X, Y, X, batch_size=8)
     with pytest.raises(SampleError, match="masked"):

@@ -107,7 +107,7 @@ class OtherClasses(Shifted):
         (lambda: Shifted("source", "target", eval_batch_size=0), "eval_batch_size of at least 1, found 0"),
         (lambda: Shifted("source", "target", num_workers=-1), "num_workers of at least 0, found -1"),
         (lambda: Shifted("source", "target", split_seed=2**64), "split_seed of at least 0"),
-        (lambda: Shifted("source", "target", shots="few"), "'all', found 'few'"),
+        (lambda: Shifted("source", "target", shots="few"), "'all', a number or None, found 'few'"),
         (lambda: Shifted("source", "target", val_fraction=0.9999).setup("fit"), r"'source' \(train\), found none"),
         (lambda: OtherClasses("source", "target", class_sets="closed"), "only 'source' has cat; only 'target' has mug"),
         (

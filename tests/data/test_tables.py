@@ -205,7 +205,7 @@ def changed(**values: Any) -> Callable[[list[dict[str, Any]]], list[dict[str, An
         ("a", lambda t: [r | {"note": f"note {k}"} for k, r in enumerate(t)], {}, "different texts"),
         ("a", changed(), {"drop": ["weight"]}, "no 'weight'"),
         ("a", changed(), {"y": "outcome"}, "--data.y NAME"),
-        ("a", changed(), {"impute": "guess"}, "impute out of"),
+        ("a", changed(), {"impute": "guess"}, "impute expects 'median'"),
         ("a", changed(), {"drop": ["age", "lactate", "ward", "code"]}, "none of which is left"),
     ],
 )

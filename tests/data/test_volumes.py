@@ -255,7 +255,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"window": (0, 0)}, "width above 0"),
         ({"window": (0, 1), "percentiles": (1, 99)}, "found both"),
         ({"percentiles": (99, 1)}, "lower first"),
-        ({"match": "levels"}, "match none or histogram"),
+        ({"match": "levels"}, "match expects 'none' or 'histogram'"),
         ({"match": "histogram", "source_free": True, "standardise": "none"}, "source_free"),
         ({"positive": "ill"}, "positive class out of sick, well"),
     ):

@@ -1,11 +1,13 @@
 """Runs of other settings, copies, other data and moved folders: each is judged as what it is."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import adapt
@@ -68,6 +70,31 @@ def test_seeds_are_of_one_setting_and_a_copy_is_no_seed() -> None:
     found, said = told_apart(other)
     assert [each.method for each in found] == ["DANN (one)", "DANN (one)", "DANN (three)", "DANN (three)", "MMD"]
     assert len(said) == 1 and said[0].startswith("five has the settings")
+
+
+def test_runs_from_python_that_differ_in_what_no_configuration_says_are_no_copies(tmp_path: Path) -> None:
+    def trained(name: str, seed: int = 0, lr: float = 0.1, steps: int = 4, **trainer: Any) -> None:
+        data = Arrays("a", "b", root=str(tmp_path / "data"), batch_size=8)
+        trainer |= {"max_steps": steps, "limit_val_batches": 0}
+        options: dict[str, Any] = {"seed": seed, "device": "cpu", "trainer": trainer}
+        adapt.fit("DANN", data, run_dir=tmp_path / "runs" / name, optimizer=partial(torch.optim.SGD, lr=lr), **options)
+
+    fit(tmp_path, "first")  # which writes the data, too
+    shutil.rmtree(tmp_path / "runs")
+    trained("one")
+    trained("longer", steps=5)
+    shutil.copytree(tmp_path / "runs" / "one", tmp_path / "runs" / "copy")
+    found, said = told_apart(find_runs([tmp_path / "runs"]))
+    assert {run.method for run in found} == {"DANN (copy)", "DANN (longer)"}
+    assert said == ["one has the settings and the seed of copy, and was left out as its copy."]
+    assert read_config(tmp_path / "runs" / "longer" / "config.yaml")["trainer"]["max_steps"] == 5
+    # An optimizer is a function, and not recorded: nobody knows whose the other seed is.
+    trained("faster", lr=0.5)
+    trained("another", seed=1)
+    shutil.rmtree(tmp_path / "runs" / "copy")
+    found, said = told_apart(find_runs([tmp_path / "runs"]))
+    assert {run.method for run in found} == {f"DANN ({name})" for name in ("one", "longer", "faster", "another")}
+    assert len(said) == 1 and said[0].startswith("faster, one have the same settings in config.yaml and the same seed")
 
 
 def test_runs_that_held_out_other_samples_are_not_compared(tmp_path: Path) -> None:

@@ -1,18 +1,24 @@
 """Runs from Python: fit, load, predict, and a datamodule on its own."""
 
 import contextlib
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.profilers import PassThroughProfiler
 from PIL import Image
 
 import adapt
 from adapt.backbones import MLP, SmallCNN
-from adapt.data import ImageFolders, Moons, Pair
+from adapt.data import ImageFolders, InMemory, Moons, Pair
 from adapt.data.batches import Unlabelled
 from adapt.errors import AdaptError
 from adapt.methods import CORAL, DANN, AaD
@@ -70,7 +76,72 @@ def test_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     assert out == err == ""
 
 
+class Press(Callback):
+    """Press Ctrl-C in the third step."""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_and_a_kept_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from adapt.training.cli import AdaptCLI
+
+    before = signal.getsignal(signal.SIGINT)
+    options: dict[str, Any] = {"max_steps": 6, "device": "cpu", "trainer": {"callbacks": [Press()]}}
+    with pytest.raises(KeyboardInterrupt):
+        adapt.fit("CORAL", Moons(), **options)
+    assert "adapt fit" not in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        adapt.fit("CORAL", Moons(), **options, run_dir=tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is before
+    said = capsys.readouterr().err.partition("To continue: adapt ")[2]
+    AdaptCLI([*shlex.split(said), "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"])
+    whole = adapt.fit("CORAL", Moons(), max_steps=6, device="cpu").predict_proba(X)
+    np.testing.assert_array_equal(adapt.load(tmp_path / "run", device="cpu").predict_proba(X), whole)
+    # Nobody but the caller has these data: a command could not go on.
+    data = InMemory(X, np.arange(40) % 2, X, batch_size=8)
+    with pytest.raises(KeyboardInterrupt):
+        adapt.fit("CORAL", data, **options, run_dir=tmp_path / "memory")
+    assert capsys.readouterr().err.strip().endswith(f"Its weights: {tmp_path / 'memory' / 'checkpoints' / 'last.ckpt'}")
+
+
+class Leave(Callback):
+    """End the process from within."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        sys.exit(3)
+
+
+def test_an_exit_of_the_callers_own_stays_one() -> None:
+    with pytest.raises(SystemExit, match="3"):
+        adapt.fit("CORAL", Moons(), max_steps=6, device="cpu", trainer={"callbacks": [Leave()]})
+
+
+def test_what_the_trainer_was_asked_for_is_in_the_configuration(tmp_path: Path) -> None:
+    from adapt.training.cli import AdaptCLI
+
+    asked = {"max_steps": 7, "gradient_clip_val": 0.01, "profiler": PassThroughProfiler()}
+    fitted = adapt.fit("CORAL", Moons(), device="cpu", run_dir=tmp_path / "one", trainer=asked)
+    written = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())["trainer"]
+    assert (written["max_steps"], written["gradient_clip_val"]) == (7, 0.01) and "profiler" not in written
+    again = ["--run_dir", str(tmp_path / "two"), "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"]
+    AdaptCLI(["fit", "--config", str(tmp_path / "one" / "config.yaml"), *again])
+    loaded = adapt.load(tmp_path / "two", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+
+
 def test_wrong_arguments_get_one_line() -> None:
+    with pytest.raises(AdaptError, match="max_steps of at least 1, found 0: nothing would train"):
+        adapt.fit("CORAL", Moons(), max_steps=0)
+    with pytest.raises(AdaptError, match="Expected a backbone's name, its class or an object of it, found a Linear"):
+        adapt.fit("CORAL", Moons(), backbone=torch.nn.Linear(2, 2))
+    with pytest.raises(AdaptError, match="found the class Linear"):
+        adapt.fit("CORAL", Moons(), backbone=torch.nn.Linear)
+    with pytest.raises(AdaptError, match="Expected a method's name, its class or an object of it, found the class MLP"):
+        adapt.fit(MLP, Moons())  # type: ignore[arg-type]  # on purpose
     with pytest.raises(AdaptError, match="Unknown method 'DAN'"):
         adapt.fit("DAN", Moons())
     with pytest.raises(AdaptError, match="CORAL has no argument 'wait'"):

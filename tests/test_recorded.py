@@ -1,0 +1,67 @@
+"""Words of options: an unknown one is refused in Python as on the command line."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import adapt.backbones
+import adapt.data
+import adapt.methods
+import adapt.penalties
+from adapt.backbones import MLP
+from adapt.data import Moons
+from adapt.errors import AdaptError
+from adapt.methods import MMD, FineTuning, ImportanceWeighting
+from adapt.recorded import Recorded, _annotations
+from adapt.sklearn import ClassicalAdaptationClassifier
+
+
+def options() -> list[Any]:
+    """Every argument of a public class that is annotated with words."""
+    found = []
+    modules: list[ModuleType] = [adapt.methods, adapt.penalties, adapt.data, adapt.backbones]
+    for module in modules:
+        for name in module.__all__:
+            cls = getattr(module, name)
+            if isinstance(cls, type) and issubclass(cls, Recorded):
+                worded = {key: str(kind) for key, kind in _annotations(cls).items() if "Literal[" in str(kind)}
+                found += [
+                    pytest.param(cls, key, ["Xx"] if "Sequence[" in kind else "Xx", id=f"{name}-{key}")
+                    for key, kind in worded.items()
+                ]
+    return found
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), options())
+def test_an_unknown_word_is_refused(cls: type, name: str, value: Any) -> None:
+    # Whatever else is missing or wrong: the words are looked at first.
+    with pytest.raises(AdaptError, match=rf"{name} expects .*'Xx'"):
+        cls(**{name: value})
+
+
+def test_there_are_many_options_of_words() -> None:
+    assert len(options()) > 100
+
+
+class Own(FineTuning):
+    def __init__(self, *args: Any, pace: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+def test_what_is_annotated_beside_words_is_taken_and_a_users_class_is_checked() -> None:
+    backbone = MLP((2,), hidden=[8])
+    assert FineTuning(tune=1, problem=2, backbone=backbone).tune == 1
+    assert Own("head", problem=2, backbone=backbone).tune == "head"
+    assert MMD(layers=("features", "logits"), problem=2, backbone=backbone).layers == ("features", "logits")
+    assert Moons(shots=3, class_sets=None).shots == 3
+    with pytest.raises(AdaptError, match=r"Own: tune expects 'all', .*, 'lp_ft' or a number, found 'Head'"):
+        Own(tune="Head", problem=2, backbone=backbone)
+    with pytest.raises(AdaptError, match="layers expects a list of 'features' or 'logits', found 'features'"):
+        MMD(layers="features", problem=2, backbone=backbone)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(AdaptError, match=r"estimator expects .* found None"):
+        ImportanceWeighting(estimator=None, problem=2, backbone=backbone)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(AdaptError, match="estimator expects 'logistic'"):
+        ClassicalAdaptationClassifier("ImportanceWeighting", options={"estimator": "Logistic"}).fit(
+            [[0.0], [1.0]], [0, 1], [[0.0], [1.0]]
+        )
