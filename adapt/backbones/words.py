@@ -70,8 +70,8 @@ class BagOfWords(Backbone):
         if not isinstance(x, dict) or not {"words", "mask"} <= x.keys():
             found = sorted(x) if isinstance(x, dict) else type(x).__name__
             raise AdaptError(
-                f"BagOfWords expects hashed words (words and mask), found {found}: leave --data.tokenizer out, or take "
-                "TransformerBackbone for a tokenizer's ids."
+                f"BagOfWords expects hashed words (words and mask), found {found}. ImageText without --data.tokenizer "
+                "gives them; for Texts, or with a tokenizer, take TransformerBackbone."
             )
         words = x["words"].long()
         rows = torch.where(words > 0, 1 + words % (self.vocabulary - 1), 0)
