@@ -12,7 +12,6 @@ from adapt.errors import AdaptError
 from adapt.trees import Tree
 
 Fusion = Literal["early", "late", "cross", "image", "text"]
-_FUSIONS = ("early", "late", "cross", "image", "text")
 
 
 class FusionBackbone(Backbone):
@@ -68,8 +67,6 @@ class FusionBackbone(Backbone):
     ) -> None:
         super().__init__()
         image = _built_for(image, input_shape)
-        if fusion not in _FUSIONS:
-            raise AdaptError(f"Expected fusion out of {', '.join(_FUSIONS)}, found {fusion!r}.")
         if width is None and fusion in ("late", "cross"):
             raise AdaptError(f"Expected a width with fusion {fusion}, found none: its layers need one.")
         if width is not None and width < 1:

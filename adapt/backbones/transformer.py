@@ -52,8 +52,6 @@ class TransformerBackbone(PretrainedBackbone):
         bf16: bool = False,
     ) -> None:
         super().__init__(trainable_layers)
-        if pooling not in ("mean", "cls"):
-            raise AdaptError(f"Expected pooling mean or cls, found {pooling!r}.")
         if not 0 < layer_decay <= 1:
             raise AdaptError(f"Expected layer_decay in (0, 1], found {layer_decay}.")
         if dropout is not None and not 0 <= dropout < 1:

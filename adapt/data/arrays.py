@@ -112,12 +112,6 @@ class Arrays(NamedColumns, StandardisedDataModule):
     def _check_arguments(self) -> None:
         if not 0 < self.test_fraction < 1:
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
-        for name, value, known in (
-            ("standardise", self.standardise, ("none", "source", "domains")),
-            ("labels", self.labels, ("classes", "numbers")),
-        ):
-            if value not in known:
-                raise AdaptError(f"Expected {name} out of {', '.join(known)}, found {value!r}.")
         self._refuse_source_statistics()
         folder = self.data_path(self.folder, instructions=self._instructions())
         self.known_domains = self._domains_in(folder)

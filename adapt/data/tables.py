@@ -113,8 +113,6 @@ class Tables(Arrays):
         return self._fitted
 
     def _check_arguments(self) -> None:
-        if self.impute not in ("median", "mean", "most_frequent"):
-            raise AdaptError(f"Expected impute out of median, mean, most_frequent, found {self.impute!r}.")
         if self.checkpoint is not None:
             self._fitted = _preprocessing_of(Path(self.checkpoint))
             self._found_kinds = self._fitted.kinds

@@ -157,8 +157,6 @@ class TimeSeries(DomainDataModule):
     def _check_arguments(self) -> None:
         if not 0 < self.test_fraction < 1:
             raise AdaptError(f"Expected a test fraction between 0 and 1, found {self.test_fraction}.")
-        if self.standardise not in ("source", "domains", "samples", "none"):
-            raise AdaptError(f"Expected standardise source, domains, samples or none, found {self.standardise!r}.")
         if self.standardise == "source" and self.source_free:
             raise AdaptError(
                 "Expected standardise domains, samples or none beside source_free, found source, which reads it."

@@ -132,8 +132,6 @@ class Volumes(Arrays):
     def _check_arguments(self) -> None:
         if len(self.shape) not in (2, 3) or not all(isinstance(n, int) and n > 0 for n in self.shape):
             raise AdaptError(f"Expected a shape of three positive numbers, or of two for images, found {self.shape}.")
-        if self.match not in ("none", "histogram"):
-            raise AdaptError(f"Expected match none or histogram, found {self.match!r}.")
         if self.labels != "classes":
             raise AdaptError(f"Expected classes as the labels of scans, found --data.labels {self.labels}.")
         if self.window is not None and not self.window[1] > 0:

@@ -65,12 +65,6 @@ class LabelShift(Method):
         super().__init__(**kwargs)
         if not 0 <= source_fraction < 1:
             raise AdaptError(f"Expected source_fraction in [0, 1), found {source_fraction}.")
-        for name, value, known in (
-            ("estimator", estimator, ("mlls", "bbse", "bbse_soft")),
-            ("calibration", calibration, ("bcts", "temperature", "none")),
-        ):
-            if value not in known:
-                raise AdaptError(f"Expected {name} out of {', '.join(known)}, found {value!r}.")
         self.estimator, self.calibration = estimator, calibration
         self.source_fraction = 0.0 if kwargs.get("init_from") else source_fraction
         self.weights: Tensor | None = None
