@@ -31,7 +31,7 @@ def affinity(features: Tensor, kind: Literal["rbf", "knn", "linear"] = "rbf", ne
         `(N, N)`; of `knn` not symmetric.
 
     Raises:
-        AdaptError: `features` is not a matrix, or k is below 1.
+        AdaptError: `features` is not a matrix, k is below 1, or the kind is none of the three.
 
     Examples:
         >>> import torch
@@ -45,6 +45,8 @@ def affinity(features: Tensor, kind: Literal["rbf", "knn", "linear"] = "rbf", ne
         raise AdaptError(
             f"affinity expects features (N, d) and a neighbour or more, found {tuple(features.shape)} and {neighbours}."
         )
+    if kind not in ("rbf", "knn", "linear"):
+        raise AdaptError(f"kind expects 'rbf', 'knn' or 'linear', found {kind!r}.")
     x = normalize(features, dim=1)
     if kind == "linear":
         return x @ x.T

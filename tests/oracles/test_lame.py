@@ -64,3 +64,8 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(AdaptError, match="kernel"):
         laplacian_assignment(torch.zeros(2, 3), torch.zeros(3, 3))
     assert torch.isfinite(affinity(torch.ones(1, 3))).all()
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(AdaptError, match="kind expects 'rbf', 'knn' or 'linear', found 'xx'"):
+        affinity(torch.randn(4, 2), "xx")  # type: ignore[arg-type]
