@@ -28,7 +28,8 @@ RULE = "information_maximisation"
 SEED = 1000
 
 OPTIMIZERS = {
-    "Adam 0.001": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001}},
+    # Said in full: the adversarial methods' configurations have another β₁, which would stay.
+    "Adam 0.001": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001, "betas": [0.9, 0.999]}},
     # Less momentum, as is usual where two networks play against each other.
     "Adam 0.001, β₁ 0.5": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001, "betas": [0.5, 0.999]}},
     "SGD 0.05": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05, "momentum": 0.9, "nesterov": True}},
