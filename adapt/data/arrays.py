@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
 from adapt.data.base import Split
 from adapt.data.named_columns import NamedColumns, refuse_absent_names
-from adapt.data.splits import held_out, refuse_shared_groups, rows_of_fates, shared_fates, warn_of_no_group
+from adapt.data.splits import held_out, refuse_shared_groups, shared_rows, warn_of_no_group
 from adapt.data.standardised import StandardisedDataModule
 from adapt.data.statistics import Statistics
 from adapt.data.views import Inputs, TensorDomain
@@ -322,14 +322,14 @@ class Arrays(NamedColumns, StandardisedDataModule):
         if groups is None:
             return {}
         used = {each: self._whole(each).arrays for each in dict.fromkeys([*self.sources, self.target])}
-        fates = shared_fates(
+        return shared_rows(
+            name,
             {each: found.groups for each, found in used.items()},
             {each: found.split for each, found in used.items()},
             self.test_fraction,
             self.val_fraction,
             self.split_seed,
         )
-        return rows_of_fates(groups, fates, name) if name in used else {}
 
     def _held_out(
         self, rows: Tensor, groups: NDArray[np.str_] | None, fraction: float, name: str

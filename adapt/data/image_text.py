@@ -31,6 +31,7 @@ from adapt.data.texts import (
     titled,
     tokenised,
     warn_of_unknown,
+    without_padding,
 )
 from adapt.data.views import WithoutLabels
 from adapt.errors import AdaptError
@@ -322,9 +323,7 @@ class TrimmedPairs(PairDomain):
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tree, Labels]:
         x = collate([self[index][0] for index in indices])
-        longest = longest_text_of(x["text"]["mask"])
-        text = tree_map(lambda leaf: leaf[:, :longest], x["text"])
-        return x | {"text": text}, self.targets.take(torch.as_tensor(indices))
+        return x | {"text": without_padding(x["text"])}, self.targets.take(torch.as_tensor(indices))
 
 
 def with_short_texts(batch: Any) -> Any:

@@ -137,15 +137,27 @@ def shared_fates(
     return {group: fates.get(group, "train") for group in order}
 
 
-def rows_of_fates(groups: NDArray[np.str_], fates: Mapping[str, str], name: str) -> dict[Any, Tensor]:
-    """Row positions by split; none where nothing is decided.
+def shared_rows(
+    name: str,
+    domains: Mapping[str, NDArray[np.str_] | None],
+    splits: Mapping[str, NDArray[np.str_] | None],
+    test_fraction: float,
+    val_fraction: float,
+    seed: int,
+) -> dict[Any, Tensor]:
+    """Row positions of a domain by split where domains have groups in common; else none.
 
     Args:
-        groups: The group of every row.
-        fates: What `shared_fates` found.
         name: The domain.
+        domains: See `shared_fates`, as the others.
+        splits: See there.
+        test_fraction: See there.
+        val_fraction: See there.
+        seed: See there.
     """
-    if not fates:
+    groups = domains.get(name)
+    fates = {} if groups is None else shared_fates(domains, splits, test_fraction, val_fraction, seed)
+    if groups is None or not fates:
         return {}
     own = np.array([fates[group] for group in alone(groups, name).tolist()])
     parts = {part: torch.from_numpy(np.flatnonzero(own == part)) for part in ("train", "val", "test")}

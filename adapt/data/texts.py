@@ -25,7 +25,7 @@ from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
 from adapt.data.named_columns import refuse_absent_names
-from adapt.data.splits import held_out, refuse_shared_groups, rows_of_fates, shared_fates, warn_of_no_group
+from adapt.data.splits import held_out, refuse_shared_groups, shared_rows, warn_of_no_group
 from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
@@ -307,17 +307,14 @@ class Trimmed(TensorDomain):
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         x, y = super().__getitems__(indices)
-        longest = longest_text_of(x["mask"])
-        return tree_map(lambda leaf: leaf[:, :longest], x), y
+        return without_padding(x), y
 
 
 class TrimmedInputs(Inputs):
     """The same without labels."""
 
     def __getitems__(self, indices: Sequence[int]) -> Tree:
-        x: Any = super().__getitems__(indices)
-        longest = longest_text_of(x["mask"])
-        return tree_map(lambda leaf: leaf[:, :longest], x)
+        return without_padding(super().__getitems__(indices))
 
 
 class SplitTable(Protocol):
@@ -373,14 +370,14 @@ def split_rows(
         refuse_shared_groups(parts, member, name)
     elif member is not None:
         used = {each: table_of(each) for each in dict.fromkeys([*data.sources, data.target])}
-        fates = shared_fates(
+        parts = shared_rows(
+            name,
             {each: _array(found.groups) for each, found in used.items()},
             {each: _array(found.splits) for each, found in used.items()},
             test_fraction,
             data.val_fraction,
             data.split_seed,
         )
-        parts = rows_of_fates(member, fates, name) if name in used else {}
     if "test" not in parts:
         parts["test"], parts["train"] = cut(parts.get("train", rows), test_fraction)
     if split == "test" or len(parts.get("val", ())):
@@ -625,6 +622,12 @@ def warn_of_unknown(ids: Tensor, mask: Tensor, tokenizer: str, name: str) -> Non
 def _unknown(tokenizer: str) -> int | None:
     found: int | None = read_tokenizer(tokenizer).unk_token_id
     return found
+
+
+def without_padding(x: Any) -> Tree:
+    """Texts `ids` and `mask` `(N, L)`, cut to the longest of them."""
+    longest = longest_text_of(x["mask"])
+    return tree_map(lambda leaf: leaf[:, :longest], x)
 
 
 def longest_text_of(mask: Tensor) -> int:

@@ -33,7 +33,7 @@ from adapt.data.recordings import (
     read_adatime,
     synthetic_series,
 )
-from adapt.data.splits import rows_of_fates, shared_fates
+from adapt.data.splits import shared_rows
 from adapt.data.statistics import Statistics, scale
 from adapt.data.views import Inputs, TensorDomain
 from adapt.errors import AdaptError
@@ -364,8 +364,7 @@ class TimeSeries(DomainDataModule):
             return every
         if self.transductive:
             return self._share(every, cut.group, self.val_fraction, "val")[split != "train"]
-        if (fates := self._shared_fates()) and cut.group is not None and cut.split is None:
-            found = rows_of_fates(as_texts(cut.group), fates, name)
+        if cut.split is None and (found := self._shared_rows(name)):
             return found[split].tolist() if split in found else []
         if cut.split is not None:
             test = [row for row in every if cut.split[row] == "test"]
@@ -376,15 +375,15 @@ class TimeSeries(DomainDataModule):
             return test
         return self._share(rest, cut.group, self.val_fraction, "val")[split == "val"]
 
-    def _shared_fates(self) -> dict[str, str]:
-        """Each subject's split where domains share some subjects; of the same or of other ones each cuts by itself."""
+    def _shared_rows(self, name: str) -> dict[Split, Tensor]:
+        """Rows by split where domains share some subjects; of the same or of other ones each cuts by itself."""
         used = {name: self._windows(name) for name in dict.fromkeys([*self.sources, self.target])}
         members = [set(cut.group.tolist()) for cut in used.values() if cut.group is not None]
         if len(members) < 2 or all(own == members[0] for own in members):
             return {}
         groups = {name: None if cut.group is None else as_texts(cut.group) for name, cut in used.items()}
         splits = {name: None if cut.split is None else as_texts(cut.split) for name, cut in used.items()}
-        return shared_fates(groups, splits, self.test_fraction, self.val_fraction, self.split_seed)
+        return shared_rows(name, groups, splits, self.test_fraction, self.val_fraction, self.split_seed)
 
     def _share(
         self, rows: list[int], group: NDArray[Any] | None, fraction: float, purpose: str
