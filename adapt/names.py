@@ -24,6 +24,12 @@ def slug(name: str) -> str:
     return f"{start}-{_digest(name)}".strip("-")
 
 
+def in_numbers(name: str) -> list[tuple[int, int, str]]:
+    """A key to sort names by as one counts: `frame2` comes before `frame10`."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), part) if k % 2 else (1, 0, part) for k, part in enumerate(parts)]
+
+
 def folder_name(name: str) -> str:
     """A name as a folder name, also if it has no letter or digit."""
     return slug(name) or _digest(name)

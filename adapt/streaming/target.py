@@ -14,6 +14,7 @@ from adapt.data.labels import Labels
 from adapt.data.streams import Order, Shift, arrange
 from adapt.data.views import fetch, in_memory
 from adapt.errors import AdaptError
+from adapt.names import in_numbers
 from adapt.problems import Classification, Problem
 from adapt.training.model import TrainedModel, data_of
 from adapt.trees import Tree, cat, leaves, size, take
@@ -163,9 +164,15 @@ def arrivals(model: TrainedModel, content: Mapping[str, Any], settings: Mapping[
             x = whole[0] if len(rows) == len(dataset) else take(whole[0], rows)
             _check_finite(x, name, rows.tolist(), names[name])
     if settings["input"] is not None and settings["scenario"] == "single":
-        # Files come in the order of their names, as a camera's do.
-        order = Order(order.shifts, order.shift, order.sample.sort().values, order.window)
+        # Files of a folder come in the order of their names, as a camera's do; rows of a file in its own.
+        place = {number: at for at, number in enumerate(_as_they_come(Path(settings["input"]), *names.values()))}
+        sample = torch.tensor(sorted(order.sample.tolist(), key=place.__getitem__))
+        order = Order(order.shifts, order.shift, sample, order.window)
     return Arrivals(order, domains, problem, settings["batch_size"], seed, names)
+
+
+def _as_they_come(path: Path, names: Sequence[str]) -> Sequence[int]:
+    return sorted(range(len(names)), key=lambda at: in_numbers(names[at])) if path.is_dir() else range(len(names))
 
 
 def _check_finite(x: Tree, domain: str, numbers: Sequence[int], names: Sequence[str]) -> None:

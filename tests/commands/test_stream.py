@@ -317,6 +317,15 @@ def test_pacs_streams_style_after_style(tmp_path: Path, monkeypatch: pytest.Monk
         rows = list(csv.DictReader((result.directory / "predictions.csv").open(encoding="utf-8")))
         assert list(dict.fromkeys(row["shift"] for row in rows)) == ["art_painting", "cartoon", "sketch"]
         assert len(rows) == 3 * 22  # four fifths of 28
+    # A camera's pictures come in the order of their numbers, though "frame10" is before "frame2" in the alphabet.
+    (tmp_path / "camera").mkdir()
+    for i in range(1, 12):
+        shutil.copy(tmp_path / "PACS" / "sketch" / "class0" / "0.png", tmp_path / "camera" / f"frame{i}.png")
+    assert stream("--input", "camera", "--method", "BN1", "--out", "filmed") == 0
+    rows = list(
+        csv.DictReader((read_results(tmp_path / "filmed")[0].directory / "predictions.csv").open(encoding="utf-8"))
+    )
+    assert [Path(row["sample"]).stem for row in rows] == [f"frame{i}" for i in range(1, 12)]
 
 
 @pytest.fixture(scope="module")
