@@ -37,6 +37,7 @@ from adapt.methods.refusals import (
     refuse_infinite_loss,
     refuse_missing_start,
     refuse_odd_terms,
+    refuse_other_problem,
     refuse_problem,
     refuse_sharpness,
     refuse_source_free_mismatch,
@@ -205,6 +206,7 @@ class Method(Recorded, GlobalBatch):
         """Refuse data that does not fit the method, and tell DDP of parameters that a step may leave out."""
         name, data = type(self).__name__, getattr(self.trainer, "datamodule", None)
         refuse_source_free_mismatch(name, self.source_free, self.penalties, data)
+        refuse_other_problem(name, self.problem, data)
         strategy = self.trainer.strategy
         if self.idle_parameters and isinstance(strategy, DDPStrategy):
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)

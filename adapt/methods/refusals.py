@@ -278,6 +278,28 @@ def refuse_unread_labels(method: str, reads: bool, data: Any) -> None:
         )
 
 
+def refuse_other_problem(method: str, problem: Problem, data: Any) -> None:
+    """Refuse data with other classes or outputs than the method was built for.
+
+    Args:
+        method: The method's name.
+        problem: What it was built for.
+        data: The trainer's datamodule; one that is not of this package poses no problem that could be compared.
+
+    Raises:
+        AdaptError: The output layer has another width than the data's problem, or is of another kind.
+    """
+    posed = getattr(data, "problem", None)
+    if not isinstance(posed, Problem):
+        return
+    found, expected = ((p.kind, p.num_outputs) for p in (posed, problem))
+    if found != expected:
+        raise AdaptError(
+            f"{method} was built for {expected[0]} with {expected[1]} outputs, found data of {found[0]} with "
+            f'{found[1]}. Build it with `problem=data.problem`, after `data.setup("fit")`.'
+        )
+
+
 def refuse_missing_start(method: str, needed: bool, init_from: str | None) -> None:
     """Refuse to train without a source run if one was given, or if the method needs one.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning import Trainer
 from torch import Tensor, nn
 
 import adapt
@@ -100,3 +101,11 @@ def test_a_target_batch_is_still_a_plain_tuple() -> None:
 
     batch = Unlabelled(torch.zeros(2, 2), torch.arange(2))
     assert not hasattr(batch, "y") and batch._fields == ("x", "index")
+
+
+def test_a_method_for_fewer_classes_than_the_data_has() -> None:
+    data = Moons("moons", "moons_30", batch_size=8)
+    method = SourceOnly(problem=3, backbone=Plain())
+    trainer = Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    with pytest.raises(AdaptError, match="classification with 3 outputs, found data of classification with 2"):
+        trainer.fit(method, datamodule=data)
