@@ -63,7 +63,7 @@ class Volumes(Arrays):
     in `unlabelled`.
 
     A list has the columns `path` (relative to the list), `label`, `patient`, and if there are `split` and `index`;
-    `file` is one list for all domains, with a column `domain`.
+    where a domain has a list and a folder, the list is read. `file` is one list for all domains, with a column `domain`.
 
     Histogram matching is an option of the data, and no method, because it is a map of single inputs that needs no
     network: so every method can be had with it and without, source-only with it is the baseline, and new scans are
@@ -331,8 +331,10 @@ class Volumes(Arrays):
         return Listed([path for path, _ in found], arrays)
 
     def _place(self, name: str) -> Path | None:
+        # A list beside a folder of its name is of the scans in it, and says what the folder cannot.
         folder = self.root / self.folder
-        return folder / name if (folder / name).exists() else file_of(folder, name, _LISTS)
+        listed = file_of(folder, name, _LISTS)
+        return folder / name if listed is None and (folder / name).exists() else listed
 
     def _domains_in(self, folder: Path) -> list[str]:
         if self.file:

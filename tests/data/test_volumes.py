@@ -209,6 +209,13 @@ def test_a_list_says_the_same_as_folders(tmp_path: Path) -> None:
         found, expected = (in_memory(d.domain("b", split)) for d in (listed, data))  # type: ignore[arg-type]
         assert found is not None and expected is not None
         assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+    # Beside the folder of its scans a list was not read: its labels and splits had no effect.
+    with (tmp_path / "data" / "b.csv").open("w", newline="") as file:
+        out = csv.DictWriter(file, ["path", "label"])
+        out.writeheader()
+        out.writerows({"path": row["path"].removeprefix("data/"), "label": "sick"} for row in rows[-30:])
+    beside = hospitals(tmp_path / "data")._listing("b")
+    assert set(beside.arrays.y) == {"sick"} and len(beside.paths) == 30  # type: ignore[arg-type]
     new, names = data.read_inputs(tmp_path / "all.csv")
     assert len(new) == 44 and names[0] == rows[0]["path"]  # type: ignore[arg-type]
     (tmp_path / "all.csv").write_text("path,label,domain\ngone.npy,x,a\ngone.npy,x,b\n")
