@@ -63,7 +63,8 @@ class Volumes(Arrays):
     in `unlabelled`.
 
     A list has the columns `path` (relative to the list), `label`, `patient`, and if there are `split` and `index`;
-    where a domain has a list and a folder, the list is read. `file` is one list for all domains, with a column `domain`.
+    where a domain has a list and a folder, the list is read. `file` is one list for all domains, with a column
+    `domain`.
 
     Histogram matching is an option of the data, and no method, because it is a map of single inputs that needs no
     network: so every method can be had with it and without, source-only with it is the baseline, and new scans are

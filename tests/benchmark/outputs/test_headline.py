@@ -4,9 +4,11 @@ import pytest
 
 from adapt.benchmark.outputs.render import to_latex, to_markdown
 from adapt.benchmark.outputs.tables.accuracy import headline_table
+from adapt.benchmark.outputs.tables.estimates import estimate_tables
 from adapt.benchmark.results.results import CellResult, Row
-from adapt.benchmark.statistics.analysis import analyse
+from adapt.benchmark.statistics.analysis import Planned, analyse
 from adapt.benchmark.statistics.estimates import headline
+from adapt.estimation import default_estimate
 from tests.benchmark.synthetic import result
 
 
@@ -51,3 +53,15 @@ def test_the_oracle_stands_beside_it_in_its_own_style() -> None:
     assert printed.columns == (*"abcdefg", "Average", "oracle", "gap")
     assert r"& \textit{oracle} &" in to_latex(printed)
     assert r"& \textit{66.0 [61.0, 71.0]} &" in to_latex(printed)
+
+
+def test_estimates_stand_in_the_order_of_the_plan() -> None:
+    results = []
+    for task in ("a", "b"):
+        for method in ("DANN", "SourceOnly"):
+            found = result(task, method, 0, 0.6)
+            rows = tuple(Row(**{**row, "estimates": {default_estimate(): 0.5}}) for row in found.rows)
+            results.append(replace(found, rows=rows))
+    planned = Planned(tasks=("b", "a"), methods=("SourceOnly", "DANN"), seeds=(0,))
+    (table,) = estimate_tables(analyse(results, planned))
+    assert table.columns == ("b", "a") and [method for method, *_ in table.rows] == ["SourceOnly", "DANN"]

@@ -24,8 +24,10 @@ def estimate_tables(analysis: Analysis) -> list[Table]:
             found.setdefault(key, []).append((value, result.value(summary.rule, "accuracy")))
     if not found:
         return []
-    tasks = tuple(dict.fromkeys(result.task for result in analysis.results if any(t == result.task for _, t in found)))
-    methods = [m for m in dict.fromkeys(result.method for result in analysis.results) if any(k == m for k, _ in found)]
+    # In the plan's order, as in the other tables; a method with no task that has labels is in no summary.
+    tasks = tuple(task for task in analysis.tasks if any(t == task for _, t in found))
+    known = dict.fromkeys((*summary.methods, *(result.method for result in analysis.results)))
+    methods = [method for method in known if any(m == method for m, _ in found)]
     settings = {result.method: result.setting for result in analysis.results}
     error = measured().get(name)
     spread_of = None if error is None else error.error / 100
