@@ -11,6 +11,11 @@ from adapt.errors import AdaptError
 from adapt.losses.predictions import class_logits
 
 _LARGEST = 2000
+# Probabilities are counted in whole numbers of 2⁻⁴⁰. Floats round: where nearly all predictions are certain, the
+# cheapest way was found to go in a circle that "gains" by rounding, and never ended.
+_GRAIN = 2.0**40
+# More than any way costs; two of them are still an int64.
+_NO_WAY = 2**61
 
 
 def confidence_optimal_transport(y: Tensor, target: Tensor, *, max_samples: int = _LARGEST) -> Tensor:
@@ -51,11 +56,12 @@ def confidence_optimal_transport(y: Tensor, target: Tensor, *, max_samples: int 
     if len(target) > max_samples:
         target = target[torch.linspace(0, len(target) - 1, max_samples).long()]
     p = target.softmax(1).double().cpu().numpy()
-    classes = _assigned(p, _quotas(np.bincount(y.cpu().numpy(), minlength=count), len(p)))
+    quotas = _quotas(np.bincount(y.cpu().numpy(), minlength=count), len(p))
+    classes = _assigned(np.rint(p * _GRAIN).astype(np.int64), quotas)
     return torch.as_tensor(p[np.arange(len(p)), classes].mean()).to(target)
 
 
-def _assigned(p: NDArray[np.float64], quotas: NDArray[np.int64]) -> NDArray[np.int64]:
+def _assigned(p: NDArray[np.int64], quotas: NDArray[np.int64]) -> NDArray[np.int64]:
     """The class of each sample at which Σ_i p_{i, class of i} is largest and each class has its quota `(M,)`.
 
     Successive shortest paths over the classes: begin with each sample's most probable class; while a class has too many
@@ -66,17 +72,17 @@ def _assigned(p: NDArray[np.float64], quotas: NDArray[np.int64]) -> NDArray[np.i
     classes: NDArray[np.int64] = p.argmax(1)
     surplus = np.bincount(classes, minlength=count) - quotas
     # What it costs to move a sample from class k to l, and the sample for which it costs least.
-    cost, cheapest = np.full((count, count), np.inf), np.zeros((count, count), dtype=np.int64)
+    cost, cheapest = np.full((count, count), _NO_WAY), np.zeros((count, count), dtype=np.int64)
 
     def look_at(k: int) -> None:
         own = np.flatnonzero(classes == k)
         if len(own) == 0:
-            cost[k] = np.inf
+            cost[k] = _NO_WAY
             return
         losses = p[own, k][:, None] - p[own]
         best = losses.argmin(0)
         cost[k], cheapest[k] = losses[best, np.arange(count)], own[best]
-        cost[k, k] = np.inf
+        cost[k, k] = _NO_WAY
 
     for k in range(count):
         look_at(k)
@@ -91,20 +97,19 @@ def _assigned(p: NDArray[np.float64], quotas: NDArray[np.int64]) -> NDArray[np.i
     return classes
 
 
-def _cheapest_chain(cost: NDArray[np.float64], surplus: NDArray[np.int64]) -> list[int]:
+def _cheapest_chain(cost: NDArray[np.int64], surplus: NDArray[np.int64]) -> list[int]:
     """The classes on the cheapest way from one with too many samples to one with too few (Bellman and Ford)."""
     count = len(surplus)
-    length, before = np.where(surplus > 0, 0.0, np.inf), np.full(count, -1)
+    length, before = np.where(surplus > 0, 0, _NO_WAY), np.full(count, -1)
     for _ in range(count):
         through = length[:, None] + cost
         last = through.argmin(0)
         found = through[last, np.arange(count)]
-        # A gain in the last digits would go round in circles.
-        shorter = found < length - 1e-12
+        shorter = found < length
         if not shorter.any():
             break
         length, before = np.where(shorter, found, length), np.where(shorter, last, before)
-    chain = [int(np.where(surplus < 0, length, np.inf).argmin())]
+    chain = [int(np.where(surplus < 0, length, _NO_WAY).argmin())]
     while before[chain[-1]] >= 0:
         chain.append(int(before[chain[-1]]))
     return chain[::-1]

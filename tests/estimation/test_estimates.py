@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.special import softmax
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
@@ -120,6 +121,18 @@ def test_cot_equals_the_assignment_of_samples_to_places(k: int) -> None:
     target = 3 * torch.randn(300, k, generator=draw)
     target[:, 0] += 4  # most samples have to leave their class
     target[:20] = target[0]
+    p = softmax(target.double().numpy(), axis=1)
+    places = np.sort(y.numpy())
+    rows, columns = linear_sum_assignment(1 - p[:, places])
+    assert confidence_optimal_transport(y, target).item() == pytest.approx(p[rows, places[columns]].mean(), abs=1e-6)
+
+
+def test_cot_ends_where_nearly_all_predictions_are_certain() -> None:
+    # Under rounding, the cheapest way between classes went in a circle here, and the search never ended.
+    draw = torch.Generator().manual_seed(279)
+    y = torch.randint(10, (400,), generator=draw)
+    t = torch.randint(10, (400,), generator=draw) ** 2 // 9
+    target = torch.randn(400, 10, generator=draw) * 32 / 6 + 32 * one_hot(t, 10)
     p = softmax(target.double().numpy(), axis=1)
     places = np.sort(y.numpy())
     rows, columns = linear_sum_assignment(1 - p[:, places])
