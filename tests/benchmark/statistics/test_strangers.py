@@ -36,7 +36,7 @@ def test_seeds_with_different_settings_are_told(tmp_path: Path) -> None:
 
 def test_keys_in_another_order_are_no_other_settings(tmp_path: Path) -> None:
     write(tmp_path, steps=(8, 8, 8))
-    start = "    init_from: 'runs/a folder with a long name and many blanks\n      in it/a-to-b/SourceOnly/2/checkpoints/last.ckpt'"
+    start = "    init_from: 'runs/a long name with\n      blanks/a-to-b/SourceOnly/2/checkpoints/last.ckpt'"
     lines = ["seed_everything: 2", "trainer: {max_steps: 8}", "model:", "  init_args:", start]
     (tmp_path / "a-to-b" / "DANN" / "2" / "cell.yaml").write_text("\n".join(lines) + "\n")
     assert missing(read_analysis(tmp_path)) == []
