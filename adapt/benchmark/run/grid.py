@@ -90,7 +90,7 @@ def run_grid(
             if not rerun_changed:
                 _refuse_changed([cell for cell in others if cell not in cells])
             results |= _known_results(cells, retry, rerun_changed, console)
-            _write_plan(out, cells, command)
+            _write_plan(out, cells, command, others)
             todo = [cell for cell in cells if key_of(cell) not in results]
             for cell in todo:
                 refuse_foreign(cell)
@@ -195,13 +195,15 @@ def _what_changed(cell: Cell) -> str:
     return "; ".join(lines[:_SHOWN_DIFFERENCES]) + ("; ..." if len(lines) > _SHOWN_DIFFERENCES else "")
 
 
-def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
+def _write_plan(out: Path, cells: Sequence[Cell], command: str, others: Sequence[Cell]) -> None:
     # A report is made from files alone, and folders do not remember in which order a person named them.
     plan = {
         "benchmark": cells[0].benchmark,
         "tasks": list(dict.fromkeys(cell.task for cell in cells)),
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
         "seeds": sorted({cell.seed for cell in cells}),
+        # Also those that another part of the plan has, so that a report knows which results are of an earlier plan.
+        "all_seeds": sorted({cell.seed for cell in (*cells, *others)}),
         "metric": cells[0].metric,
         "rule": cells[0].rule,
         "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in cells}),

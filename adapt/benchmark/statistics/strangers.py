@@ -86,12 +86,15 @@ def _changes(first: Sequence[CellResult], second: Sequence[CellResult], *others:
     return tuple(line for line, key in lines if f"{key}:" not in _OF_THE_SEED)
 
 
-def unplanned(results: Sequence[CellResult], tasks: Sequence[str], methods: Sequence[str]) -> tuple[str, ...]:
-    """Tasks and methods that have results and are not in the plan; none where the plan is not known."""
+def unplanned(
+    results: Sequence[CellResult], tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int] = ()
+) -> tuple[str, ...]:
+    """Tasks, methods and seeds that have results and are not in the plan; none where the plan is not known."""
     if not tasks or not methods:
         return ()
     strange = [
         *(f"task {task}" for task in dict.fromkeys(r.task for r in results) if task not in tasks),
         *(f"method {method}" for method in dict.fromkeys(r.method for r in results) if method not in methods),
+        *(f"seed {seed}" for seed in sorted({r.seed for r in results}) if seeds and seed not in seeds),
     ]
     return tuple(strange)

@@ -49,6 +49,9 @@ def test_what_the_plan_does_not_hold_is_told(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     (said,) = missing(read_analysis(tmp_path))
     assert said.startswith("Not in the plan, but in the folder and in these numbers: method SHOT.")
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"seeds": [1], "all_seeds": [1, 2]}))
+    (said,) = missing(read_analysis(tmp_path))
+    assert said.startswith("Not in the plan, but in the folder and in these numbers: method SHOT, seed 0.")
 
 
 def test_a_copy_of_a_cell_is_left_out_and_said(tmp_path: Path) -> None:
