@@ -5,7 +5,7 @@ import itertools
 import json
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from adapt.benchmark.plan.merging import differences, merge
-from adapt.benchmark.plan.plan import Cell
-from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
+from adapt.benchmark.plan.plan import Cell, follows_from_classes
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result, write_result
 from adapt.benchmark.results.units import domain_pair, shared_pairs
 from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.engine import Engine, Event, Key, Lost, MakeEngine, RunCell, Started, key_of
@@ -149,13 +149,26 @@ def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, cons
             continue
         if result.config_hash == cell.config_hash:
             if result.status == "ok" or not retry:
-                known[key_of(cell)] = result
+                known[key_of(cell)] = _labelled(result, cell)
         elif result.status == "ok":
             # A failure under an older configuration holds nothing worth keeping, and simply runs again.
             changed.append(cell)
     if not rerun_changed:
         _refuse(changed)
     return known
+
+
+def _labelled(result: CellResult, cell: Cell) -> CellResult:
+    """The result with what the plan says now of its target labels: a word of the tables, and no other run.
+
+    What follows from classes stays as it was when they ran: another folder may not have a person's own.
+    """
+    written = cell.written_setting is not None or not follows_from_classes(result.setting)
+    if not written or result.setting == cell.setting:
+        return result
+    found = replace(result, setting=cell.setting)
+    write_result(found)
+    return found
 
 
 def _refuse_changed(cells: Sequence[Cell]) -> None:
