@@ -172,14 +172,16 @@ def _labelled(result: CellResult, cell: Cell) -> CellResult:
 
 
 def _refuse_changed(cells: Sequence[Cell]) -> None:
-    """Refuse cells whose finished results had another configuration."""
+    """Refuse cells whose finished results had another configuration; the others get the plan's word for labels."""
     changed = []
     for cell in cells:
         try:
             result = read_result(cell.directory / RESULT_FILE)
         except AdaptError:  # there is none, or none that counts
             continue
-        if result.status == "ok" and result.config_hash != cell.config_hash:
+        if result.config_hash == cell.config_hash:
+            _labelled(result, cell)
+        elif result.status == "ok":
             changed.append(cell)
     _refuse(changed)
 

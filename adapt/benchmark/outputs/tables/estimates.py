@@ -7,6 +7,7 @@ from adapt.benchmark.outputs.table import Entry, Table, over
 from adapt.benchmark.outputs.words import labels_used, rule_name
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import settings_of
 from adapt.estimation import ESTIMATES, default_estimate, measured
 
 
@@ -26,7 +27,7 @@ def estimate_tables(analysis: Analysis) -> list[Table]:
         return []
     tasks = tuple(dict.fromkeys(result.task for result in analysis.results if any(t == result.task for _, t in found)))
     methods = [m for m in dict.fromkeys(result.method for result in analysis.results) if any(k == m for k, _ in found)]
-    settings = {result.method: result.setting for result in analysis.results}
+    settings = settings_of(analysis.results)
     error = measured().get(name)
     spread_of = None if error is None else error.error / 100
     rows = tuple(
