@@ -1,12 +1,12 @@
 """Features and logits of a batch, as methods, penalties and callbacks exchange them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from adapt.processes import gather_rows
+from adapt.processes import gather_rows, world
 
 # Indices of both domains in an evaluation's loaders, `[source, target]`.
 SOURCE, TARGET = 0, 1
@@ -62,6 +62,18 @@ def step_encoding(outputs: Any, module: Any, dataloader_idx: int) -> tuple[int, 
     return dataloader_idx + getattr(module, "source_free", False), Encoding(features.flatten(1), logits)
 
 
+def share_start(loaders: Any, dataloader_idx: int) -> int:
+    """Position of the first sample that this process evaluates, where several processes share a loader's samples.
+
+    Args:
+        loaders: The trainer's loaders.
+        dataloader_idx: Index of the loader.
+    """
+    loader = loaders[dataloader_idx] if isinstance(loaders, Sequence) else loaders
+    share: range = getattr(getattr(loader, "sampler", None), "share", range(0))
+    return share.start
+
+
 class RandomShare:
     """Draw uniformly without replacement from samples that come batch by batch, often sorted by class.
 
@@ -86,13 +98,21 @@ class RandomShare:
             device: Device on which the processes exchange tensors.
         """
         kept = [gather_rows(column.to(device)).to(column.device) for column in self._kept]
-        if kept and len(kept[0]) > self.size:
-            smallest = kept[0].argsort()[: self.size]
+        if kept and world()[1] > 1:
+            # In the order that one process has: some scores split the samples by their positions.
+            smallest = kept[0].argsort(stable=True)[: self.size]
             kept = [column[smallest] for column in kept]
         return kept[1:]
 
-    def add(self, *columns: Tensor) -> None:
-        """Offer one batch to the sample; each column has one row per sample."""
+    def add(self, *columns: Tensor, start: int = 0) -> None:
+        """Offer one batch to the sample; each column has one row per sample.
+
+        Args:
+            *columns: The batch.
+            start: Samples before the first one of all batches, which other processes have: their keys are theirs.
+        """
+        if not self._kept:
+            torch.rand(start, generator=self._generator)
         keys = torch.rand(len(columns[0]), generator=self._generator).to(columns[0].device)
         kept = [keys, *columns]
         if self._kept:

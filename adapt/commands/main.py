@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -36,6 +37,10 @@ USAGE = """usage: adapt COMMAND [options]
 
 `adapt COMMAND --help` lists the options of each.
 """
+
+
+# What the libraries that connect processes say in those that are left.
+_LOST_PROCESS = re.compile(r"gloo.*(closed by peer|reset by peer|broken pipe)|ncclRemoteError", re.I | re.S)
 
 
 def asks_for_files(args: Sequence[str]) -> bool:
@@ -98,6 +103,8 @@ def in_words(error: BaseException) -> tuple[int, str]:
             FAILED,
             f"the disk is full{where}. Finished work is kept: free some space, and run the same command again.",
         )
+    if _LOST_PROCESS.search(str(error)):
+        return FAILED, "another process of this training ended. Its own message says why; without one, it was killed."
     if said := complaint(error):
         return WRONG, said
     return FAILED, f"{_name(reason)}\n{_kept_traceback(error)}"

@@ -278,11 +278,15 @@ class DomainDataModule(Recorded, LightningDataModule):
                 "labels and leave out --data.shots."
             )
         for role, dataset in self._train.items():
-            size, needed = len(dataset), self.batch_size * self._world()[1]  # type: ignore[arg-type]
-            if size < needed:
+            size, world = _size(dataset), self._world()[1]
+            if size < (needed := self.batch_size * world):
+                shared = f" ({self.batch_size} in each of {world} processes)" if world > 1 else ""
+                fewer = (
+                    f"Lower --data.batch_size to {size // world} or less" if size >= world else "Use fewer processes"
+                )
                 raise AdaptError(
                     f"The {role} domain {names[role]!r} has {size} training samples, fewer than one batch of "
-                    f"{needed}: training would end after 0 steps. Lower --data.batch_size to {size} or less."
+                    f"{needed}{shared}: training would end after 0 steps. {fewer}."
                 )
         domains = sources | {self.target: self._train["target"]}
         check_inputs(domains, self.transform, self.input_shape, lambda name: self.taken_names(name, "train"))
@@ -797,6 +801,12 @@ class DomainDataModule(Recorded, LightningDataModule):
 
     def _shared(self, view: LabelledView) -> DataLoader[Any]:
         rank, world = self._world()
+        if len(view) < world:
+            # A process without a batch would leave the others waiting.
+            raise AdaptError(
+                f"Expected at least {world} samples, one for each process, found {len(view)} of {view.where}. "
+                "Use fewer processes: --trainer.devices 1."
+            )
         return self._ordered(view, ShareSampler(len(view), rank, world) if world > 1 else None)
 
     def _ordered(self, view: LabelledView, sampler: ShareSampler | None = None) -> DataLoader[Any]:

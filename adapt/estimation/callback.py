@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, step_encoding
+from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, share_start, step_encoding
 from adapt.errors import AdaptError
 from adapt.estimation.evaluation import estimate
 from adapt.selection import Samples
@@ -52,7 +52,8 @@ class Estimates(Callback):
         if encoded is None or not getattr(problem, "estimable", False):
             return
         domain, encoding = encoded
-        self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []))
+        start = share_start(trainer.test_dataloaders, dataloader_idx)
+        self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []), start=start)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute and log the estimates."""

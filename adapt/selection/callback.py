@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, step_encoding
+from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, share_start, step_encoding
 from adapt.errors import AdaptError
 from adapt.problems import Classification
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate, scores_of
@@ -60,7 +60,8 @@ class Scores(Callback):
         if trainer.sanity_checking or not self.names or encoded is None:
             return
         domain, encoding = encoded
-        self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []))
+        start = share_start(trainer.val_dataloaders, dataloader_idx)
+        self._kept[domain].add(*encoding, *([batch.y] if domain == SOURCE else []), start=start)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute and log the scores, before the checkpoint callbacks read them."""

@@ -48,7 +48,7 @@ from adapt.training.run_folder import (
 )
 from adapt.training.saved_config import portable, read_where_it_lies
 from adapt.training.tracking import loggers_for, offline_folders, pages, started
-from adapt.training.trainer_flags import check_callbacks, check_flags
+from adapt.training.trainer_flags import check_callbacks, check_flags, check_strategy
 from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
@@ -209,6 +209,7 @@ class AdaptCLI(LightningCLI):
         """Build the trainer with the run's folder, its loggers and callbacks."""
         self._check_checkpoint()
         given = self._get(self.config_init, "trainer")
+        check_strategy(given.strategy, "--trainer.strategy")
         method, seed = type(self.model).__name__, self.settings.seed_everything
         self.run_dir = self._find_run_dir(method, seed)
         callbacks: list[Callback] = [Pictures(directory=str(self.run_dir)), Estimates()]

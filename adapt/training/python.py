@@ -30,6 +30,7 @@ from adapt.training.model import TrainedModel
 from adapt.training.quiet import quiet
 from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
 from adapt.training.saved_config import portable
+from adapt.training.trainer_flags import check_strategy
 
 _VALIDATIONS = 10
 _LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
@@ -102,6 +103,7 @@ def fit(
         for name in ("max_steps", "max_epochs", "limit_train_batches"):
             if (given | more).get(name) == 0:
                 raise AdaptError(f"Expected {name} of at least 1, found 0: nothing would train.")
+        check_strategy(more.get("strategy"), "trainer={'strategy': ...}")
         chosen = [*callbacks, Monitor(), *more.pop("callbacks", [])]
         goes_on = False
         if run_dir is not None:
@@ -110,12 +112,14 @@ def fit(
         runner = Trainer(**given | more, callbacks=chosen)
         with _interruptible(runner, None if run_dir is None else folder, goes_on):
             runner.fit(built, datamodule=data)
-        path = checkpoint_path(folder, rule)
+        # Only process zero writes: without `run_dir` the others have a temporary folder of their own, which is empty.
+        path = checkpoint_path(Path(runner.strategy.broadcast(str(folder))), rule)
         if not path.is_file():
             kept = ", ".join(sorted(file.stem for file in path.parent.glob("*.ckpt")))
             raise AdaptError(f"Expected a rule that this training has a checkpoint of ({kept}), found {rule!r}.")
         if rule != "last":
             built.load_state_dict(read_checkpoint(path)["state_dict"])
+        runner.strategy.barrier()  # process zero's temporary folder goes once all have read
         return TrainedModel(built, data, "auto" if device == "auto" else str(built.device))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import BatchSizeFinder, EarlyStopping, LearningRateFinder, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 
 from adapt.errors import AdaptError
 from adapt.problems import Problem
@@ -47,6 +48,27 @@ def check_flags(flags: Any) -> None:
         raise AdaptError(
             f"A run needs its checkpoints and its metrics, found --trainer.{name}, which leaves them out. "
             "Leave the flag out; --trainer.fast_dev_run true tries a run without saving anything."
+        )
+
+
+def check_strategy(strategy: Any, option: str) -> None:
+    """Refuse processes that are spawned: they get the run as a copy by pickle, and a method holds functions.
+
+    Args:
+        strategy: The trainer's, a name or an object.
+        option: What it is called where it was given.
+
+    Raises:
+        AdaptError: It spawns processes.
+    """
+    if isinstance(strategy, DDPStrategy):
+        found = f"ddp_{strategy._start_method}"
+    else:
+        found = strategy if isinstance(strategy, str) else ""
+    if "spawn" in found:
+        raise AdaptError(
+            f"{option} expects ddp, or ddp_notebook in a notebook, found {found}, which cannot copy a method to other "
+            "processes."
         )
 
 

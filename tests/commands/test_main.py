@@ -112,6 +112,11 @@ def test_a_broken_module_of_ours_ends_in_two_lines_and_a_file(
         (SystemExit(5), 5, "^$"),
         (SystemExit("said"), 1, "^said$"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 1, "^the disk is full while writing runs/x"),
+        (
+            RuntimeError("[gloo/transport/tcp/pair.cc:5] Connection closed by peer [127.0.0.1]"),
+            1,
+            "^another process of",
+        ),
         (MemoryError(), 1, "^MemoryError There is not enough memory: try a smaller --data.batch_size.\n"),
         (RecursionError("maximum recursion depth exceeded"), 1, "^RecursionError: maximum recursion depth exceeded\n"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "^PermissionError: .*'x'\n"),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from adapt.data import TensorDomain
+from adapt.data import Moons, TensorDomain
 from adapt.data.loaders import CycledSampler, DomainLoader, KeptBatches, whole_batch
 from adapt.data.views import LabelledView, UnlabelledView, fetch, pool
 from adapt.errors import AdaptError
@@ -252,3 +252,16 @@ def test_workers_live_on_from_epoch_to_epoch() -> None:
         next(iterator)  # left in mid-epoch, as by `limit_train_batches`
         processes.append({child.pid for child in multiprocessing.active_children()})
     assert processes[0] == processes[1] == processes[2] != set()
+
+
+def test_too_few_samples_for_the_processes_are_told_with_what_helps() -> None:
+    data = Moons("moons", "moons_35", samples=40, batch_size=32)
+    trainer = SimpleNamespace(global_rank=0, world_size=2)
+    data.trainer = trainer  # type: ignore[assignment]
+    with pytest.raises(
+        AdaptError, match=r"batch of 64 \(32 in each of 2 processes\).* --data.batch_size to 18 or less"
+    ):
+        data.setup("fit")
+    trainer.world_size = 50
+    with pytest.raises(AdaptError, match=r"at least 50 samples, one for each process, found 40 of 'moons' \(test\)"):
+        data.test_dataloader()

@@ -104,3 +104,26 @@ def test_two_processes_adapt_to_a_target_without_labels_and_average_the_weights(
         tested.append((rows, round(found["test/source_accuracy"], 6)))
     assert tested[0] == tested[1]
     assert len({row[0] for row in tested[0][0]}) == len(tested[0][0])
+
+
+SCRIPT = """
+import adapt
+from adapt.data import Moons
+
+data = Moons("moons", "moons_30", samples=40, batch_size=16)
+how = {"devices": 2, "strategy": "ddp"}
+model = adapt.fit("CORAL", data, max_steps=4, device="cpu", rule="information_maximisation", trainer=how)
+print("predicted", model.predict_proba([[0.0, 1.0]]).tolist(), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_fit_in_python_that_keeps_nothing_gives_each_process_the_model(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    said = [line for line in done.stdout.splitlines() if line.startswith("predicted")]
+    assert done.returncode == 0 and len(said) == 2 and len(set(said)) == 1, done.stdout + done.stderr
+    assert "Error" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]

@@ -22,6 +22,7 @@ WORKS = {
 REFUSED = {
     "DANN --trainer.accelerator tpu": "torch_xla",
     "DANN --trainer.strategy banana": "strategy='banana'",
+    "DANN --trainer.devices 2 --trainer.strategy ddp_spawn": "expects ddp, or ddp_notebook .* found ddp_spawn",
     "DANN --trainer.devices -1": "should be an int > 0",
     "DANN --trainer.limit_train_batches 0.01": r"Try at least `limit_train_batches=0\.0\d+`",
     "DANN --trainer.limit_train_batches 0": "nothing would train",

@@ -320,6 +320,16 @@ def setting_of(config: Mapping[str, Any], start: Cell | None = None) -> str:
     return own if start is None else max(own, start.setting, key=labels_seen)
 
 
+def follows_from_classes(setting: str) -> bool:
+    """Whether a setting is one that `setting_of` gives, and not a person's own words.
+
+    Args:
+        setting: As a result has it.
+    """
+    few = re.fullmatch(r"few-shot( \(\d+ per class\))?", setting)
+    return few is not None or setting in (SOURCE_ONLY, UNSUPERVISED, TARGET_LABELS)
+
+
 def labels_seen(setting: str) -> float:
     """How many target labels of a class a setting has, to compare settings by.
 

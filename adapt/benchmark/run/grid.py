@@ -5,7 +5,7 @@ import itertools
 import json
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from adapt.benchmark.plan.merging import differences, merge
-from adapt.benchmark.plan.plan import Cell
-from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result
+from adapt.benchmark.plan.plan import Cell, follows_from_classes
+from adapt.benchmark.results.results import RESULT_FILE, CellResult, read_result, write_result
 from adapt.benchmark.results.units import domain_pair, shared_pairs
 from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.engine import Engine, Event, Key, Lost, MakeEngine, RunCell, Started, key_of
@@ -90,7 +90,7 @@ def run_grid(
             if not rerun_changed:
                 _refuse_changed([cell for cell in others if cell not in cells])
             results |= _known_results(cells, retry, rerun_changed, console)
-            _write_plan(out, cells, command)
+            _write_plan(out, cells, command, others)
             todo = [cell for cell in cells if key_of(cell) not in results]
             for cell in todo:
                 refuse_foreign(cell)
@@ -149,7 +149,7 @@ def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, cons
             continue
         if result.config_hash == cell.config_hash:
             if result.status == "ok" or not retry:
-                known[key_of(cell)] = result
+                known[key_of(cell)] = _labelled(result, cell)
         elif result.status == "ok":
             # A failure under an older configuration holds nothing worth keeping, and simply runs again.
             changed.append(cell)
@@ -158,15 +158,30 @@ def _known_results(cells: Sequence[Cell], retry: bool, rerun_changed: bool, cons
     return known
 
 
+def _labelled(result: CellResult, cell: Cell) -> CellResult:
+    """The result with what the plan says now of its target labels: a word of the tables, and no other run.
+
+    What follows from classes stays as it was when they ran: another folder may not have a person's own.
+    """
+    written = cell.written_setting is not None or not follows_from_classes(result.setting)
+    if not written or result.setting == cell.setting:
+        return result
+    found = replace(result, setting=cell.setting)
+    write_result(found)
+    return found
+
+
 def _refuse_changed(cells: Sequence[Cell]) -> None:
-    """Refuse cells whose finished results had another configuration."""
+    """Refuse cells whose finished results had another configuration; the others get the plan's word for labels."""
     changed = []
     for cell in cells:
         try:
             result = read_result(cell.directory / RESULT_FILE)
         except AdaptError:  # there is none, or none that counts
             continue
-        if result.status == "ok" and result.config_hash != cell.config_hash:
+        if result.config_hash == cell.config_hash:
+            _labelled(result, cell)
+        elif result.status == "ok":
             changed.append(cell)
     _refuse(changed)
 
@@ -195,13 +210,15 @@ def _what_changed(cell: Cell) -> str:
     return "; ".join(lines[:_SHOWN_DIFFERENCES]) + ("; ..." if len(lines) > _SHOWN_DIFFERENCES else "")
 
 
-def _write_plan(out: Path, cells: Sequence[Cell], command: str) -> None:
+def _write_plan(out: Path, cells: Sequence[Cell], command: str, others: Sequence[Cell]) -> None:
     # A report is made from files alone, and folders do not remember in which order a person named them.
     plan = {
         "benchmark": cells[0].benchmark,
         "tasks": list(dict.fromkeys(cell.task for cell in cells)),
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
         "seeds": sorted({cell.seed for cell in cells}),
+        # Also those that another part of the plan has, so that a report knows which results are of an earlier plan.
+        "all_seeds": sorted({cell.seed for cell in (*cells, *others)}),
         "metric": cells[0].metric,
         "rule": cells[0].rule,
         "units": shared_pairs({cell.task: domain_pair(cell.config) for cell in cells}),

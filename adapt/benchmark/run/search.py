@@ -20,6 +20,7 @@ from adapt.benchmark.statistics.trials import best_of, best_together, trial_scor
 from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, SEARCH_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
+from adapt.selection.checkpoint_files import share_file
 
 TRIALS_FOLDER = "search"
 
@@ -196,7 +197,7 @@ def _reruns(
             continue
         config = merge(template.config, setting(studies[study][number].settings))
         if start is not None:
-            # A copied run has its result here and its weights where it was made.
+            # Of a copied run the start is where it was made, so that its cell reads as before.
             key = ((start.task, start.method), start.seed, start.config_hash)
             config, identity = start_from(finished.get(key, start), config)
         else:
@@ -225,6 +226,10 @@ def _copy(twin: Cell, cell: Cell) -> None:
     # The result comes last: a copy stopped half-way is a cell that never ran.
     ignored = shutil.ignore_patterns(RESULT_FILE, "checkpoints", "wandb")
     shutil.copytree(twin.directory, cell.directory, ignore=ignored)
+    # Weights as links, which take no space: `adapt choose` and `adapt test` look for them beside the result.
+    for path in sorted(twin.directory.glob("checkpoints/*.ckpt")):
+        (cell.directory / "checkpoints").mkdir(exist_ok=True)
+        share_file(path, cell.directory / "checkpoints" / path.name)
     write_atomically(known, (twin.directory / RESULT_FILE).read_text(encoding="utf-8"))
 
 

@@ -32,10 +32,11 @@ class Planned:
         command: What a person typed.
         tasks: In the order of the plan, like the two after it.
         methods: All methods.
-        seeds: All seeds.
+        seeds: The seeds that ran.
         metric: The tables' metric; empty for the headline of the problem.
         rule: The rule that heads the report; empty for the default.
         units: Task → the pair of domains that it shares with another task.
+        all_seeds: Those of the whole plan, of which `--seeds` runs a part; empty where an older folder does not say.
     """
 
     benchmark: str = ""
@@ -46,6 +47,7 @@ class Planned:
     metric: str = ""
     rule: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
+    all_seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Analysis:
         partly: By task how many of the target's test samples have a label, where not all have, and how many there are.
         on_source: By rule what these tasks' runs reach on the source's test set.
         mixed: Methods on tasks whose seeds were trained with different settings.
-        unplanned: Tasks and methods with results that are not in the plan.
+        unplanned: Tasks, methods and seeds with results that are not in the plan.
     """
 
     planned: Planned
@@ -175,7 +177,7 @@ def analyse(
         },
         on_source=on_source,
         mixed=mixed_settings(results),
-        unplanned=unplanned(results, planned.tasks, planned.methods),
+        unplanned=unplanned(results, planned.tasks, planned.methods, planned.all_seeds),
     )
 
 
@@ -214,6 +216,7 @@ def read_planned(directory: Path) -> Planned:
             metric=str(content.get("metric") or ""),
             rule=str(content.get("rule") or ""),
             units={str(task): str(pair) for task, pair in (content.get("units") or {}).items()},
+            all_seeds=tuple(map(int, content.get("all_seeds", ()))),
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return Planned(directory.resolve().name)

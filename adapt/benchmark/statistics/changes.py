@@ -10,7 +10,7 @@ import numpy as np
 from adapt.benchmark.plan.merging import differences, merge
 from adapt.benchmark.results.results import CellResult, read_results
 from adapt.benchmark.statistics.analysis import chosen_measure, read_planned, transductive_tasks, units_of
-from adapt.benchmark.statistics.estimates import headline, place, rules_of
+from adapt.benchmark.statistics.estimates import headline, place, rules_of, settings_of
 from adapt.benchmark.statistics.paired_tests import Comparison, compare, paired, target_values
 from adapt.benchmark.vocabulary import CELL_FILE
 from adapt.errors import AdaptError
@@ -83,7 +83,7 @@ def compare_grids(first: Path, second: Path, rule: str | None = None) -> Changes
             f"{first} and {second} have no cell of the same task, method and seed.\n"
             f"Found {_extent(grids[0])} in the one, {_extent(grids[1])} in the other."
         )
-    settings = {key[1]: new[key].setting for key in matched}
+    settings = settings_of([new[key] for key in matched])
     methods = sorted(settings, key=lambda method: place(settings[method]))
     measure = chosen_measure([*grids[0], *grids[1]], read_planned(second).metric)
 

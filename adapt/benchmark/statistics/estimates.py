@@ -1,6 +1,7 @@
 """Means, intervals over seeds, and which differences count."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from adapt.benchmark.plan.plan import labels_seen
 from adapt.benchmark.results.results import CellResult, measures_of
 from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
 from adapt.measures import ACCURACY, Measure
@@ -151,7 +153,7 @@ def summarise(
     headline = next(iter(measures_of(results).values()))
     measure = measure or headline
     task_order = _order([result.task for result in results], tasks)
-    settings = {result.method: result.setting for result in results}
+    settings = settings_of(results)
     method_order = sorted(_order([result.method for result in results], methods), key=lambda m: place(settings[m]))
     accuracies: dict[tuple[str, str], dict[int, float]] = {}
     failed: dict[tuple[str, str], int] = {}
@@ -186,6 +188,21 @@ def summarise(
         headline=headline,
         units=units or {},
     )
+
+
+def settings_of(results: Sequence[CellResult]) -> dict[str, str]:
+    """Which target labels each method trains on; where that differs between its runs, the most that any of them saw."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        found.setdefault(result.method, {})[result.setting] = None
+    return {method: _most_labels(tuple(own)) for method, own in found.items()}
+
+
+def _most_labels(settings: Sequence[str]) -> str:
+    shots = [int(few[1]) for setting in settings if (few := re.fullmatch(r"few-shot \((\d+) per class\)", setting))]
+    if len(shots) == len(settings) > 1:
+        return f"few-shot ({min(shots)} to {max(shots)} per class)"
+    return max(settings, key=labels_seen)
 
 
 def seed_means(by_task: Mapping[str, Mapping[int, float]]) -> dict[int, float]:

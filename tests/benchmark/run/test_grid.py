@@ -443,6 +443,20 @@ def test_a_wrapped_error_is_told_by_what_it_hides(tmp_path: Path) -> None:
     assert outcome.failed[0].error == "Expected a domain, found moons_x."
 
 
+def test_another_word_for_the_target_labels_reaches_finished_cells(tmp_path: Path) -> None:
+    plan = cells(tmp_path)
+    run(plan)
+    own = [replace(cell, setting="ours", written_setting="ours") for cell in plan if cell.method == "DANN"]
+    first, second = ([cell for cell in own if cell.seed == seed] for seed in (0, 1))
+    for some, others, expected in ((first, second, "ours"), (plan, [], "unsupervised")):
+        run(some, others=others)
+        assert {r.setting for r in read_results(tmp_path) if r.method == "DANN"} == {expected}
+    # What classes say stays: here one may be missing that was there.
+    run([replace(cell, setting="target labels") for cell in plan])
+    assert {r.setting for r in read_results(tmp_path) if r.method == "DANN"} == {"unsupervised"}
+    assert len(trace(tmp_path)) == 4
+
+
 def test_other_seeds_of_a_changed_plan_are_noticed(tmp_path: Path) -> None:
     run(cells(tmp_path, steps=600))
     plan = cells(tmp_path, seeds=3, steps=800)

@@ -163,11 +163,15 @@ def test_a_setting_that_two_rules_pick_is_trained_once(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("\n2,", "\n1,,0,\n2,"))
         lr = cell.config["model"]["init_args"]["optimizer"]["init_args"]["lr"]
         path.write_text(path.read_text() + f"4,,,{lr}\n")
+        (cell.directory / "checkpoints").mkdir()
+        (cell.directory / "checkpoints" / "last.ckpt").write_text(cell.name)
         return found
 
     run_search(plan_of(tmp_path, written), agreeing)
     assert trace(tmp_path / "out" / "picked-by-snd") == []
-    assert len(read_results(tmp_path / "out" / "picked-by-snd")) == 4
+    copied = read_results(tmp_path / "out" / "picked-by-snd")
+    assert len(copied) == 4
+    assert [(r.directory / "checkpoints" / "last.ckpt").read_text() for r in copied] == [r.name for r in copied]
 
 
 def test_a_failed_trial_is_never_picked_and_retry_runs_it_again(tmp_path: Path) -> None:

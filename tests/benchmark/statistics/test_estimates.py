@@ -1,10 +1,18 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from adapt.benchmark.statistics.estimates import Estimate, half_width, negative_transfer, rules_of, summarise
+from adapt.benchmark.statistics.estimates import (
+    Estimate,
+    half_width,
+    negative_transfer,
+    rules_of,
+    settings_of,
+    summarise,
+)
 from tests.benchmark.synthetic import result
 
 
@@ -91,3 +99,21 @@ def test_source_only_comes_first_train_on_target_last_and_others_as_planned() ->
 def test_rules_run_from_the_last_step_to_the_oracle() -> None:
     assert rules_of([result("t", "m", 0, 0.5)]) == ["last", "source_accuracy", "oracle"]
     assert rules_of([result("t", "m", 0, None)]) == ["last"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (("target labels", "unsupervised"), "target labels"),
+        (
+            ("few-shot (10 per class)", "few-shot (1 per class)", "few-shot (5 per class)"),
+            "few-shot (1 to 10 per class)",
+        ),
+        (("few-shot (5 per class)", "source-only"), "few-shot (5 per class)"),
+        (("unsupervised", "unsupervised"), "unsupervised"),
+    ],
+)
+def test_a_method_is_said_to_see_what_it_sees_most_on_any_task(settings: tuple[str, ...], expected: str) -> None:
+    # Results come in the order of the tasks' names: the last one's setting stood for all.
+    runs = [replace(result(f"task {k}", "X", 0, 0.5), setting=setting) for k, setting in enumerate(settings)]
+    assert settings_of(runs) == summarise(runs, "last").settings == {"X": expected}

@@ -34,6 +34,14 @@ def test_seeds_with_different_settings_are_told(tmp_path: Path) -> None:
     assert "MMD" not in said
 
 
+def test_keys_in_another_order_are_no_other_settings(tmp_path: Path) -> None:
+    write(tmp_path, steps=(8, 8, 8))
+    start = "    init_from: 'runs/a long name with\n      blanks/a-to-b/SourceOnly/2/checkpoints/last.ckpt'"
+    lines = ["seed_everything: 2", "trainer: {max_steps: 8}", "model:", "  init_args:", start]
+    (tmp_path / "a-to-b" / "DANN" / "2" / "cell.yaml").write_text("\n".join(lines) + "\n")
+    assert missing(read_analysis(tmp_path)) == []
+
+
 def test_what_the_plan_does_not_hold_is_told(tmp_path: Path) -> None:
     write(tmp_path)
     write(tmp_path, "SHOT")
@@ -41,6 +49,9 @@ def test_what_the_plan_does_not_hold_is_told(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     (said,) = missing(read_analysis(tmp_path))
     assert said.startswith("Not in the plan, but in the folder and in these numbers: method SHOT.")
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"seeds": [1], "all_seeds": [1, 2]}))
+    (said,) = missing(read_analysis(tmp_path))
+    assert said.startswith("Not in the plan, but in the folder and in these numbers: method SHOT, seed 0.")
 
 
 def test_a_copy_of_a_cell_is_left_out_and_said(tmp_path: Path) -> None:

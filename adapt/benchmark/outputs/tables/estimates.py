@@ -7,6 +7,7 @@ from adapt.benchmark.outputs.table import Entry, Table, over
 from adapt.benchmark.outputs.words import labels_used, rule_name
 from adapt.benchmark.results.results import CellResult
 from adapt.benchmark.statistics.analysis import Analysis
+from adapt.benchmark.statistics.estimates import settings_of
 from adapt.estimation import ESTIMATES, default_estimate, measured
 
 
@@ -28,7 +29,7 @@ def estimate_tables(analysis: Analysis) -> list[Table]:
     tasks = tuple(task for task in analysis.tasks if any(t == task for _, t in found))
     known = dict.fromkeys((*summary.methods, *(result.method for result in analysis.results)))
     methods = [method for method in known if any(m == method for m, _ in found)]
-    settings = {result.method: result.setting for result in analysis.results}
+    settings = settings_of(analysis.results)
     error = measured().get(name)
     spread_of = None if error is None else error.error / 100
     rows = tuple(
