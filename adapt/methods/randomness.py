@@ -56,6 +56,8 @@ class ExactContinuation(Callback):
         Another number of processes or another batch size changes the epoch's length.
         """
         kept, self._kept = self._kept, {}
+        # A schedule that asks how long the training is has the loaders built before the checkpoint's place is known.
+        trainer.fit_loop._load_combined_loader_states()
         if trainer.ckpt_path is None or "random_state" not in kept:
             return
         set_random_state(kept["random_state"])

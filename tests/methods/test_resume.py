@@ -86,6 +86,17 @@ def test_a_run_on_a_part_of_each_epoch_continues_with_the_next_one(
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
+def test_a_schedule_over_epochs_does_not_send_a_continued_run_back_in_its_epoch(tmp_path: Path) -> None:
+    # The schedule asks for the training's length, for which Lightning builds the loaders before it reads their place.
+    options: dict[str, Any] = OPTIONS | {"steps": 20, "trainer": {"max_epochs": 3}}
+    whole, _, _ = CASES["MMD"].train(tmp_path / "whole", **options)
+    stop = tmp_path / "stop.ckpt"
+    CASES["MMD"].train(tmp_path / "first", callbacks=[StopAt(9, stop)], **options)
+    continued, _, _ = CASES["MMD"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
+    expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
 @pytest.mark.parametrize("name", representative(RESUMED))
 def test_a_loaded_checkpoint_predicts_what_the_trained_method_predicts(name: str, tmp_path: Path) -> None:
     trained, data, trainer = CASES[name].train(tmp_path, steps=5, **OPTIONS)
