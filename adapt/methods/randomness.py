@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 
 def random_state() -> dict[str, Any]:
@@ -63,6 +64,11 @@ class ExactContinuation(Callback):
         kept, self._kept = self._kept, {}
         # A schedule that asks how long the training is has the loaders built before the checkpoint's place is known.
         trainer.fit_loop._load_combined_loader_states()
+        if trainer.ckpt_path is not None:
+            for callback in trainer.callbacks:  # type: ignore[attr-defined]  # a part of the trainer sets it
+                # Lightning asks it where an epoch begins, and a continued run may be inside one.
+                if isinstance(callback, GradientAccumulationScheduler):
+                    callback.on_train_epoch_start(trainer, pl_module)
         if trainer.ckpt_path is None or "random_state" not in kept:
             return
         set_random_state(kept["random_state"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from adapt.methods import Method
 from adapt.schedules import InverseDecay
@@ -122,6 +123,19 @@ def test_a_run_that_stops_between_the_batches_of_one_step_keeps_their_gradient(
     assert ("gradients" in torch.load(stop, weights_only=True)["adapt"]) is waits
     continued, _, _ = CASES["MMD"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
     expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_run_whose_accumulation_changes_with_the_epoch_continues_with_that_of_its_epoch(tmp_path: Path) -> None:
+    stop = tmp_path / "stop.ckpt"
+
+    def trained(name: str, *callbacks: Callback, **more: Any) -> Method:
+        every = GradientAccumulationScheduler({0: 2, 1: 4})
+        return CASES["MMD"].train(tmp_path / name, steps=12, callbacks=[every, *callbacks], **OPTIONS | more)[0]
+
+    whole = trained("whole")
+    trained("first", StopInside(16, stop))
+    expected, found = whole.state_dict(), trained("second", ckpt_path=stop, seed=77).state_dict()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
