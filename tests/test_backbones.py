@@ -431,6 +431,20 @@ def test_gradient_checkpointing_keeps_less_and_changes_nothing(kind: Any, name: 
     assert kept[1] < kept[0] / 2
 
 
+def test_gradient_checkpointing_takes_several_passes_through_one_graph() -> None:
+    # The monitor takes the gradient of each loss term before the step does.
+    found = []
+    for less in (False, True):
+        torch.manual_seed(0)
+        backbone = TorchvisionBackbone("resnet18", input_shape=(3, 32, 32), gradient_checkpointing=less)
+        loss = backbone(torch.randn(4, 3, 32, 32)).square().mean()
+        once = torch.autograd.grad(loss, [*backbone.parameters()], retain_graph=True)
+        loss.backward()
+        assert all(torch.equal(a, p.grad) for a, p in zip(once, backbone.parameters(), strict=True))
+        found.append([*once, *backbone.buffers()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 def test_gradient_checkpointing_of_frozen_blocks_leaves_them_alone() -> None:
     backbone = TorchvisionBackbone("resnet18", trainable=1, input_shape=(3, 32, 32), gradient_checkpointing=True)
     backbone.train()

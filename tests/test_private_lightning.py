@@ -45,6 +45,7 @@ PRIVATE = {
     "ModelCheckpoint._save_topk_checkpoint": "no oracle checkpoint without target labels",
     "Trainer._checkpoint_connector.dump_checkpoint": "a signal's checkpoint waits for no other process",
     "Trainer.fit_loop._combined_loader": "a continued run's loaders go on as far in an epoch of another length",
+    "Trainer.fit_loop._load_combined_loader_states": "loaders that a schedule had built too early",
     "Trainer.fit_loop.epoch_loop._batches_that_stepped": "the last validation is logged at its batch",
     "WandbLogger._offline": "a logger starts offline without changing later runs",
     "WandbLogger._wandb_init": "a logger's own arguments",

@@ -1,7 +1,7 @@
 """What makes a backbone faster, or smaller in memory, without changing what it computes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -67,20 +67,32 @@ def _computed_twice(forward: Callable[..., Any], *inputs: Any, **options: Any) -
 
 
 def _contexts(module: nn.Module) -> tuple[Any, Any]:
-    return nullcontext(), _counted_once(module)
+    return nullcontext(), _CountedOnce(module)
 
 
-@contextmanager
-def _counted_once(module: nn.Module) -> Iterator[None]:
-    """Let batch norms compute a batch again without counting it twice."""
-    norms = [part for part in module.modules() if isinstance(part, _NormBase) and part.track_running_stats]
-    kept = [(norm.momentum, None if (n := norm.num_batches_tracked) is None else n.clone()) for norm in norms]
-    try:
-        for norm in norms:
+class _CountedOnce:
+    """Lets batch norms compute a batch again without counting it twice.
+
+    No `contextmanager`, which can be entered once alone: a second pass through the same graph computes once more.
+
+    Args:
+        module: Which has them.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.norms = [part for part in module.modules() if isinstance(part, _NormBase) and part.track_running_stats]
+        self.kept: list[tuple[float | None, Tensor | None]] = []
+
+    def __enter__(self) -> None:
+        counts = [norm.num_batches_tracked for norm in self.norms]
+        self.kept = [
+            (norm.momentum, None if n is None else n.clone()) for norm, n in zip(self.norms, counts, strict=True)
+        ]
+        for norm in self.norms:
             norm.momentum = 0.0
-        yield
-    finally:
-        for norm, (momentum, batches) in zip(norms, kept, strict=True):
+
+    def __exit__(self, *_: object) -> None:
+        for norm, (momentum, batches) in zip(self.norms, self.kept, strict=True):
             norm.momentum = momentum
             if batches is not None:
                 norm.num_batches_tracked.copy_(batches)  # type: ignore[union-attr]  # it is there

@@ -24,6 +24,7 @@ from adapt.data.array_files import is_of
 from adapt.data.features import FeatureFile, read_features
 from adapt.data.folders import ImageDomain, ImageFolders, image_domains
 from adapt.data.image_text import ImageText
+from adapt.data.store import beginnings
 from adapt.data.texts import TABLES, Texts, Trimmed, read_table, read_texts, table_of, text_domains
 from adapt.data.views import fetch
 from adapt.errors import AdaptError
@@ -34,6 +35,8 @@ from adapt.trees import tree_map
 
 # Version of the decoding in `adapt.data.images`: other versions may have rotated or washed-out pictures.
 _READING = 2
+# Bitmaps that are rewritten keep their size.
+_CONTENTS = "contents"
 
 
 def features_command(argv: Sequence[str]) -> int:
@@ -89,9 +92,9 @@ def extract_features(
 ) -> list[Path]:
     """Write `<out>/<domain>.npz` for every domain of an image folder; of texts, or of both, as the backbone reads.
 
-    Each file is written completely or not at all. An existing file with the same images, sizes, backbone and weights is
-    kept, so an interrupted extraction continues. Images are cropped as in evaluation. All images are included; training
-    splits them (`adapt.data.Features`).
+    Each file is written completely or not at all. An existing file with the same images (their names, their sizes, and
+    what begins up to 256 of them), backbone and weights is kept, so an interrupted extraction continues. Images are
+    cropped as in evaluation. All images are included; training splits them (`adapt.data.Features`).
 
     Args:
         backbone: The network, in evaluation mode; with a `TransformerBackbone` the domains are texts, see
@@ -145,7 +148,7 @@ def extract_features(
         assert isinstance(images, ImageDomain)  # not split, because `transductive` keeps the target whole
         folder = data.root / dataset / name
         files = [str(path.relative_to(folder)) for path in images.files]
-        wanted = settings | {"images": _digest_of_images(folder, files)}
+        wanted = settings | {"images": _digest_of_images(folder, files), _CONTENTS: _digest_of_contents(images.files)}
         path = Path(out, f"{name}.npz")
         paths.append(path)
         if _is_there(path, wanted):
@@ -237,6 +240,7 @@ def _of_pairs(
         files = ["" if file is None else str(file) for file in table.images]
         sizes = [0 if file is None else file.stat().st_size for file in table.images]
         wanted = settings | {"samples": _digest(json.dumps([files, sizes, table.texts]).encode())}
+        wanted[_CONTENTS] = _digest_of_contents([file for file in table.images if file is not None])
         paths.append(path)
         known = samples.targets.known
         if known.any() and not known.all():
@@ -314,17 +318,23 @@ def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
         there = dict(json.loads(str(read_features(path).settings)))
     except (ValueError, TypeError) as error:
         raise AdaptError(f"{path} holds features that `adapt features` did not write.\nGive another --out.") from error
-    differ = [f"{name} {there.get(name)}" for name, value in wanted.items() if there.get(name) != value]
+    # Files of earlier versions say nothing of the contents.
+    compared = {name: value for name, value in wanted.items() if name in there or name != _CONTENTS}
+    differ = [f"{name} {there.get(name)}" for name, value in compared.items() if there.get(name) != value]
     if differ:
         shown = ", ".join(part[:60] for part in differ)
-        asked = ", ".join(f"{name} {value}"[:60] for name, value in wanted.items() if there.get(name) != value)
+        asked = ", ".join(f"{name} {value}"[:60] for name, value in compared.items() if there.get(name) != value)
         raise AdaptError(f"{path} holds features with {shown}; expected {asked}.\nGive another --out, or remove it.")
     return True
 
 
 def _digest_of_images(folder: Path, files: Sequence[str]) -> str:
-    # Names and sizes, not contents: reading every image would take too long.
+    # Names and sizes; of the contents a part, below: reading every image would take too long.
     return _digest("\n".join(f"{name}:{(folder / name).stat().st_size}" for name in files).encode())
+
+
+def _digest_of_contents(files: Sequence[Path]) -> str:
+    return _digest(b"".join(beginnings(files)))
 
 
 def _digest_of_network(backbone: Backbone) -> str:

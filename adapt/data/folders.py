@@ -347,6 +347,12 @@ def _announced(store: ImageStore, name: str) -> bool:
     """Say how much disk a store takes before it takes it; False where there is too little."""
     if store.stored() == len(store.files):
         return True
+    if not store.is_there():
+        rank_zero_warn(
+            f"The images of {name!r} are decoded in every epoch: they cannot be kept in {store.folder}, which cannot "
+            "be made. Set XDG_CACHE_HOME to a folder that can be written, or take --data.store none."
+        )
+        return False
     room, free = store.has_room()
     size = f"about {store.expected_bytes() / 1e9:.2g} GB, {free / 1e9:.3g} GB are free"
     if room:

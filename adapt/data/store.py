@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -45,9 +45,9 @@ class ImageStore:
 
     Each process appends to files of its own and reads those of all, so nobody waits for a lock. A record counts once
     its entry in the index is written whole, and its checksum is compared at each read: a store whose writer was killed
-    is continued, and a damaged record is decoded again. The folder's name holds a hash of the files' names, sizes and
-    times, of what begins up to 256 of them, and of `side` and `kind`; a changed file therefore makes a new store, but
-    for one among thousands that keeps its size and its time.
+    is continued, a damaged record is decoded again, and a folder that is deleted meanwhile is begun anew. The folder's
+    name holds a hash of the files' names, sizes and times, of what begins up to 256 of them, and of `side` and `kind`;
+    a changed file therefore makes a new store, but for one among thousands that keeps its size and its time.
 
     Args:
         files: The image files.
@@ -93,7 +93,13 @@ class ImageStore:
 
     def __getitem__(self, index: int) -> Image.Image:
         opened = self._opened()
-        if opened is not None and (found := opened.read(index, self.kind)) is not None:
+        try:
+            found = None if opened is None else opened.read(index, self.kind)
+        except FileNotFoundError:
+            # Somebody has deleted the store, as they may at any time.
+            self._open, found = None, None
+            opened = self._opened()
+        if found is not None:
             return found
         image = shrunk(self._decode(self.files[index]), self.side)
         if opened is None or not self._writes:
@@ -101,6 +107,8 @@ class ImageStore:
         content, image = _encoded(image, self.kind)
         try:
             opened.append(index, content, image.size)
+        except FileNotFoundError:
+            self._open = None
         except OSError as error:
             # A full disk costs speed, not the run.
             self._writes = False
@@ -116,6 +124,10 @@ class ImageStore:
         """Number of images that are stored."""
         opened = self._opened()
         return 0 if opened is None else opened.refresh()
+
+    def is_there(self) -> bool:
+        """Whether the folder could be made."""
+        return self._opened() is not None
 
     def has_room(self) -> tuple[bool, int]:
         """Whether the disk has room for what is still to be stored, and how many bytes of it are free."""
@@ -153,10 +165,11 @@ class _Opened:
 
     def refresh(self) -> int:
         """Take in what processes have written since, and count all."""
-        for path in sorted(self.folder.glob("*.index")):
+        # The newest last: it may hold what a damaged one held before.
+        for path in sorted(self.folder.glob("*.index"), key=lambda path: (path.stat().st_mtime_ns, path.name)):
             start = self.known.get(path.stem, 0)
             whole = path.stat().st_size // _RECORD.itemsize * _RECORD.itemsize
-            if whole <= start:
+            if whole <= start or not path.with_suffix(".bytes").exists():
                 continue
             with path.open("rb") as file:
                 file.seek(start)
@@ -171,24 +184,36 @@ class _Opened:
         return int((self.part >= 0).sum())
 
     def read(self, index: int, kind: Kind) -> Image.Image | None:
-        """The image, or None where it is not stored or damaged."""
+        """The image, or None where it is not stored or damaged.
+
+        Raises:
+            FileNotFoundError: The store has been deleted.
+        """
         if self.part[index] < 0 and self._size() != self.listed:
             self.refresh()
         if self.part[index] < 0:
             return None
         record = self.where[index]
         start, length = int(record["start"]), int(record["length"])
+        height, width = int(record["height"]), int(record["width"])
         content = self._bytes(int(self.part[index]), start, length)
-        if len(content) != length or zlib.crc32(content.data) != record["check"]:
+        # A system that goes down may leave zeros, whose checksum is that of no bytes.
+        fits = length > 0 and (kind == "jpeg" or (height > 0 and length == 3 * height * width))
+        if not fits or len(content) != length or zlib.crc32(content.data) != record["check"]:
             self.part[index] = -1
             return None
         if kind == "jpeg":
             return Image.open(io.BytesIO(content.tobytes())).convert("RGB")
-        return Image.fromarray(content.reshape(int(record["height"]), int(record["width"]), 3))
+        return Image.fromarray(content.reshape(height, width, 3))
 
     def append(self, index: int, content: NDArray[np.uint8], size: tuple[int, int]) -> None:
-        """Store an image; its entry is written after its bytes, so that an entry never names what is not there."""
+        """Store an image; its entry is written after its bytes, so that an entry never names what is not there.
+
+        Raises:
+            OSError: It cannot be written; FileNotFoundError where the store has been deleted.
+        """
         data, entries = self._own_files()
+        Path(entries.name).stat()  # a deleted file could still be written to, and read by nobody
         start = data.tell()
         data.write(content.data)
         data.flush()
@@ -216,7 +241,9 @@ class _Opened:
     def _bytes(self, part: int, start: int, length: int) -> NDArray[np.uint8]:
         known = self.maps.get(part)
         if known is None or len(known) < start + length:
-            known = self.maps[part] = np.memmap(self.folder / f"{self.names[part]}.bytes", np.uint8, "r")
+            file = self.folder / f"{self.names[part]}.bytes"
+            # An empty file cannot be mapped.
+            known = self.maps[part] = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)
         return known[start : start + length]
 
 
@@ -230,14 +257,19 @@ def _name(files: Sequence[Path], base: Path, side: int, kind: Kind) -> str:
     for path in files:
         found = path.stat()
         digest.update(os.fsencode(f"{name_below(path, base)} {found.st_size} {found.st_mtime_ns}\n"))
+    digest.update(b"".join(beginnings(files)))
+    return f"{base.name:.40}-{side}-{digest.hexdigest()[:16]}"
+
+
+def beginnings(files: Sequence[Path]) -> Iterator[bytes]:
+    """Hashes of what begins up to 256 of some files, evenly over all: enough to see that a folder was rewritten."""
     for at in np.unique(np.linspace(0, len(files) - 1, min(len(files), _FILES)).astype(int)).tolist():
         path = files[at]
         # What cannot be read is named when it is decoded; a pipe would never end.
         with contextlib.suppress(OSError):
             if path.is_file():
                 with path.open("rb") as file:
-                    digest.update(hashlib.sha256(file.read(_BYTES)).digest())
-    return f"{base.name:.40}-{side}-{digest.hexdigest()[:16]}"
+                    yield hashlib.sha256(file.read(_BYTES)).digest()
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """`adapt features` as its user types it, with a small backbone on generated images."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,28 @@ def test_a_second_run_keeps_what_is_there_and_other_settings_are_refused(
     Image.new("RGB", (50, 50)).save(root / "PACS" / "photo" / "mug" / "new.png")
     assert main(command(root)) == 2
     assert "images" in capsys.readouterr().err
+
+
+def test_rewritten_images_of_the_same_size_are_seen_and_older_files_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "PACS" / "photo" / "bike" / "0.bmp"
+    for name in ("photo", "sketch"):
+        for label in ("bike", "mug"):
+            (tmp_path / "PACS" / name / label).mkdir(parents=True)
+            Image.new("RGB", (40, 40), "red").save(tmp_path / "PACS" / name / label / "0.bmp")
+    assert main(command(tmp_path)) == main(command(tmp_path)) == 0
+    Image.new("RGB", (40, 40), "blue").save(file)
+    capsys.readouterr()
+    assert main(command(tmp_path)) == 2
+    assert "holds features with contents" in capsys.readouterr().err
+    # As an earlier version wrote it.
+    written = tmp_path / "out" / "photo.npz"
+    found = read_features(written)
+    settings = json.loads(str(found.settings))
+    del settings["contents"]
+    adapt.commands.features.write_features(written, found._replace(settings=np.array(json.dumps(settings))))
+    assert main(command(tmp_path)) == 0
 
 
 def test_an_interrupted_write_leaves_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional
 
 from adapt.data import ImageFolders, folders
 from adapt.data.images import open_image
-from adapt.data.store import ImageStore, Kind
+from adapt.data.store import _RECORD, ImageStore, Kind
 
 
 def photographs(folder: Path, count: int = 6) -> list[Path]:
@@ -90,11 +90,12 @@ def test_what_another_process_stores_is_read(tmp_path: Path) -> None:
     assert len(list(mine.folder.glob("*.index"))) == 2
 
 
-@pytest.mark.parametrize("damage", ["bytes", "end", "index", "other"])
+@pytest.mark.parametrize("damage", ["bytes", "end", "index", "other", "shape", "zeros", "empty", "lost"])
 def test_a_damaged_store_is_mended(damage: str, tmp_path: Path) -> None:
     first, _ = store(tmp_path)
     right = [first[k] for k in range(6)]
-    data, index = next(first.folder.glob("*.bytes")), next(first.folder.glob("*.index"))
+    # A name behind those of later processes.
+    data, index = (next(first.folder.glob(f"*.{end}")).rename(first.folder / f"z.{end}") for end in ("bytes", "index"))
     if damage == "bytes":
         content = bytearray(data.read_bytes())
         content[10] ^= 255
@@ -103,13 +104,41 @@ def test_a_damaged_store_is_mended(damage: str, tmp_path: Path) -> None:
         data.write_bytes(data.read_bytes()[:-5])
     elif damage == "index":
         index.write_bytes(index.read_bytes()[:-3])
+    elif damage == "shape":
+        records = np.frombuffer(index.read_bytes(), _RECORD).copy()
+        records["height"][2] += 1
+        index.write_bytes(records.tobytes())
+    elif damage == "zeros":
+        index.write_bytes(bytes(index.stat().st_size))
+    elif damage == "empty":
+        data.write_bytes(b"")
+    elif damage == "lost":
+        data.unlink()
     else:
         index.write_bytes(index.read_bytes() + b"\xff" * 400)
     again, decode = store(tmp_path)
     assert all(same(again[k], image) for k, image in enumerate(right))
-    assert decode.calls == (0 if damage == "other" else 1)
+    assert decode.calls == {"other": 0, "zeros": 6, "empty": 6, "lost": 6}.get(damage, 1)
     last, decode = store(tmp_path)
     assert all(same(last[k], image) for k, image in enumerate(right))
+    assert decode.calls == 0
+
+
+@pytest.mark.parametrize("when", ["unread", "half", "unmapped"])
+def test_a_store_that_is_deleted_meanwhile_begins_anew(when: str, tmp_path: Path) -> None:
+    found, _ = store(tmp_path)
+    if when == "half":
+        found[0]
+    elif when == "unmapped":
+        writer, _ = store(tmp_path)
+        assert all(writer[k] for k in range(6))
+    found.stored()
+    shutil.rmtree(found.folder)
+    for _ in range(2):
+        for k, path in enumerate(found.files):
+            assert same(found[k], functional.resize(open_image(path), 32))
+    again, decode = store(tmp_path)
+    assert all(again[k] for k in range(6))
     assert decode.calls == 0
 
 
@@ -198,6 +227,18 @@ def test_a_store_is_announced_or_left_out_where_the_disk_is_full(
     with pytest.warns(UserWarning, match=r"no room to keep them .* --data.store jpeg"):
         made.setup("fit")
     assert not list((tmp_path / "home").rglob("*.bytes"))
+
+
+def test_a_store_that_cannot_be_made_is_not_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
+    (tmp_path / "home").write_text("a file")
+    for domain in ("a", "b"):
+        for label in ("x", "y"):
+            photographs(tmp_path / "data" / domain / label)
+    made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4)
+    with pytest.warns(UserWarning, match=r"cannot be kept in .* Set XDG_CACHE_HOME"):
+        made.setup("fit")
 
 
 def test_files_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

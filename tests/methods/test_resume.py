@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from adapt.methods import Method
 from adapt.schedules import InverseDecay
@@ -83,6 +84,58 @@ def test_a_run_on_a_part_of_each_epoch_continues_with_the_next_one(
     CASES["DANN"].train(tmp_path / "first", callbacks=[StopAt(interrupted, stop)], **options)
     continued, _, _ = CASES["DANN"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
     expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_schedule_over_epochs_does_not_send_a_continued_run_back_in_its_epoch(tmp_path: Path) -> None:
+    # The schedule asks for the training's length, for which Lightning builds the loaders before it reads their place.
+    options: dict[str, Any] = OPTIONS | {"steps": 20, "trainer": {"max_epochs": 3}}
+    whole, _, _ = CASES["MMD"].train(tmp_path / "whole", **options)
+    stop = tmp_path / "stop.ckpt"
+    CASES["MMD"].train(tmp_path / "first", callbacks=[StopAt(9, stop)], **options)
+    continued, _, _ = CASES["MMD"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
+    expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+class StopInside(Callback):
+    """Saves and ends a run after some batches, between two steps."""
+
+    def __init__(self, batches: int, path: Path) -> None:
+        self.batches, self.path = batches, path
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.batches -= 1
+        if self.batches == 0:
+            trainer.save_checkpoint(self.path)
+            trainer.should_stop = True
+
+
+@pytest.mark.parametrize(("batches", "waits"), [(7, True), (8, False), (12, False)])
+def test_a_run_that_stops_between_the_batches_of_one_step_keeps_their_gradient(
+    batches: int, waits: bool, tmp_path: Path
+) -> None:
+    # Of 12 batches in an epoch the last 4 take a step of their own where a step is over 8.
+    options: dict[str, Any] = OPTIONS | {"steps": 6, "trainer": {"accumulate_grad_batches": 4 if waits else 8}}
+    whole, _, _ = CASES["MMD"].train(tmp_path / "whole", **options)
+    stop = tmp_path / "stop.ckpt"
+    CASES["MMD"].train(tmp_path / "first", callbacks=[StopInside(batches, stop)], **options)
+    assert ("gradients" in torch.load(stop, weights_only=True)["adapt"]) is waits
+    continued, _, _ = CASES["MMD"].train(tmp_path / "second", ckpt_path=stop, seed=77, **options)
+    expected, found = whole.state_dict(), continued.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_run_whose_accumulation_changes_with_the_epoch_continues_with_that_of_its_epoch(tmp_path: Path) -> None:
+    stop = tmp_path / "stop.ckpt"
+
+    def trained(name: str, *callbacks: Callback, **more: Any) -> Method:
+        every = GradientAccumulationScheduler({0: 2, 1: 4})
+        return CASES["MMD"].train(tmp_path / name, steps=12, callbacks=[every, *callbacks], **OPTIONS | more)[0]
+
+    whole = trained("whole")
+    trained("first", StopInside(16, stop))
+    expected, found = whole.state_dict(), trained("second", ckpt_path=stop, seed=77).state_dict()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
