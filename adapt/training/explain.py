@@ -8,6 +8,7 @@ import traceback
 import typing
 from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from adapt.errors import chain
@@ -85,7 +86,10 @@ def _import_problem(links: list[BaseException], place: str, owners: list[str]) -
     if denied is not None:
         found = re.search(r"Importing '([\w.]+)'", str(denied))
         named = found[1] if found else "this"
-        return f"{place} may not name {named}: classes of Python's standard library are not allowed there."
+        return (
+            f"{place} may not name {named}: classes of Python's standard library are not allowed there."
+            f"{_namesake(named)}"
+        )
     if isinstance(reason, ModuleNotFoundError) and reason.name and owners and _leads_to(reason.name, owners[-1]):
         return (
             f"{place} names {owners[-1]}, and no module {reason.name!r} was found in this folder or installed. "
@@ -93,14 +97,25 @@ def _import_problem(links: list[BaseException], place: str, owners: list[str]) -
         )
     where = _raised_in(reason)
     missing = re.match(r"module '([\w.]+)' has no attribute '(\w+)'", str(reason))
-    if missing and isinstance(reason, AttributeError) and where is None:
+    asked = missing is not None and owners[-1:] == [f"{missing[1]}.{missing[2]}"]
+    if missing and isinstance(reason, AttributeError) and (where is None or asked):
         known = [name for name, value in vars(sys.modules[missing[1]]).items() if inspect.isclass(value)]
-        return f"{missing[1]} has no class {missing[2]!r} ({place}).{_close(missing[2], known)}"
+        hint = _namesake(missing[1]) or _close(missing[2], known)
+        return f"{missing[1]} has no class {missing[2]!r} ({place}).{hint}"
     if where is None:
         return None
     word = "" if isinstance(reason, SyntaxError) else f"{type(reason).__name__}: "
     what = reason.msg if isinstance(reason, SyntaxError) else str(reason)
     return f"{place} names a class whose file cannot be imported: {where}: {word}{_short(what, 200)}"
+
+
+def _namesake(name: str) -> str:
+    """What to do where a person's own file was meant, and another module of its name was found."""
+    top = name.partition(".")[0]
+    own, found = Path(f"{top}.py").resolve(), getattr(sys.modules.get(top), "__file__", None)
+    if not own.is_file() or (found is not None and Path(found).resolve() == own):
+        return ""
+    return f" Rename your {own.name}: there is another module {top}."
 
 
 def _raised_in(error: BaseException) -> str | None:
