@@ -36,6 +36,7 @@ from adapt.methods.refusals import (
     refuse_infinite_inputs,
     refuse_infinite_loss,
     refuse_missing_start,
+    refuse_odd_parts,
     refuse_odd_terms,
     refuse_problem,
     refuse_sharpness,
@@ -172,6 +173,7 @@ class Method(Recorded, GlobalBatch):
             into_text = nn.Linear(self.num_features, self.classifier.anchors.shape[1])
             self.bottleneck = nn.Sequential(self.bottleneck, into_text)
             self.num_features = into_text.out_features
+        refuse_odd_parts(type(self).__name__, penalties, optimizer, lr_scheduler)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)

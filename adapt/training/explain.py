@@ -44,6 +44,8 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
         if owner is None:
             return _unknown_option(f"--{found[1]}", options)
         known = arguments(owner)
+        if found[1] in known:  # of its base, which its own `__init__` does not reach
+            return f"{owner.__name__} takes no {found[1]!r}: {not_handed_on(owner)}"
         return (
             f"{owner.__name__} has no argument {found[1]!r}: expected one of {_listed(known)}.{_close(found[1], known)}"
         )
@@ -57,6 +59,9 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
         return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is not one."
     if found := re.search(r"Expected '([\w.]+)' to be a (?:subclass of|function that returns) (.+?)\.(?: |$)", text):
         return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is not one."
+    if found := re.search(r"Expected an instantiatable class, but ([\w.]+) is abstract", text):
+        lacking = ", ".join(sorted(getattr(_loaded(found[1]), "__abstractmethods__", ())))
+        return f"{place} names {found[1]}, which has to define {lacking or 'more than it does'}."
     if found := re.search(r"following arguments are required: (.+)", text):
         return _missing(found[1].split(", "), owner, place)
     if found := re.search(r"argument (?:-\w/)?(--[\w.]+): expected (?:one|1) argument", text):
@@ -276,6 +281,33 @@ def imported(class_path: str) -> Any:
     """The class at an import path."""
     module, _, name = class_path.rpartition(".")
     return getattr(import_module(module), name)
+
+
+def forgotten_base(cls: type) -> str | None:
+    """What to write where a class's own `__init__` calls none of its bases; None where it does, or has none.
+
+    A reason for an error that came up, and no error: a base may be reached in other ways.
+
+    Args:
+        cls: The class.
+    """
+    for owner in cls.__mro__:
+        if owner.__module__.partition(".")[0] in ("adapt", "torch", "lightning"):
+            return None
+        if "__init__" in vars(owner):
+            code = getattr(inspect.unwrap(vars(owner)["__init__"]), "__code__", None)
+            if code is None or "__init__" in code.co_names:
+                return None
+            return (
+                f"{owner.__name__}.__init__ does not call its base: begin it with super().__init__(), to which go the "
+                "base's arguments (**kwargs)."
+            )
+    return None
+
+
+def not_handed_on(cls: type) -> str:
+    """What to write where a class's own `__init__` keeps the arguments of its base for itself."""
+    return f"let {cls.__name__}.__init__ take **kwargs and hand them on by super().__init__(**kwargs)."
 
 
 def arguments(cls: type) -> set[str]:
