@@ -177,9 +177,12 @@ class Method(Recorded, GlobalBatch):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
-        if len({type(penalty) for penalty in penalties}) < len(penalties):
-            names = ", ".join(type(penalty).__name__ for penalty in penalties)
-            raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
+        kinds = [type(penalty).__name__ for penalty in penalties]  # by their names, which the terms and states have
+        if len(set(kinds)) < len(kinds):
+            raise AdaptError(
+                f"Expected each penalty once, found {', '.join(kinds)}. Give one of them the sum of the weights, or "
+                "rename an own class that is called like another one."
+            )
         self.term_watchers: list[Callable[[Method, dict[str, Tensor]], None]] = []
         """Called with the method and the terms of each step, before their backward pass."""
         self._encodings: Encodings | None = None
@@ -435,7 +438,8 @@ class Method(Recorded, GlobalBatch):
 
     def log_terms(self, terms: dict[str, Tensor], total: Tensor) -> None:
         """Log every term as `train/<name>`, and their sum, at the batches that the loggers write."""
-        self.log_values({name: value.detach() for name, value in terms.items()})
+        # One that is called `loss` stands alone, and is the sum.
+        self.log_values({name: value.detach() for name, value in terms.items() if name != "loss"})
         if self.logs_now:
             self.log("train/loss", total.detach(), prog_bar=True)
 

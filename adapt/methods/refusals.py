@@ -61,6 +61,11 @@ def refuse_odd_terms(method: str, terms: object) -> None:
         )
     if not terms:
         raise AdaptError(f"Expected at least one loss term of {method}, found none.")
+    if "loss" in terms and len(terms) > 1:
+        raise AdaptError(
+            f"Expected another name for the loss term 'loss' of {method}: the sum of all {len(terms)} has it. Such as "
+            "'source'."
+        )
     for name, value in terms.items():
         if not isinstance(value, Tensor) or value.ndim:
             kind = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -14,7 +14,7 @@ from adapt.cli import main
 from adapt.data import DomainDataModule, Moons
 from adapt.errors import AdaptError
 from adapt.methods import Method, SourceOnly
-from adapt.penalties import Penalty
+from adapt.penalties import MCC, Penalty
 
 
 class Returns(Method):
@@ -28,6 +28,7 @@ class Returns(Method):
         if self.what == "target labels":
             return {"target": self.cross_entropy(target.logits, batch.target.y)}
         found = {"tensor": loss, "none": None, "empty": {}, "float": {"a": 1.0}, "rows": {"a": source.logits}}
+        found |= {"loss": {"loss": loss}, "losses": {"loss": loss, "more": loss}}
         return found.get(self.what, {"a": loss.detach()})
 
 
@@ -143,6 +144,20 @@ class Unbegun(Moons):
 
     def __init__(self) -> None:
         self.noise = 0.1
+
+
+def test_a_term_that_is_called_loss_is_the_sum_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Returns, "what", "loss")
+    train(Returns)
+    monkeypatch.setattr(Returns, "what", "losses")
+    with pytest.raises(AdaptError, match="another name for the loss term 'loss' of Returns: the sum of all 2 has it"):
+        train(Returns)
+
+
+def test_penalties_of_one_name_are_refused_for_one_would_replace_the_other() -> None:
+    own = type("MCC", (Shrink,), {})
+    with pytest.raises(AdaptError, match=r"each penalty once, found MCC, MCC.*rename an own class"):
+        train(penalties=[MCC(1.0), own()])
 
 
 def test_a_forgotten_init_of_the_base_is_named() -> None:
