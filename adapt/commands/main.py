@@ -1,9 +1,12 @@
 """The `adapt` command: choose the subcommand, and print errors for people."""
 
+import contextlib
 import errno
 import os
 import re
+import site
 import sys
+import sysconfig
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
 from adapt.errors import AdaptError, DivergedError, chain, line_of, told
+from adapt.paths import hiding, make_importable
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
 from adapt.training.memory import keep_freed_memory
@@ -64,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     _write_anything()
     try:
-        _find_own_modules()
+        make_importable(Path.cwd())  # a person's own method may lie there
         code = _dispatch(args)
         sys.stdout.flush()  # notice a closed reader here, and not when Python exits
         return code
@@ -107,7 +111,10 @@ def in_words(error: BaseException) -> tuple[int, str]:
         return FAILED, "another process of this training ended. Its own message says why; without one, it was killed."
     if said := complaint(error):
         return WRONG, said
-    return FAILED, f"{_name(reason)}\n{_kept_traceback(error)}"
+    if isinstance(reason, ImportError | AttributeError | RecursionError) and (names := _namesakes()):
+        return WRONG, f"{_name(reason)}\nIn this folder lies {names}, in place of the library of that name: rename it."
+    own = _own_line(reason) or _own_line(error)
+    return FAILED, f"{_name(reason)}{f' ({own})' if own else ''}\n{_kept_traceback(error, expected=own is not None)}"
 
 
 def _name(error: BaseException) -> str:
@@ -119,16 +126,35 @@ def _name(error: BaseException) -> str:
     return f"{type(error).__name__}{': ' if line else ''}{line}{hint}"
 
 
-def _kept_traceback(error: BaseException) -> str:
+def _namesakes() -> str:
+    """Files of this folder that stand in for a library of the same name."""
+    with contextlib.suppress(OSError):  # the folder may be gone
+        return ", ".join(file.name for file in hiding(Path.cwd()))
+    return ""
+
+
+def _own_line(error: BaseException) -> str | None:
+    """File and line of a person's own code that an error came through last; None where there is none."""
+    foreign = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    foreign |= {str(Path(__file__).parents[1]), *site.getsitepackages(), site.getusersitepackages()}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in foreign):
+            return f"in {os.path.relpath(path)}, line {frame.lineno}"
+    return None
+
+
+def _kept_traceback(error: BaseException, expected: bool) -> str:
     """Write the traceback to a file and return a message with its path; this never fails."""
+    said = "" if expected else "Unexpected error. "
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="replace", prefix="adapt-", suffix=".txt", delete=False
         ) as file:
             traceback.print_exception(error, file=file)
-        return f"Unexpected error. The traceback is in {file.name}; ADAPT_DEBUG=1 shows it here."
+        return f"{said}The traceback is in {file.name}; ADAPT_DEBUG=1 shows it here."
     except Exception:  # a full disk, no temp folder, an error that cannot be printed
-        return "Unexpected error. The traceback could not be written; ADAPT_DEBUG=1 shows it here."
+        return f"{said}The traceback could not be written; ADAPT_DEBUG=1 shows it here."
 
 
 def _dispatch(args: list[str]) -> int:
@@ -199,16 +225,6 @@ def _dispatch(args: list[str]) -> int:
 
     AdaptCLI(args)
     return 0
-
-
-def _find_own_modules() -> None:
-    """Allow a user's own method in the current folder.
-
-    The path is absolute, because the parser changes the working directory while it reads a configuration elsewhere.
-    """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
 
 
 def _write_anything() -> None:

@@ -596,6 +596,11 @@ class DomainDataModule(Recorded, LightningDataModule):
         """Refuse a domain that this datamodule does not have."""
         if name in self.known_domains:
             return
+        if not self.known_domains:
+            raise AdaptError(
+                f"{type(self).__name__} names no domains: set known_domains in the class, such as "
+                f'known_domains = ("{name}", ...).'
+            )
         close = difflib.get_close_matches(name, self.known_domains, n=1)
         raise AdaptError(
             f"Unknown domain {name!r} of {type(self).__name__}: expected one of {', '.join(self.known_domains)}."

@@ -15,7 +15,8 @@ def dare_gram(source: Tensor, target: Tensor, *, share: float = 0.9) -> tuple[Te
     DARE-GRAM, Nejjar et al. 2023, https://arxiv.org/abs/2303.13325. With an appended column of ones the features are
     `(N, q)` and `(M, q)`, q = d + 1; A = ZᵀZ and B are their Gram matrices, A⁺_j the j-th column of the pseudo-inverse
     of rank k, and λ, μ the k largest eigenvalues. k is one less than the number of a domain's leading eigenvalues that
-    stay within a `share` of their sum, at least 1, and the larger of both domains': the authors' choice. A⁺ is what the
+    stay within a `share` of their sum, at least 1, and the larger of both domains': the authors' choice. Eigenvalues
+    that are 0 but for rounding never count, such as all but one where all samples are alike. A⁺ is what the
     least-squares regressor is made of.
 
     Args:
@@ -47,7 +48,8 @@ def dare_gram(source: Tensor, target: Tensor, *, share: float = 0.9) -> tuple[Te
         # As a tensor, for the host must not wait: positions and masks instead of slices.
         k = torch.stack([_last_within(v, share) for v in values]).max()
         # A little above the first that is left out, which rounding would else let in.
-        cuts = [(v.gather(0, k[None]) / v[:1]).squeeze(0) * (1 + 1e-5) for v in values]
+        nothing = torch.finfo(source.dtype).eps * len(values[0])
+        cuts = [((v.gather(0, k[None]) / v[:1]).squeeze(0) * (1 + 1e-5)).clamp_min(nothing) for v in values]
         kept = torch.arange(len(values[0]), device=source.device) < k
     inverses = [torch.linalg.pinv(gram, rtol=cut) for gram, cut in zip(grams, cuts, strict=True)]
     angle = (1 - cosine_similarity(inverses[0], inverses[1], dim=0, eps=1e-6)).abs().mean()
@@ -59,4 +61,5 @@ def _last_within(values: Tensor, share: float) -> Tensor:
     """The last position up to which the eigenvalues make up no more than a share; at least 1."""
     cumulative = values.cumsum(0) / values.sum()
     bound = torch.clamp_min(cumulative[1], share)
-    return (cumulative <= bound).sum() - 1
+    rank = (values > values[0] * torch.finfo(values.dtype).eps * len(values)).sum()
+    return torch.minimum((cumulative <= bound).sum() - 1, rank)

@@ -1,5 +1,7 @@
 """Representation subspace distance."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,7 +19,8 @@ def rsd(source: Tensor, target: Tensor, *, mismatch: float = 0.01) -> Tensor:
     to have the same order in both domains. Neither depends on the features' scale, which a regression needs.
 
     Angles below 0.001 count as 0, and have no gradient. A subspace is spanned by the batch's samples: with as many
-    samples as features every batch spans the whole space, and all angles are 0.
+    samples as features every batch spans the whole space, and all angles are 0. Samples that depend on each other, such
+    as one that a batch holds twice, span fewer directions, and what is missing has no angle.
 
     Args:
         source: Features `(N, d)`.
@@ -45,13 +48,66 @@ def rsd(source: Tensor, target: Tensor, *, mismatch: float = 0.01) -> Tensor:
         )
     if mismatch and len(source) != len(target):
         raise AdaptError(f"rsd's mismatch expects as many samples of both domains, found {len(source)}, {len(target)}.")
-    bases = [torch.linalg.svd(x.T, full_matrices=False)[0] for x in (source, target)]
-    of_source, cosines, of_target = torch.linalg.svd(bases[0].T @ bases[1], full_matrices=False)
+    bases, ranks = [], []
+    for x in (source, target):
+        basis, values, _ = _svd(x.T)
+        spanned = values > values[0] * _nothing(x.T)
+        bases.append(basis * spanned)
+        ranks.append(spanned.sum())
+    of_source, cosines, of_target = _svd(bases[0].T @ bases[1])
+    # The last angles are of directions that a domain has not.
+    counted = torch.arange(len(cosines), device=source.device) < torch.stack(ranks).min()
     # The root's slope is infinite at 0, where the subspaces share a direction.
     squares = 1 - cosines.square()
-    distance: Tensor = (squares.clamp_min(1e-6).sqrt() * (squares > 1e-6)).sum()
+    distance: Tensor = (squares.clamp_min(1e-6).sqrt() * ((squares > 1e-6) & counted)).sum()
     if not mismatch:
         return distance
-    gap = (of_source.abs() - of_target.T.abs()).square().sum()
+    gap = ((of_source.abs() - of_target.T.abs()) * counted).square().sum()
     total: Tensor = distance + mismatch * gap.clamp_min(1e-12).sqrt()
     return total
+
+
+def _svd(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = _SVD.apply(x)
+    return found
+
+
+def _nothing(x: Tensor) -> float:
+    """The share of the largest singular value below which another one is 0 but for rounding."""
+    return torch.finfo(x.dtype).eps * max(x.shape)
+
+
+class _SVD(torch.autograd.Function):
+    """`torch.linalg.svd(x, full_matrices=False)`, whose gradient is finite also for equal and vanishing values.
+
+    Directions of equal values may be any of their plane, and those of values of 0 are any at all: torch divides by 0
+    there. Here what turns them within their plane has no gradient. Otherwise the formula is torch's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The three factors."""
+        u, s, vh = torch.linalg.svd(x, full_matrices=False)
+        ctx.save_for_backward(u, s, vh)
+        return u, s, vh
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """The gradient of x, of those of the factors."""
+        u, s, vh = ctx.saved_tensors
+        du, ds, dvh = gradients
+        squares = s.square()
+        gaps = squares[None, :] - squares[:, None]
+        equal = gaps.abs() <= 16 * torch.finfo(s.dtype).eps * torch.maximum(squares[None, :], squares[:, None])
+        gaps = gaps.masked_fill(equal, torch.inf)
+        left, right = u.T @ du, vh @ dvh.T
+        inner = (left - left.T) / gaps * s[None, :] + s[:, None] * ((right - right.T) / gaps) + ds.diag_embed()
+        found: Tensor = u @ inner @ vh
+        inverse = torch.where(s > s[0] * _nothing(u.new_empty(len(u), vh.shape[1])), s, torch.inf).reciprocal()
+        if len(u) > len(s):
+            outside = du * inverse
+            found = found + (outside - u @ (u.T @ outside)) @ vh
+        if vh.shape[1] > len(s):
+            outside = inverse[:, None] * dvh
+            found = found + u @ (outside - (outside @ vh.T) @ vh)
+        return found

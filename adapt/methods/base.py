@@ -36,6 +36,7 @@ from adapt.methods.refusals import (
     refuse_infinite_inputs,
     refuse_infinite_loss,
     refuse_missing_start,
+    refuse_odd_parts,
     refuse_odd_terms,
     refuse_other_problem,
     refuse_problem,
@@ -173,12 +174,16 @@ class Method(Recorded, GlobalBatch):
             into_text = nn.Linear(self.num_features, self.classifier.anchors.shape[1])
             self.bottleneck = nn.Sequential(self.bottleneck, into_text)
             self.num_features = into_text.out_features
+        refuse_odd_parts(type(self).__name__, penalties, optimizer, lr_scheduler)
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.backbone_lr_scale, self.label_smoothing = backbone_lr_scale, label_smoothing
         self.joint_forward, self.penalties = joint_forward, tuple(penalties)
-        if len({type(penalty) for penalty in penalties}) < len(penalties):
-            names = ", ".join(type(penalty).__name__ for penalty in penalties)
-            raise AdaptError(f"Expected each penalty once, found {names}. Give one of them the sum of the weights.")
+        kinds = [type(penalty).__name__ for penalty in penalties]  # by their names, which the terms and states have
+        if len(set(kinds)) < len(kinds):
+            raise AdaptError(
+                f"Expected each penalty once, found {', '.join(kinds)}. Give one of them the sum of the weights, or "
+                "rename an own class that is called like another one."
+            )
         self.term_watchers: list[Callable[[Method, dict[str, Tensor]], None]] = []
         """Called with the method and the terms of each step, before their backward pass."""
         self._encodings: Encodings | None = None
@@ -435,7 +440,8 @@ class Method(Recorded, GlobalBatch):
 
     def log_terms(self, terms: dict[str, Tensor], total: Tensor) -> None:
         """Log every term as `train/<name>`, and their sum, at the batches that the loggers write."""
-        self.log_values({name: value.detach() for name, value in terms.items()})
+        # One that is called `loss` stands alone, and is the sum.
+        self.log_values({name: value.detach() for name, value in terms.items() if name != "loss"})
         if self.logs_now:
             self.log("train/loss", total.detach(), prog_bar=True)
 

@@ -5,10 +5,11 @@ from numbers import Integral
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adapt.data.batches import Labelled, Pair, Unlabelled
 from adapt.errors import AdaptError, DivergedError
+from adapt.penalties import Penalty
 from adapt.problems import Classification, ClassSets, Problem
 from adapt.trees import leaves
 
@@ -60,12 +61,45 @@ def refuse_odd_terms(method: str, terms: object) -> None:
         )
     if not terms:
         raise AdaptError(f"Expected at least one loss term of {method}, found none.")
+    if "loss" in terms and len(terms) > 1:
+        raise AdaptError(
+            f"Expected another name for the loss term 'loss' of {method}: the sum of all {len(terms)} has it. Such as "
+            "'source'."
+        )
     for name, value in terms.items():
         if not isinstance(value, Tensor) or value.ndim:
             kind = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise AdaptError(
                 f"Expected the loss term {name!r} of {method} as a scalar tensor, found {kind}. Take its mean."
             )
+
+
+def refuse_odd_parts(method: str, penalties: object, optimizer: object, lr_scheduler: object) -> None:
+    """Refuse names where Python takes objects and functions; the command line makes these of names.
+
+    Args:
+        method: The method's name.
+        penalties: Its penalties.
+        optimizer: What makes its optimizer.
+        lr_scheduler: What makes its schedule, or None.
+
+    Raises:
+        AdaptError: Says what was found.
+    """
+    if not isinstance(penalties, Sequence) or not all(isinstance(penalty, Penalty) for penalty in penalties):
+        raise AdaptError(
+            f"{method} expects penalties as a list of objects such as [MCC(0.1)], found {penalties!r:.80}."
+        )
+    if not callable(optimizer):
+        raise AdaptError(
+            f"{method} expects optimizer as a function, such as lambda p: torch.optim.Adam(p, lr=1e-3), found "
+            f"{optimizer!r:.80}."
+        )
+    if lr_scheduler is not None and not callable(lr_scheduler):
+        raise AdaptError(
+            f"{method} expects lr_scheduler as a function of the optimizer, such as "
+            f"lambda o: torch.optim.lr_scheduler.StepLR(o, 100), found {lr_scheduler!r:.80}."
+        )
 
 
 def refuse_constant_loss(method: str, total: Tensor) -> None:
@@ -85,7 +119,7 @@ def refuse_constant_loss(method: str, total: Tensor) -> None:
 
 
 def refuse_backbone(backbone: Any) -> None:
-    """Refuse a backbone that does not say how wide its features are.
+    """Refuse a backbone that does not say how wide its features are, or that is no finished module.
 
     Args:
         backbone: The feature extractor.
@@ -93,6 +127,10 @@ def refuse_backbone(backbone: Any) -> None:
     Raises:
         AdaptError: It does not.
     """
+    if isinstance(backbone, nn.Module) and "_parameters" not in vars(backbone):
+        raise AdaptError(
+            f"{type(backbone).__name__}.__init__ does not call its base: begin it with super().__init__()."
+        )
     width = getattr(backbone, "num_features", None)
     if not isinstance(width, Integral) or width < 1:
         raise AdaptError(

@@ -36,8 +36,18 @@ class Penalty(Recorded):
         raise AdaptError(f"{type(self).__name__} has to define value(source, target), which returns a scalar.")
 
     def __call__(self, source: Encoding, target: Encoding) -> Tensor:
-        """The weighted value."""
-        return self.weight * self.value(source, target)
+        """The weighted value.
+
+        Raises:
+            AdaptError: The value is no tensor.
+        """
+        found: object = self.value(source, target)  # of a person's own penalty, whose return nobody has checked
+        if not isinstance(found, Tensor):
+            said = "None (is the return missing?)" if found is None else f"a {type(found).__name__}"
+            raise AdaptError(
+                f"Expected value(source, target) of {type(self).__name__} as a scalar tensor, found {said}."
+            )
+        return self.weight * found
 
     def state(self) -> dict[str, Tensor]:
         """What a continued run needs of this one, by name; most penalties keep nothing."""

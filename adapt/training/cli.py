@@ -1,5 +1,6 @@
 """The training commands as one LightningCLI; `adapt.commands` calls it."""
 
+import inspect
 import json
 import shlex
 import sys
@@ -30,7 +31,7 @@ from adapt.training.averaging import AveragedWeights as AveragedWeights  # a cal
 from adapt.training.contents import contents
 from adapt.training.continuing import AskedFor, Settled, adopt, check_data, check_weights, settle
 from adapt.training.denormals import flush_denormals
-from adapt.training.explain import explain, imported, nothing_chosen
+from adapt.training.explain import explain, forgotten_base, imported, not_handed_on, nothing_chosen
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.memory import keep_freed_memory
 from adapt.training.progress_bar import RunProgressBar
@@ -130,6 +131,7 @@ class AdaptCLI(LightningCLI):
         if missing:
             raise AdaptError(nothing_chosen(missing))
         check_named(config, BASES)
+        check_handed_on(config.model)
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
@@ -198,7 +200,14 @@ class AdaptCLI(LightningCLI):
         backbone = self.config_dump["model"]["init_args"].get("backbone")
         if isinstance(backbone, dict):
             backbone.setdefault("init_args", {})
-        super().instantiate_classes()
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            chosen = (self.settings.data, self.settings.model, self.settings.model.init_args.get("backbone"))
+            named = [imported(part.class_path) for part in chosen if part is not None and "class_path" in part]
+            if reason := next(filter(None, map(forgotten_base, named)), None):
+                raise AdaptError(reason) from error
+            raise
 
     @property
     def settings(self) -> Any:
@@ -345,6 +354,24 @@ class AdaptCLI(LightningCLI):
             base = Path("runs", folder_name(self.datamodule.task), folder_name(method), str(seed))
             return announce(free_folder(base))
         return announce(enter_folder(Path(given), checkpoint))
+
+
+def check_handed_on(model: Any) -> None:
+    """Refuse a method whose own `__init__` does not hand problem and backbone on to `Method`.
+
+    Args:
+        model: The method's settings, parsed.
+
+    Raises:
+        AdaptError: Says what to write.
+    """
+    cls = imported(model.class_path)
+    own = inspect.signature(cls.__init__).parameters
+    bare = [name for name in ("problem", "backbone") if name in own and own[name].annotation is own[name].empty]
+    if "backbone" in (model.get("init_args") or {}) and not bare:
+        return
+    found = f"takes {' and '.join(bare)} without a type" if bare else "takes no 'backbone'"
+    raise AdaptError(f"{cls.__name__} {found}: {not_handed_on(cls)}")
 
 
 def take_recipe(config: Any, given: Any) -> None:

@@ -31,4 +31,6 @@ def complaint(error: BaseException) -> str | None:
         return None
     owner = frame.f_locals.get("self")
     name = f"{type(owner).__name__}: " if owner is not None and speaker.startswith("torch.") else ""
+    if isinstance(error, NotImplementedError) and not said:
+        return f"{name}{frame.f_code.co_name}() is not written: the class has to define it."
     return name + ("one of its numbers must not be 0 (it divides by it)." if divides else said)

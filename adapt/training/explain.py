@@ -8,6 +8,7 @@ import traceback
 import typing
 from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from adapt.errors import chain
@@ -43,6 +44,8 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
         if owner is None:
             return _unknown_option(f"--{found[1]}", options)
         known = arguments(owner)
+        if found[1] in known:  # of its base, which its own `__init__` does not reach
+            return f"{owner.__name__} takes no {found[1]!r}: {not_handed_on(owner)}"
         return (
             f"{owner.__name__} has no argument {found[1]!r}: expected one of {_listed(known)}.{_close(found[1], known)}"
         )
@@ -56,6 +59,9 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
         return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is not one."
     if found := re.search(r"Expected '([\w.]+)' to be a (?:subclass of|function that returns) (.+?)\.(?: |$)", text):
         return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is not one."
+    if found := re.search(r"Expected an instantiatable class, but ([\w.]+) is abstract", text):
+        lacking = ", ".join(sorted(getattr(_loaded(found[1]), "__abstractmethods__", ())))
+        return f"{place} names {found[1]}, which has to define {lacking or 'more than it does'}."
     if found := re.search(r"following arguments are required: (.+)", text):
         return _missing(found[1].split(", "), owner, place)
     if found := re.search(r"argument (?:-\w/)?(--[\w.]+): expected (?:one|1) argument", text):
@@ -85,7 +91,10 @@ def _import_problem(links: list[BaseException], place: str, owners: list[str]) -
     if denied is not None:
         found = re.search(r"Importing '([\w.]+)'", str(denied))
         named = found[1] if found else "this"
-        return f"{place} may not name {named}: classes of Python's standard library are not allowed there."
+        return (
+            f"{place} may not name {named}: classes of Python's standard library are not allowed there."
+            f"{_namesake(named)}"
+        )
     if isinstance(reason, ModuleNotFoundError) and reason.name and owners and _leads_to(reason.name, owners[-1]):
         return (
             f"{place} names {owners[-1]}, and no module {reason.name!r} was found in this folder or installed. "
@@ -93,14 +102,25 @@ def _import_problem(links: list[BaseException], place: str, owners: list[str]) -
         )
     where = _raised_in(reason)
     missing = re.match(r"module '([\w.]+)' has no attribute '(\w+)'", str(reason))
-    if missing and isinstance(reason, AttributeError) and where is None:
+    asked = missing is not None and owners[-1:] == [f"{missing[1]}.{missing[2]}"]
+    if missing and isinstance(reason, AttributeError) and (where is None or asked):
         known = [name for name, value in vars(sys.modules[missing[1]]).items() if inspect.isclass(value)]
-        return f"{missing[1]} has no class {missing[2]!r} ({place}).{_close(missing[2], known)}"
+        hint = _namesake(missing[1]) or _close(missing[2], known)
+        return f"{missing[1]} has no class {missing[2]!r} ({place}).{hint}"
     if where is None:
         return None
     word = "" if isinstance(reason, SyntaxError) else f"{type(reason).__name__}: "
     what = reason.msg if isinstance(reason, SyntaxError) else str(reason)
     return f"{place} names a class whose file cannot be imported: {where}: {word}{_short(what, 200)}"
+
+
+def _namesake(name: str) -> str:
+    """What to do where a person's own file was meant, and another module of its name was found."""
+    top = name.partition(".")[0]
+    own, found = Path(f"{top}.py").resolve(), getattr(sys.modules.get(top), "__file__", None)
+    if not own.is_file() or (found is not None and Path(found).resolve() == own):
+        return ""
+    return f" Rename your {own.name}: there is another module {top}."
 
 
 def _raised_in(error: BaseException) -> str | None:
@@ -261,6 +281,33 @@ def imported(class_path: str) -> Any:
     """The class at an import path."""
     module, _, name = class_path.rpartition(".")
     return getattr(import_module(module), name)
+
+
+def forgotten_base(cls: type) -> str | None:
+    """What to write where a class's own `__init__` calls none of its bases; None where it does, or has none.
+
+    A reason for an error that came up, and no error: a base may be reached in other ways.
+
+    Args:
+        cls: The class.
+    """
+    for owner in cls.__mro__:
+        if owner.__module__.partition(".")[0] in ("adapt", "torch", "lightning"):
+            return None
+        if "__init__" in vars(owner):
+            code = getattr(inspect.unwrap(vars(owner)["__init__"]), "__code__", None)
+            if code is None or "__init__" in code.co_names:
+                return None
+            return (
+                f"{owner.__name__}.__init__ does not call its base: begin it with super().__init__(), to which go the "
+                "base's arguments (**kwargs)."
+            )
+    return None
+
+
+def not_handed_on(cls: type) -> str:
+    """What to write where a class's own `__init__` keeps the arguments of its base for itself."""
+    return f"let {cls.__name__}.__init__ take **kwargs and hand them on by super().__init__(**kwargs)."
 
 
 def arguments(cls: type) -> set[str]:

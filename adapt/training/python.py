@@ -24,7 +24,7 @@ from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor import Monitor
 from adapt.recorded import built_with, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
-from adapt.training.explain import arguments
+from adapt.training.explain import arguments, forgotten_base
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.model import TrainedModel
 from adapt.training.quiet import quiet
@@ -79,6 +79,7 @@ def fit(
         >>> model.predict([[0.0, 1.0]]).shape
         (1,)
     """
+    _check_data(data)
     with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
         data.order_seed = seed
@@ -177,7 +178,18 @@ def _method(method: str | type[Method] | Method, data: DomainDataModule, options
     if "num_sources" in arguments(cls):
         options.setdefault("num_sources", data.num_sources)
     built: Method = cls(problem=data.problem, backbone=backbone, **options)
+    if not hasattr(built, "problem"):
+        raise AdaptError(forgotten_base(cls) or f"{cls.__name__} has no problem: hand it on to Method.")
     return built
+
+
+def _check_data(data: Any) -> None:
+    if not isinstance(data, DomainDataModule):
+        raise AdaptError(
+            f"Expected data such as InMemory(Xs, ys, Xt) or another class of adapt.data, found {_what(data)}."
+        )
+    if not hasattr(data, "shots"):
+        raise AdaptError(forgotten_base(type(data)) or f"{type(data).__name__} was not set up by its base.")
 
 
 def _named(name: str, module: Any, base: type) -> Any:

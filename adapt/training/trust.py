@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonargparse
-from jsonargparse import Namespace, _loaders_dumpers
+from jsonargparse import Namespace, _loaders_dumpers, _typehints
+from jsonargparse._util import get_import_path
 
 from adapt.errors import AdaptError
 from adapt.training.explain import argument_classes, imported, needs_value
@@ -30,6 +31,30 @@ def restrict_parser() -> None:
     )
     # The public setting does not affect numbers and booleans.
     _loaders_dumpers.yaml_default_loader = Loader  # type: ignore[assignment]  # otherwise it is set at its first use
+    _typehints.resolve_class_path_by_name = _shipped_first
+
+
+_resolved = _typehints.resolve_class_path_by_name
+_SHIPPED = ("adapt", "torch", "lightning")
+
+
+def _shipped_first(cls: Any, name: str) -> str:
+    """The import path of a short name: it stands for a shipped class, also beside one of a person's own of that name.
+
+    The parser refuses a name that two classes have. An own `MLP`, given by its path, would then keep the shipped task
+    files, which name `MLP`, from being read.
+    """
+    bases = cls if isinstance(cls, tuple) else (cls,)
+    found = {c for base in bases for c in _subclasses(base) if c.__name__ == name}
+    shipped = [c for c in found if c.__module__.partition(".")[0] in _SHIPPED]
+    if "." in name or len(found) < 2 or len(shipped) != 1:
+        return _resolved(cls, name)
+    return str(get_import_path(shipped[0]))
+
+
+def _subclasses(base: Any) -> set[type]:
+    below = set(base.__subclasses__()) if inspect.isclass(base) and base is not type else set()
+    return below | {cls for child in below for cls in _subclasses(child)}
 
 
 def check_typed_configs(args: Sequence[str]) -> None:

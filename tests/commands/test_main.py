@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ import yaml
 import adapt.training.cli
 from adapt.commands.main import USAGE, in_words, main
 from adapt.errors import AdaptError, DivergedError
+from adapt.paths import hiding, make_importable
 from tests.training.test_commands import TOY, task  # noqa: F401  # a fixture
 
 OWN = """
@@ -83,10 +86,10 @@ def test_any_name_of_a_domain_makes_a_folder(
 def test_a_broken_module_of_ours_ends_in_two_lines_and_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(args: object) -> None:
-        raise ValueError("no\nsense")
-
-    monkeypatch.setattr(adapt.training.cli, "AdaptCLI", broken)
+    # Compiled apart, for what stands in this file is a person's own code.
+    ours: dict[str, Any] = {}
+    exec(compile('def broken(args): raise ValueError("no\\nsense")', "<ours>", "exec"), ours)
+    monkeypatch.setattr(adapt.training.cli, "AdaptCLI", ours["broken"])
     assert main(["fit"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "adapt: ValueError: no sense"
@@ -94,7 +97,7 @@ def test_a_broken_module_of_ours_ends_in_two_lines_and_a_file(
     assert "in broken" in file.read_text()
     file.unlink()
     assert len(lines) == 2
-    monkeypatch.setattr("tempfile.NamedTemporaryFile", broken)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", ours["broken"])
     assert main(["fit"]) == 1
     assert "could not be written" in capsys.readouterr().err
     monkeypatch.setenv("ADAPT_DEBUG", "1")
@@ -129,6 +132,36 @@ def test_whatever_is_raised_has_a_code_and_two_lines(error: BaseException, code:
     assert len(said.splitlines()) <= 2
     if file := re.search(r"traceback is in (\S+);", said):
         Path(file[1]).unlink()
+
+
+def test_an_error_in_a_persons_own_file_names_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_method.py").write_text("import json\ndef losses():\n    json.loads('no')\n")
+    own: dict[str, Any] = {}
+    exec(compile(Path("my_method.py").read_text(), str(tmp_path / "my_method.py"), "exec"), own)
+    with pytest.raises(ValueError, match="Expecting value") as found:
+        own["losses"]()
+    code, said = in_words(found.value)
+    assert (code, said.splitlines()[0][-25:]) == (1, "(in my_method.py, line 3)")
+    assert said.splitlines()[1].startswith("The traceback is in ")
+    Path(re.search(r"traceback is in (\S+);", said)[1]).unlink()
+
+
+def test_own_files_do_not_hide_pythons_modules_and_those_that_hide_a_library_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    for name in ("queue", "statistics", "numpy", "my_method_"):
+        Path(f"{name}.py").write_text("")
+    make_importable(tmp_path)
+    found = {name: PathFinder.find_spec(name) for name in ("queue", "statistics", "my_method_", "numpy")}
+    own = [name for name, spec in found.items() if Path(spec.origin).parent == tmp_path]
+    assert own == ["my_method_", "numpy"]
+    assert [path.name for path in hiding(tmp_path)] == ["numpy.py"]
+    code, said = in_words(ImportError("cannot import name 'randperm'"))
+    assert code == 2
+    assert said.splitlines()[1].startswith("In this folder lies numpy.py, ")
 
 
 def test_an_exit_that_lightning_makes_of_ctrl_c_is_a_stop() -> None:

@@ -1,5 +1,7 @@
 """Slips in a method, backbone or penalty of a person's own are told in one line, and not as torch's error."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +11,11 @@ from torch import Tensor, nn
 
 import adapt
 from adapt.backbones import Backbone
-from adapt.data import Moons
+from adapt.cli import main
+from adapt.data import DomainDataModule, Moons
 from adapt.errors import AdaptError
 from adapt.methods import Method, SourceOnly
-from adapt.penalties import Penalty
+from adapt.penalties import MCC, Penalty
 
 
 class Returns(Method):
@@ -26,6 +29,7 @@ class Returns(Method):
         if self.what == "target labels":
             return {"target": self.cross_entropy(target.logits, batch.target.y)}
         found = {"tensor": loss, "none": None, "empty": {}, "float": {"a": 1.0}, "rows": {"a": source.logits}}
+        found |= {"loss": {"loss": loss}, "losses": {"loss": loss, "more": loss}}
         return found.get(self.what, {"a": loss.detach()})
 
 
@@ -109,3 +113,110 @@ def test_a_method_for_fewer_classes_than_the_data_has() -> None:
     trainer = Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False)
     with pytest.raises(AdaptError, match="classification with 3 outputs, found data of classification with 2"):
         trainer.fit(method, datamodule=data)
+
+
+class Alone(SourceOnly):
+    """Forgets the base's `__init__`."""
+
+    def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
+        self.own_weight = weight
+
+
+class Bare(Backbone):
+    """Forgets it, too."""
+
+    def __init__(self) -> None:
+        self.num_features = 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Silent(Penalty):
+    """Returns nothing."""
+
+    def value(self, source: Any, target: Any) -> Any:
+        source.features.mean()
+
+
+class Nowhere(Moons):
+    """Has no domains."""
+
+    known_domains = ()
+
+    def check_domain(self, name: str) -> None:
+        DomainDataModule.check_domain(self, name)
+
+
+class Unbegun(Moons):
+    """Forgets the base's `__init__`."""
+
+    def __init__(self) -> None:
+        self.noise = 0.1
+
+
+def test_a_term_that_is_called_loss_is_the_sum_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Returns, "what", "loss")
+    train(Returns)
+    monkeypatch.setattr(Returns, "what", "losses")
+    with pytest.raises(AdaptError, match="another name for the loss term 'loss' of Returns: the sum of all 2 has it"):
+        train(Returns)
+
+
+def test_penalties_of_one_name_are_refused_for_one_would_replace_the_other() -> None:
+    own = type("MCC", (Shrink,), {})
+    with pytest.raises(AdaptError, match=r"each penalty once, found MCC, MCC.*rename an own class"):
+        train(penalties=[MCC(1.0), own()])
+
+
+def test_a_forgotten_init_of_the_base_is_named() -> None:
+    with pytest.raises(AdaptError, match=r"^Alone.__init__ does not call its base"):
+        train(Alone)
+    with pytest.raises(AdaptError, match=r"^Bare.__init__ does not call its base"):
+        train(backbone=Bare)
+    with pytest.raises(AdaptError, match=r"^Unbegun.__init__ does not call its base"):
+        adapt.fit("SourceOnly", Unbegun())
+
+
+def test_what_is_no_data_penalty_or_optimizer_is_named() -> None:
+    with pytest.raises(AdaptError, match=r"InMemory\(Xs, ys, Xt\) or another class of adapt.data, found a list"):
+        adapt.fit("SourceOnly", [1, 2])  # type: ignore[arg-type]
+    with pytest.raises(AdaptError, match=r"list of objects such as \[MCC\(0.1\)\], found \['MCC'\]"):
+        train(penalties=["MCC"])
+    with pytest.raises(AdaptError, match=r"expects optimizer as a function.*found 'Adam'"):
+        train(optimizer="Adam")
+    with pytest.raises(AdaptError, match=r"expects lr_scheduler as a function.*found 'StepLR'"):
+        train(lr_scheduler="StepLR")
+    with pytest.raises(AdaptError, match=r"Silent as a scalar tensor, found None \(is the return missing\?\)"):
+        train(penalties=[Silent()])
+    with pytest.raises(AdaptError, match=r"Nowhere names no domains: set known_domains"):
+        Nowhere("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "words"),
+    [
+        ("self, weight: float = 1.0, **kwargs", [], "Mine takes no 'backbone': let"),
+        ("self, weight: float = 1.0, **kwargs", ["--model.backbone", "MLP"], "Mine takes no 'backbone': let"),
+        ("self, problem, backbone", [], "Mine takes problem and backbone without a type: let"),
+    ],
+)
+def test_arguments_that_are_not_handed_on_are_named_at_the_command_line(
+    head: str,
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = f"handed_{len(head)}_{len(options)}"
+    call = "problem, backbone" if "problem" in head else ""
+    lines = ["from adapt.methods import SourceOnly", "class Mine(SourceOnly):", f"    def __init__({head}):"]
+    (tmp_path / f"{module}.py").write_text("\n".join([*lines, f"        super().__init__({call})\n"]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    task = ["--data", "Moons", "--data.source", "moons", "--data.target", "moons_30"]
+    assert main(["fit", *task, "--model", f"{module}.Mine", *options]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Mine.__init__ take **kwargs and hand them on by super().__init__(**kwargs)." in said

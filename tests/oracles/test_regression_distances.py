@@ -43,6 +43,42 @@ def test_rsds_gradient_equals_finite_differences_and_descending_it_helps() -> No
     assert rsd(source, target - 0.05 * gradient) < rsd(source, target)
 
 
+def gradients(source: torch.Tensor, target: torch.Tensor, mismatch: float = 0.01) -> tuple[torch.Tensor, ...]:
+    pair = [x.clone().requires_grad_() for x in (source, target)]
+    return torch.autograd.grad(rsd(*pair, mismatch=mismatch), pair)
+
+
+def test_rsds_gradient_is_finite_where_subspaces_share_directions() -> None:
+    # 6 and 6 samples of 9 features share three directions, whose angles are alike: 0.
+    source, target = draw(6, 9, 0), draw(6, 9, 1)
+    assert all(g.isfinite().all() and g.norm() > 0.01 for g in gradients(source, target))
+    assert torch.autograd.gradcheck(lambda s: rsd(s, target, mismatch=0.0), source.requires_grad_())
+    assert all(g.isfinite().all() for g in gradients(target, target))
+
+
+def test_rsd_counts_a_sample_that_a_batch_holds_twice_once() -> None:
+    source, target = draw(4, 9, 0), draw(4, 9, 1)
+    twice = source[[0, 1, 2, 3, 3]]
+    assert rsd(twice, target, mismatch=0.0).item() == pytest.approx(rsd(source, target, mismatch=0.0).item())
+    expected = gradients(source, target, mismatch=0.0)
+    found = gradients(twice, target, mismatch=0.0)
+    torch.testing.assert_close(torch.cat([found[0][:3], found[0][3:].sum(0, keepdim=True)]), expected[0])
+    torch.testing.assert_close(found[1], expected[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "source", [torch.ones(6, 8), torch.zeros(6, 8), torch.eye(6, 8).mul(torch.arange(6.0)[:, None])]
+)
+def test_features_without_spread_give_finite_values_and_gradients(source: torch.Tensor, dtype: torch.dtype) -> None:
+    for target in (source, draw(6, 8, 1)):
+        assert all(g.isfinite().all() for g in gradients(source.to(dtype), target.to(dtype)))
+        pair = [x.to(dtype).clone().requires_grad_() for x in (source, target)]
+        values = dare_gram(pair[0], pair[1])
+        assert all(value.isfinite() for value in values)
+        assert all(g.isfinite().all() for g in torch.autograd.grad(values[0] + values[1], pair))
+
+
 def test_rsd_refuses_batches_that_span_everything() -> None:
     with pytest.raises(AdaptError, match="fewer samples than features"):
         rsd(draw(5, 5, 0), draw(5, 5, 1))

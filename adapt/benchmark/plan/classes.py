@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from adapt.paths import make_importable
+
 _SHORT = ("methods", "data", "backbones", "schedules", "penalties", "regularisers")
 
 
@@ -45,7 +47,7 @@ def default_of(cls: type, argument: str) -> Any:
 @contextmanager
 def _working_folder_importable() -> Iterator[None]:
     before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
+    make_importable(Path.cwd())
     try:
         yield
     finally:

@@ -26,6 +26,7 @@ from adapt.benchmark.run.workers import LOG_FILE, execute
 from adapt.benchmark.vocabulary import CELL_FILE
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
+from adapt.paths import make_importable
 from adapt.training.run_folder import CONFIG_FILE
 
 RUNNING_FOLDER = ".running"
@@ -103,7 +104,7 @@ class CellRunner:
         self._ships = home.ship or not (home.here() and home.folder.is_dir())
         if home.folder.is_dir():
             os.chdir(home.folder)
-            sys.path.insert(0, str(home.folder))
+            make_importable(home.folder)
         self._run_cell = pickle.loads(run_cell)
         limit_threads(threads)
 
