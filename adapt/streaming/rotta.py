@@ -68,7 +68,8 @@ class RoTTA(StreamMethod):
         self.teacher = copy.deepcopy(self.network).requires_grad_(False)
         for layer in self.network.modules():
             if isinstance(layer, RobustBatchNorm):
-                layer.requires_grad_(True)
+                for parameter in layer.layer.parameters(recurse=False):  # scale and shift
+                    parameter.requires_grad_(True)
         self.every, self.nu, self.views, self.flip = every, nu, views, flip
         self.capacity, self.memory, self.seen = memory, BalancedMemory(memory, 2), 0
         self._started = False
@@ -78,7 +79,7 @@ class RoTTA(StreamMethod):
         if self.views:
             check_viewable(x)
         with torch.no_grad():
-            logits = self.encode(x, self.teacher).logits
+            logits = self.encode(x, self.teacher, "running").logits
         if not self._started:
             self.memory, self._started = BalancedMemory(self.capacity, logits.shape[1]), True
         for row, (label, entropy) in enumerate(
@@ -102,9 +103,9 @@ class RoTTA(StreamMethod):
         ages = torch.tensor([kept.age / self.capacity for kept in self.memory.kept])
         view = random_view(x, flip=self.flip) if self.views else x
         with adapting(self.teacher), torch.no_grad():
-            teacher = self.encode(x, self.teacher).logits
+            teacher = self.encode(x, self.teacher, "running").logits
         with adapting(self.network):
-            student = self.encode(view).logits
+            student = self.encode(view, statistics="running").logits
         weights = timeliness_weights(ages).to(student.device)
         self.update((soft_cross_entropy(student, teacher) * weights).mean())
         average_weights(self.teacher, self.network, 1 - self.nu)

@@ -52,12 +52,28 @@ def test_the_gradient_goes_through_the_batchs_share_of_the_statistics() -> None:
     x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
     def once(values: torch.Tensor) -> torch.Tensor:
-        layer.running_mean.zero_()
-        layer.running_var.fill_(1.0)
+        layer.layer.running_mean, layer.layer.running_var = torch.zeros(2).double(), torch.ones(2).double()
         found: torch.Tensor = layer(values)
         return found
 
     assert torch.autograd.gradcheck(once, (x,))
+
+
+class WithActivation(nn.BatchNorm2d):
+    """As timm's: the activation is a part of the batch norm."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+def test_what_else_a_batch_norm_does_is_still_done() -> None:
+    own = WithActivation(3)
+    torch.manual_seed(0)
+    own.train()(torch.randn(16, 3, 4, 5))
+    layer, x = RobustBatchNorm(own, 0.05), torch.randn(8, 3, 4, 5)
+    torch.testing.assert_close(layer(x), own.eval()(x))
+    layer.adapting = True
+    assert (layer(x) >= 0).all() and not torch.equal(layer.running_mean, own.running_mean)
 
 
 def test_bad_input_is_named() -> None:
