@@ -1,10 +1,10 @@
 """Objects that remember the arguments that they were built with, so that a run from Python can be loaded again.
 
-They also refuse an option's word that is unknown, as the command line does.
+They also refuse an option's word that is unknown, and a text that is none, as the command line does.
 """
 
 import inspect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -21,12 +21,13 @@ class Recorded:
         """Note the arguments.
 
         Raises:
-            AdaptError: A word is none of those that its argument is annotated with.
+            AdaptError: A word is none of those that its argument is annotated with, or stands where none is taken.
         """
         # Here and not in `__init__`, which subclasses write and which changes its arguments.
         self = super().__new__(cls)
         given = _named(cls, args, kwargs)
         _check_words(cls, given)
+        _check_texts(cls, given)
         object.__setattr__(self, "_built_with", given)
         return self
 
@@ -74,7 +75,7 @@ def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _NOT_PLAIN = object()
-_KINDS: Mapping[Any, str] = {int: "a number", float: "a number", type(None): "None"}
+_KINDS: Mapping[Any, str] = {int: "a number", float: "a number", bool: "True or False", type(None): "None"}
 
 
 def _plain(value: Any, leave_out: tuple[str, ...]) -> Any:
@@ -113,6 +114,53 @@ def _check_words(cls: type, given: Mapping[str, Any]) -> None:
         *most, last = [*map(repr, words), *more]
         either = f"{', '.join(most)} or {last}" if most else last
         raise AdaptError(f"{cls.__name__}: {name} expects {'a list of ' if several else ''}{either}, found {value!r}.")
+
+
+def _check_texts(cls: type, given: Mapping[str, Any]) -> None:
+    """Refuse a text in the place of a number, a function or an object, of which the command line knows the names.
+
+    It would be noticed by Python in the middle of a training, in words that do not name the argument.
+    """
+    for name, value in given.items():
+        annotation = _annotations(cls).get(name)
+        if isinstance(value, str) and not _takes(annotation, text=True):
+            odd = value
+        elif isinstance(value, list | tuple) and (texts := [each for each in value if isinstance(each, str)]):
+            if _takes(annotation, text=False):
+                continue
+            odd = texts[0]
+        else:
+            continue
+        raise AdaptError(f"{cls.__name__}: {name} expects {_described(annotation)}, found the text {odd!r}.")
+
+
+def _takes(annotation: Any, text: bool) -> bool:
+    """Whether an annotation takes a text, or else a list with a text in it; what is not understood takes all."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return any(_takes(part, text) for part in parts)
+    if origin in (list, tuple, Sequence):
+        return any(part is not ... and _takes(part, True) for part in parts)
+    if origin is Callable or annotation in (int, float, bool, type(None)):
+        return False
+    if not isinstance(annotation, type) or annotation is Any or origin is not None or not text:
+        return True
+    try:
+        # A path may be given as a text.
+        return hasattr(annotation, "__fspath__") or issubclass(str, annotation)
+    except TypeError:  # a protocol
+        return True
+
+
+def _described(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return " or ".join(_described(part) for part in parts)
+    if origin in (list, tuple, Sequence):
+        return f"a list, each {_described(parts[0])}"
+    if origin is Callable:
+        return "a function or a class"
+    return _KINDS.get(annotation) or f"an object of {getattr(annotation, '__name__', annotation)}"
 
 
 @cache

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -77,7 +78,7 @@ class DomainAdaptationClassifier(_Scored):
         method: A method's name such as `CORAL`, or its class.
         backbone: A backbone's name, class or object; it is built for the width of `X`.
         max_steps: Training steps.
-        batch_size: Samples per domain and step; fewer where a domain is smaller.
+        batch_size: Samples per domain and step, two at least; fewer where a domain is smaller.
         learning_rate: Of SGD with momentum 0.9.
         weight: The method's `weight`, the factor on its adaptation term; None for the method's default.
         options: Further arguments of the method.
@@ -135,9 +136,13 @@ class DomainAdaptationClassifier(_Scored):
             Xt: Target inputs `(M, d)`, where `X` has the source alone.
 
         Raises:
-            ValueError: The inputs are no numbers, frames have other columns or another order, or there is no source or
-                no target.
+            ValueError: The inputs are no numbers, frames have other columns or another order, there is no source or no
+                target, or the batch size or learning rate is not above 0.
         """
+        for name in ("batch_size", "learning_rate"):
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
+                raise ValueError(f"Expected {name} as a number above 0, found {value!r}.")
         X, y, Xt = _begin(self, X, y, Xt, _numbers)
         indices = np.searchsorted(self.classes_, y)
         seed = _drawn(self.random_state)

@@ -1,5 +1,7 @@
 """Words of options: an unknown one is refused in Python as on the command line."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -65,3 +67,27 @@ def test_what_is_annotated_beside_words_is_taken_and_a_users_class_is_checked() 
         ClassicalAdaptationClassifier("ImportanceWeighting", options={"estimator": "Logistic"}).fit(
             [[0.0], [1.0]], [0, 1], [[0.0], [1.0]]
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"optimizer": "SGD"}, "optimizer expects a function or a class, found the text 'SGD'"),
+        ({"weight": "1"}, "weight expects a number, found the text '1'"),
+        ({"bottleneck": "256"}, "bottleneck expects a number or None, found the text '256'"),
+        ({"joint_forward": "no"}, "joint_forward expects True or False, found the text 'no'"),
+        ({"penalties": ["MCC"]}, "penalties expects a list, each an object of Penalty, found the text 'MCC'"),
+    ],
+)
+def test_a_text_where_none_is_taken_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(AdaptError, match=f"MMD: {said}"):
+        MMD(**{"problem": 2, "backbone": MLP((2,), hidden=[8])} | options)
+
+
+class Named(FineTuning):
+    def __init__(self, label: Any, place: Path | None, many: Sequence[str], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+def test_a_text_where_one_is_taken_is_left_alone() -> None:
+    Named("x", "folder", ["a"], problem=2, backbone=MLP((2,), hidden=[8]), init_from=None)  # type: ignore[arg-type]

@@ -267,3 +267,11 @@ def test_an_unfitted_estimator_says_so_and_marks_of_pandas_are_read() -> None:
     assert list(fitted.classes_) == list(expected.classes_)
     np.testing.assert_array_equal(fitted.predict(XT), expected.predict(XT))
     assert fitted.score(X, y) == expected.score(XS, names)
+
+
+def test_a_batch_size_or_a_rate_that_is_none_is_refused() -> None:
+    # Batches of two were trained on before, without a word.
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    for name, value in (("batch_size", 0), ("batch_size", -4), ("learning_rate", -1), ("learning_rate", "0.1")):
+        with pytest.raises(ValueError, match=f"Expected {name} as a number above 0"):
+            DomainAdaptationClassifier("CORAL", **{name: value}).fit(X, y, X)

@@ -7,6 +7,9 @@ from adapt.errors import AdaptError
 from adapt.training.model import TrainedModel, load
 from adapt.training.run_folder import CONFIG_FILE, write_predictions
 
+_OTHER_FORMATS = (".parquet", ".tsv", ".xlsx", ".xls", ".json", ".jsonl", ".npz", ".npy", ".h5", ".hdf5", ".feather")
+"""Endings that whoever opens the file would believe."""
+
 
 def predict_command(argv: list[str]) -> int:
     """Label new files and write a table.
@@ -30,6 +33,11 @@ def predict_command(argv: list[str]) -> int:
         raise AdaptError(f"Expected --config with a run's {CONFIG_FILE}, found {given.config}.")
     if given.output.is_dir():
         raise AdaptError(f"Expected --output with the name of a file, found the folder {given.output}.")
+    if given.output.suffix.lower() in _OTHER_FORMATS:
+        raise AdaptError(
+            f"Expected --output with the name of a CSV file, found {given.output}: the table is text "
+            f"with commas. Name it {given.output.with_suffix('.csv').name}."
+        )
     model = load(given.config, device=given.device, ckpt_path=given.ckpt_path)
     count, before = write_table(model, given.input, given.output)
     print(f"{count} samples\npredictions: {given.output}")

@@ -150,7 +150,7 @@ def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = Fa
             "domain(name, split) return a map-style dataset of (x, y), such as TensorDomain(x, y)."
         ) from error
     if size == 0:
-        raise AdaptError(f"Expected samples in {where}, found none.")
+        raise AdaptError(f"Expected samples in {where}, found none. Give the domain more: shares of it are held out.")
     labels = kept_labels(dataset)
     if labels is None:
         return

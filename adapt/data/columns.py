@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -279,22 +280,20 @@ def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str],
         found = as_numbers(columns[name], missing, truths=True)
         if isinstance(found, str) or np.isinf(found).any():
             odd = found if isinstance(found, str) else "inf"
-            raise AdaptError(
-                f"Expected numbers in the column {name!r} of {where}, found {odd[:40]!r}. Mend it, say that it means "
-                f"no value (--data.missing), or that the column holds categories (--data.categorical '[{name}]')."
-            )
+            raise AdaptError(f"Expected numbers in the column {name!r} of {where}, found {odd[:40]!r}. {_mend(name)}.")
         cells[:, k] = found
     for k, name in enumerate(kinds.categories, len(kinds.numbers)):
         cells[:, k] = as_categories(columns[name], missing)
     return cells
 
 
-def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
+def check_columns(cells: Array, kinds: Kinds, categorical: Sequence[str], where: str) -> None:
     """Refuse columns that a source tells nothing by: without any value, or texts that are all different.
 
     Args:
         cells: The source's rows `(N, d)`.
         kinds: The columns.
+        categorical: Those that a person named as categories.
         where: Whose they are, for the message.
 
     Raises:
@@ -311,11 +310,49 @@ def check_columns(cells: Array, kinds: Kinds, where: str) -> None:
             )
         different = 0 if number else len(set(given.tolist()))
         if different > _FEW_CATEGORIES and different > len(given) / 2:
+            if name not in categorical and (odd := _odd_among_numbers(given)):
+                raise AdaptError(f"Expected numbers in the column {name!r} of {where}, found {odd}. {_mend(name)}.")
             raise AdaptError(
                 f"Expected categories in the column {name!r} of {where}, found {different} different texts in "
                 f"{len(given)} rows, such as {given[0][:40]!r}. If it is a name, say so: --data.index {name}; else "
                 f"leave it out: --data.drop '[{name}]'."
             )
+
+
+def warn_of_almost_numbers(cells: Array, kinds: Kinds, categorical: Sequence[str], where: str) -> None:
+    """Warn of columns that are categories for a few texts among their numbers: every number is one category then.
+
+    Args:
+        cells: The source's rows `(N, d)`, as `cells_of` returns them.
+        kinds: The columns.
+        categorical: Those that a person named as categories.
+        where: Whose rows they are, for the message.
+    """
+    for k, name in enumerate(kinds.categories, len(kinds.numbers)):
+        column = cells[:, k]
+        if name not in categorical and (odd := _odd_among_numbers(column[column != ""])):
+            warnings.warn(
+                f"The column {name!r} of {where} is taken for categories, because of {odd}; the others are numbers. "
+                f"{_mend(name)}.",
+                stacklevel=2,
+            )
+
+
+def _odd_among_numbers(given: Array) -> str | None:
+    """Which texts are no numbers, in words, where more than half are numbers; else None."""
+    counts = Counter(given.tolist())
+    odd = [text for text in counts if isinstance(as_numbers(np.array([text], dtype=object), ()), str)]
+    cells = sum(counts[text] for text in odd)
+    if not odd or 2 * cells >= len(given):
+        return None
+    return f"{', '.join(repr(text[:40]) for text in odd[:3])} in {cells} of {len(given)} cells"
+
+
+def _mend(name: str) -> str:
+    return (
+        "Mend it, say that it means no value (--data.missing+=TEXT), or that the column holds categories "
+        f"(--data.categorical '[{name}]')"
+    )
 
 
 def warn_of_unknown(cells: Array, known: Preprocessing, where: str) -> None:

@@ -409,7 +409,7 @@ def _images_by_class(domain: Path) -> Listing:
                 named = f", but {others[0].name}" if others else ""
                 raise AdaptError(
                     f"Expected images of class {folder.name!r} in {folder}, found none{named}. "
-                    "Add some, or remove the class from every domain."
+                    "Add some, or remove the folder."
                 )
             skipped.extend(others)
             counts.append(len(found))

@@ -1,7 +1,9 @@
 """Image lists: a text file of `path label` per domain, as Office-Home, VisDA-2017 and DomainNet have them."""
 
 import re
+import warnings
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,7 @@ class ImageLists(ImageFolders):
             own = {_domain_of(path, place): path for path in sorted(place.glob("[!.]*.txt"))}
             parts = {part: path for (domain, part), path in own.items() if domain == name}
             self._read_lists[name] = {part: read_list(path, self.root / self.dataset) for part, path in parts.items()}
+            _warn_of_repeated([files for files, _ in self._read_lists[name].values()], name)
         return self._read_lists[name]
 
 
@@ -120,7 +123,10 @@ def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
             head, last = found.groups()
         has_label = bool(head) and "." not in last and "/" not in last
         if has_label and not last.isdecimal():
-            raise AdaptError(f"Expected `path label` in line {number} of {path}, found {line[:80]!r}.")
+            raise AdaptError(
+                f"Expected `path label` with a whole number as label in line {number} of {path}, found "
+                f"{last[:40]!r} in {line[:80]!r}. Number the classes from 0."
+            )
         files.append(folder / (head.strip() if has_label else line))
         labels.append(int(last) if has_label else None)
     if not files:
@@ -130,6 +136,22 @@ def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
         hint = f" Put a blank or a tab in the place of {comma[0]!r}, between path and label." if comma else ""
         raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.{hint}")
     return ImagePaths(folder, files), labels
+
+
+def _warn_of_repeated(lists: Sequence[Sequence[Path]], name: str) -> None:
+    """Warn of images that stand twice: one of the two may be trained on and the other tested."""
+    seen: set[Path] = set()
+    repeated = []
+    for path in chain.from_iterable(lists):
+        if path in seen:
+            repeated.append(path)
+        seen.add(path)
+    if repeated:
+        warnings.warn(
+            f"{len(repeated)} lines of the lists of {name!r} name an image that stands there before, such as "
+            f"{repeated[0].name}: it may be trained on and tested. Name each image once.",
+            stacklevel=2,
+        )
 
 
 def _domain_of(path: Path, place: Path) -> tuple[str, str]:

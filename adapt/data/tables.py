@@ -27,6 +27,7 @@ from adapt.data.columns import (
     find_kinds,
     given_columns,
     read_columns,
+    warn_of_almost_numbers,
     warn_of_unknown,
 )
 from adapt.data.statistics import Statistics
@@ -61,7 +62,7 @@ class Tables(Arrays):
         split: Column of each row's split.
         drop: Columns that are no inputs.
         categorical: Columns of categories that look like numbers, such as codes.
-        missing: Texts that mean that there is no value.
+        missing: Texts that mean that there is no value, in the place of the usual ones; an empty cell always does.
         impute: What stands in for a missing number: the `median`, `mean` or `most_frequent` one.
         marks: Add a column of zeros and ones for each column of numbers of which the source's training rows miss some.
         standardise: What numbers are standardised by: the `source`'s training rows, for both domains; each domain's own
@@ -97,7 +98,8 @@ class Tables(Arrays):
         **kwargs: Any,
     ) -> None:
         self.drop, self.categorical = _listed(drop), _listed(categorical)
-        self.missing, self.impute, self.marks = tuple(missing), impute, marks
+        # An empty cell never is a value, whatever else a person names.
+        self.missing, self.impute, self.marks = tuple(dict.fromkeys(["", *_listed(missing)])), impute, marks
         self.checkpoint = checkpoint
         self._found_kinds: Kinds | None = None
         self._fitted: Preprocessing | None = None
@@ -138,7 +140,7 @@ class Tables(Arrays):
             assert isinstance(kept, TensorDomain)  # what is kept of a domain in memory lies in memory
             parts.append(self._whole(name).arrays.x[_tensor(kept.x)[:, 0].numpy()])
         cells = np.concatenate(parts)
-        check_columns(cells, self._kinds, f"the source {'+'.join(self.sources)!r}")
+        check_columns(cells, self._kinds, self.categorical, f"the source {'+'.join(self.sources)!r}")
         return Preprocessing.fitted(
             cells, self._kinds, self.impute, self.standardise == "source", self.marks, self.missing
         )
@@ -215,9 +217,9 @@ class Tables(Arrays):
                 )
             found = find_kinds(tables, others, self.categorical, self.missing)
             where = f"the source {'+'.join(self.sources)!r}"
-            check_columns(
-                np.concatenate([cells_of(table, found, self.missing, where) for table in tables]), found, where
-            )
+            cells = np.concatenate([cells_of(table, found, self.missing, where) for table in tables])
+            check_columns(cells, found, self.categorical, where)
+            warn_of_almost_numbers(cells, found, self.categorical, where)
             self._found_kinds = found
         return self._found_kinds
 

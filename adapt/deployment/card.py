@@ -33,12 +33,15 @@ def model_card(
     """
     run = choice.chosen.run
     given = data.get("init_args") or {}
+    # Higher is better for every rule, so an error has a minus sign, which a reader would take for a slip.
+    error = numbers and choice.rule.startswith("source_")
+    sign = -1 if error else 1
     lines = [
         f"# {run.method} for {run.task}",
         "",
         f"Chosen by `adapt choose` on {datetime.date.today().isoformat()} among {len(choice.ranking)} methods, without "
-        f"a target label: the method with the highest mean of `{choice.rule}` over its seeds, and of those the best "
-        "seed.",
+        f"a target label: the method with the {'lowest' if error else 'highest'} mean of `{choice.rule}` over its "
+        "seeds, and of those the best seed.",
         "",
         f"- Method: {run.method}, seed {run.seed}, checkpoint `{choice.chosen.rule}` at step {choice.chosen.step}",
         f"- Trained on: labelled {_named(given.get('source'))}, unlabelled {_named(given.get('target'))}",
@@ -52,10 +55,10 @@ def model_card(
         "",
         "## Candidates",
         "",
-        f"| method | seeds | {choice.rule} | estimated accuracy, % |",
+        f"| method | seeds | {choice.rule}{', lower is better' if error else ''} | estimated accuracy, % |",
         "|---|--:|--:|--:|",
         *(
-            f"| {name} | {seeds} | {value:.4f} | {'' if accuracy is None else f'{100 * accuracy:.1f}'} |"
+            f"| {name} | {seeds} | {sign * value:.4f} | {'' if accuracy is None else f'{100 * accuracy:.1f}'} |"
             for name, value, accuracy, seeds in choice.ranking
         ),
         "",

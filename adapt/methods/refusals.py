@@ -1,5 +1,6 @@
 """Checks before and during training, with clear errors."""
 
+import warnings
 from collections.abc import Mapping, Sequence, Sized
 from numbers import Integral
 from typing import Any
@@ -227,11 +228,22 @@ def refuse_class_sets(method: str, taken: Sequence[ClassSets], problem: Problem,
 
     Raises:
         AdaptError: It takes others.
+
+    Warns:
+        UserWarning: The threshold decides nothing.
     """
     if threshold is not None and not 0 < threshold < 1:
         raise AdaptError(f"Expected an unknown_threshold between 0 and 1, found {threshold}.")
     found = problem.class_sets if isinstance(problem, Classification) else "closed"
     if found in taken:
+        if threshold is not None:
+            why = (
+                f"{method} finds unknown samples in its own way"
+                if found in ("open", "universal")
+                else f"no sample is unknown in {found} class sets; where the target may have other classes, say "
+                "--data.class_sets open"
+            )
+            warnings.warn(f"unknown_threshold {threshold} decides nothing here: {why}.", stacklevel=2)
         return
     if found in ("open", "universal"):
         if threshold is not None:

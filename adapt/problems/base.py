@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +37,12 @@ class Problem(ABC):
         if not names:
             raise AdaptError(f"{type(self).__name__} expects at least one output, found none.")
         self.names = tuple(str(name) for name in names)
+        # Predictions are columns by name: of two with one name the second would take the place of the first.
+        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
+            raise AdaptError(
+                f"Expected each name of an output once, found {', '.join(map(repr, twice[:_SHOWN]))} several times. "
+                "Give each its own name."
+            )
 
     @property
     def num_outputs(self) -> int:

@@ -4,11 +4,13 @@ import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -60,7 +62,8 @@ def fit(
         seed: Of weights and order.
         rule: Which checkpoint is returned: `last`, or a rule without target labels such as `information_maximisation`.
         run_dir: Keeps the run, which `adapt.load(run_dir)` and `adapt predict --config` read; None keeps nothing.
-        device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is.
+        device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is. Which one of
+            several, `trainer={"devices": [1]}` says.
         trainer: Further arguments of Lightning's `Trainer`. `run_dir` keeps those that are plain values.
         **options: Arguments of the method, where a name or class is given; its `backbone` may be a name (`MLP` by
             default), a class or an object.
@@ -79,7 +82,7 @@ def fit(
         >>> model.predict([[0.0, 1.0]]).shape
         (1,)
     """
-    _check_data(data)
+    more = _checked(data, max_steps, seed, trainer)
     with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
         data.order_seed = seed
@@ -100,7 +103,6 @@ def fit(
             "logger": CSVLogger(folder, name="", version="") if run_dir is not None else False,
             "default_root_dir": str(folder),
         }
-        more = dict(trainer or {})
         for name in ("max_steps", "max_epochs", "limit_train_batches"):
             if (given | more).get(name) == 0:
                 raise AdaptError(f"Expected {name} of at least 1, found 0: nothing would train.")
@@ -110,7 +112,11 @@ def fit(
         if run_dir is not None:
             limits = {name: given[name] for name in _LIMITS}
             goes_on = _write_config(folder, built, data, seed, limits | plain_values(more))
-        runner = Trainer(**given | more, callbacks=chosen)
+        try:
+            runner = Trainer(**given | more, callbacks=chosen)
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            said = " ".join(str(error).split()).removeprefix("Trainer.__init__() ")
+            raise AdaptError(f"Expected arguments that Lightning's Trainer takes: {said}") from error
         with _interruptible(runner, None if run_dir is None else folder, goes_on):
             runner.fit(built, datamodule=data)
         # Only process zero writes: without `run_dir` the others have a temporary folder of their own, which is empty.
@@ -122,6 +128,28 @@ def fit(
             built.load_state_dict(read_checkpoint(path)["state_dict"])
         runner.strategy.barrier()  # process zero's temporary folder goes once all have read
         return TrainedModel(built, data, "auto" if device == "auto" else str(built.device))
+
+
+def _checked(data: Any, max_steps: Any, seed: Any, trainer: Any) -> dict[str, Any]:
+    """Refuse what is no data, number or argument; the arguments of the trainer.
+
+    Raises:
+        AdaptError: Names the argument.
+    """
+    _check_data(data)
+    if not isinstance(trainer, Mapping | None):
+        raise AdaptError(f"Expected trainer as a dict of arguments, found {_what(trainer)}.")
+    more = dict(trainer or {})
+    ends = any(more.get(name) not in (None, -1) for name in ("max_steps", "max_epochs", "max_time"))
+    if not _is_whole(max_steps) or (max_steps < 0 and not (ends and max_steps == -1)):
+        raise AdaptError(f"Expected max_steps as a whole number of at least 1, found {max_steps!r}.")
+    if not _is_whole(seed) or not 0 <= seed < 2**32:
+        raise AdaptError(f"Expected seed as a whole number from 0 to 2**32 - 1, found {seed!r}.")
+    return more
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Classes that only one of the two domains has, and several sources in one batch."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from adapt.backbones import SmallCNN
+from adapt.backbones import MLP, SmallCNN
 from adapt.data import Arrays, DomainDataModule, ImageFolders
 from adapt.data.batches import Pair
 from adapt.data.classes import relate_classes
 from adapt.data.loaders import BalancedSampler
 from adapt.errors import AdaptError
-from adapt.methods import CORAL
+from adapt.methods import CORAL, OSBP
 
 
 def write(root: Path, name: str, letters: str, n: int = 60, offset: float = 0.0) -> None:
@@ -166,3 +167,16 @@ def test_a_share_without_a_sample_names_classes_only_where_some_were_asked_for(t
         data(tmp_path).domain_samples("b", "train")
     with pytest.raises(AdaptError, match=r"of the asked classes in 'b'.*Name other classes"):
         data(tmp_path, source_classes="xy", target_classes="x").domain_samples("b", "train")
+
+
+def test_a_threshold_that_decides_nothing_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "a", "vwx")
+    np.savez(tmp_path / "b.npz", x=np.zeros((60, 3), "float32"))
+    closed, opened = data(tmp_path), data(tmp_path, class_sets="open")
+    with pytest.warns(UserWarning, match=r"unknown_threshold 0.9 decides nothing here.*--data.class_sets open"):
+        CORAL(problem=closed.problem, backbone=MLP((3,)), unknown_threshold=0.9)
+    with pytest.warns(UserWarning, match="OSBP finds unknown samples in its own way"):
+        OSBP(problem=opened.problem, backbone=MLP((3,)), unknown_threshold=0.9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CORAL(problem=opened.problem, backbone=MLP((3,)), unknown_threshold=0.9)

@@ -57,7 +57,7 @@ def test_images_elsewhere_are_named_by_their_whole_paths(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("real/bike/0.png one", "`path label` in line 1"),
+        ("real/bike/0.png one", "a whole number as label in line 1 of .* found 'one'"),
         ("real/bike/99.png 0", "found no file at"),
         ("real/bike/0.png 1", r"found none of \[0\]"),
         ("real/bike/0.png,0", "Put a blank or a tab in the place of ','"),
@@ -94,3 +94,11 @@ def test_a_target_may_lack_a_class_in_the_middle(tmp_path: Path) -> None:
     found = [data.class_names[y] for batch in data.test_dataloader()[1] for y in batch.y.tolist()]
     assert found == [Path(name).parent.name for name in names]
     assert data.class_sets == "partial"
+
+
+def test_images_that_stand_twice_are_warned_of(tmp_path: Path) -> None:
+    lists = root(tmp_path) / "image_list"
+    test = lists / "clipart_test.txt"
+    test.write_text(test.read_text() + "\n" + (lists / "clipart_train.txt").read_text().splitlines()[0])
+    with pytest.warns(UserWarning, match=r"1 lines of the lists of 'clipart' .* such as 0\.png.*trained on and tested"):
+        ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)

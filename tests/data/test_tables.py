@@ -298,3 +298,25 @@ def test_a_code_is_the_same_with_and_without_a_decimal(tmp_path: Path) -> None:
         new = data.prepare({"age": [0.5, 0.5], "code": [2.0, 3.0]}).x
     assert data.preprocessing.names == ["age", "code=1", "code=2", "code=3"]
     assert new[:, 1:].tolist() == [[0, 1, 0], [0, 0, 1]]  # type: ignore[index]
+
+
+def test_a_few_texts_among_numbers_make_no_categories_of_them_without_a_word(tmp_path: Path) -> None:
+    hospitals(tmp_path)
+    table = [{**row, "age": "n.a." if k == 3 else "" if k == 5 else k % 40} for k, row in enumerate(rows())]
+    write(tmp_path / "a.csv", table)
+    with pytest.warns(UserWarning, match=r"'age'.*taken for categories, because of 'n.a.' in 1 of 89 cells"):
+        assert "age" in hospitals(tmp_path).preprocessing.kinds.categories
+    for missing in (["n.a."], "n.a.", ("", "n.a.")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert "age" in hospitals(tmp_path, missing=missing).preprocessing.kinds.numbers
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "age" in hospitals(tmp_path, categorical=["age"]).preprocessing.kinds.categories
+
+
+def test_a_column_of_many_numbers_and_a_text_is_no_name(tmp_path: Path) -> None:
+    hospitals(tmp_path)
+    write(tmp_path / "a.csv", [{**row, "age": "n.a." if k == 3 else k} for k, row in enumerate(rows())])
+    with pytest.raises(AdaptError, match=r"Expected numbers in the column 'age'.*found 'n.a.' in 1 of 90 cells"):
+        hospitals(tmp_path)

@@ -73,6 +73,18 @@ def test_the_method_with_the_best_mean_over_seeds_and_its_best_seed() -> None:
     assert "85.0 ± 4.0 %" in card and "CORAL, seed 1" in card and "| MMD | 2 |" in card
 
 
+def test_the_card_of_a_regression_shows_errors_as_they_are() -> None:
+    runs = [candidate("MMD", 0, 0.9), candidate("CORAL", 0, 0.6)]
+    numbers = [
+        replace(run, counts=None, source_counts=None, estimates={}, estimable=False, scores={"source_mae": -error})
+        for run, error in zip(runs, (2.5, 4.0), strict=True)
+    ]
+    choice = choose(numbers, "source_mae")
+    card = model_card(choice, ["price"], {"init_args": {"source": "a", "target": "b"}}, "", {"torch": "2"}, True)
+    assert "with the lowest mean of `source_mae`" in card and "source_mae, lower is better |" in card
+    assert "| MMD | 1 | 2.5000 |" in card and "| CORAL | 1 | 4.0000 |" in card
+
+
 def test_only_classes_have_an_agreement_of_two_seeds() -> None:
     runs = [candidate("MMD", 0, 0.9), candidate("MMD", 1, 0.8), candidate("CORAL", 0, 0.6), candidate("CORAL", 1, 0.5)]
     choose(runs, "information_maximisation")

@@ -167,3 +167,10 @@ def test_a_number_means_classes_and_nonsense_is_refused() -> None:
 def test_one_label_alone_is_a_classification() -> None:
     with pytest.raises(AdaptError, match=r"at least two labels, found one.*Classification"):
         MultiLabel(1)
+
+
+def test_two_outputs_of_one_name_are_refused() -> None:
+    # Their columns would be one: probabilities that do not add up to 1.
+    for build in (Classification, MultiLabel, lambda names: Regression.of(names, torch.randn(5, 3))):
+        with pytest.raises(AdaptError, match="each name of an output once, found 'a' several times"):
+            build(["a", "b", "a"])

@@ -67,6 +67,7 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
         ([config, tmp_path / "pipe.npz", tmp_path / "p.csv"], "pipe.npz"),
         ([config, tmp_path / "gap.npz", tmp_path / "p.csv"], "in 1 samples of a batch of 3, the first at position 2"),
         ([config, vectors / "new.npz", tmp_path], "the folder"),
+        ([config, vectors / "new.npz", tmp_path / "p.parquet"], "Name it p.csv"),
         ([vectors / "nothing/config.yaml", vectors / "new.npz", tmp_path / "p.csv"], "no such file"),
         ([vectors / "run", vectors / "new.npz", tmp_path / "p.csv"], "config.yaml"),
     ]
@@ -78,7 +79,7 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
     assert "--output" in capsys.readouterr().err
     assert main(["predict", "--config", config, "--output", str(tmp_path / "p.csv")]) == 2
     assert "Expected --input beside --output" in capsys.readouterr().err
-    assert not (tmp_path / "p.csv").exists()
+    assert not list(tmp_path.glob("p.*"))
 
 
 def test_a_missing_value_in_what_is_evaluated_is_named_and_never_a_class(tmp_path: Path) -> None:

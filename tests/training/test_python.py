@@ -146,6 +146,20 @@ def test_wrong_arguments_get_one_line() -> None:
         adapt.fit("DAN", Moons())
     with pytest.raises(AdaptError, match="CORAL has no argument 'wait'"):
         adapt.fit("CORAL", Moons(), wait=1)
+    for steps in (2.5, True, None, "20", -5, -1):
+        with pytest.raises(AdaptError, match="max_steps as a whole number of at least 1"):
+            adapt.fit("CORAL", Moons(), max_steps=steps)  # type: ignore[arg-type]  # on purpose
+    for seed in (None, -1, "a", 2**40):
+        with pytest.raises(AdaptError, match="seed as a whole number from 0"):
+            adapt.fit("CORAL", Moons(), seed=seed)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(AdaptError, match=r"Expected data such as .*, found a str"):
+        adapt.fit("CORAL", "moons")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(AdaptError, match="trainer as a dict of arguments, found a str"):
+        adapt.fit("CORAL", Moons(), trainer="cpu")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(AdaptError, match=r"that Lightning's Trainer takes: .*'max_step'"):
+        adapt.fit("CORAL", Moons(), device="cpu", trainer={"max_step": 3})
+    with pytest.raises(AdaptError, match=r"that Lightning's Trainer takes: .*'gpu9'"):
+        adapt.fit("CORAL", Moons(), device="gpu9")
     with pytest.raises(AdaptError, match="has a checkpoint of"):
         adapt.fit("CORAL", Moons(), max_steps=2, device="cpu", rule="snb")
 
