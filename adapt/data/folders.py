@@ -34,6 +34,8 @@ from adapt.errors import AdaptError
 _EVALUATED_SHARE = 0.875
 _STORED_SIDE = 256  # TLlib's
 _FEWEST_STORED = 256
+# Stores that were announced: grids and streams open the same images again and again.
+_TOLD: set[Path] = set()
 _SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
@@ -355,12 +357,13 @@ def _announced(store: ImageStore, name: str) -> bool:
         return False
     room, free = store.has_room()
     size = f"about {store.expected_bytes() / 1e9:.2g} GB, {free / 1e9:.3g} GB are free"
-    if room:
+    if room and store.folder not in _TOLD:
+        _TOLD.add(store.folder)
         rank_zero_info(
             f"The images of {name!r} are kept in {store.folder} once decoded ({size}). To turn this off: "
             "--data.store none"
         )
-    else:
+    elif not room:
         rank_zero_warn(
             f"The images of {name!r} are decoded in every epoch: there is no room to keep them in {store.folder} "
             f"({size}). Free some, set XDG_CACHE_HOME to a folder on another disk, or take --data.store jpeg."

@@ -229,6 +229,19 @@ def test_a_store_is_announced_or_left_out_where_the_disk_is_full(
     assert not list((tmp_path / "home").rglob("*.bytes"))
 
 
+def test_a_store_is_announced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
+    said: list[str] = []
+    monkeypatch.setattr(folders, "rank_zero_info", said.append)
+    for domain in ("a", "b"):
+        for label in ("x", "y"):
+            photographs(tmp_path / "data" / domain / label)
+    for _ in range(3):
+        ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4).setup("fit")
+    assert [line.split(" are kept")[0] for line in said] == ["The images of 'a'", "The images of 'b'"]
+
+
 def test_a_store_that_cannot_be_made_is_not_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
