@@ -76,7 +76,7 @@ def refuse_odd_terms(method: str, terms: object) -> None:
 
 
 def refuse_odd_parts(method: str, penalties: object, optimizer: object, lr_scheduler: object) -> None:
-    """Refuse names where Python takes objects and functions; the command line makes these of names.
+    """Refuse penalties that are no objects, and what makes no optimizer or schedule; texts `Recorded` refuses before.
 
     Args:
         method: The method's name.

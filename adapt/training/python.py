@@ -136,7 +136,12 @@ def _checked(data: Any, max_steps: Any, seed: Any, trainer: Any) -> dict[str, An
     Raises:
         AdaptError: Names the argument.
     """
-    _check_data(data)
+    if not isinstance(data, DomainDataModule):
+        raise AdaptError(
+            f"Expected data such as InMemory(Xs, ys, Xt) or another class of adapt.data, found {_what(data)}."
+        )
+    if not hasattr(data, "shots"):
+        raise AdaptError(forgotten_base(type(data)) or f"{type(data).__name__} was not set up by its base.")
     if not isinstance(trainer, Mapping | None):
         raise AdaptError(f"Expected trainer as a dict of arguments, found {_what(trainer)}.")
     more = dict(trainer or {})
@@ -209,15 +214,6 @@ def _method(method: str | type[Method] | Method, data: DomainDataModule, options
     if not hasattr(built, "problem"):
         raise AdaptError(forgotten_base(cls) or f"{cls.__name__} has no problem: hand it on to Method.")
     return built
-
-
-def _check_data(data: Any) -> None:
-    if not isinstance(data, DomainDataModule):
-        raise AdaptError(
-            f"Expected data such as InMemory(Xs, ys, Xt) or another class of adapt.data, found {_what(data)}."
-        )
-    if not hasattr(data, "shots"):
-        raise AdaptError(forgotten_base(type(data)) or f"{type(data).__name__} was not set up by its base.")
 
 
 def _named(name: str, module: Any, base: type) -> Any:

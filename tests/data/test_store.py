@@ -32,6 +32,16 @@ def photographs(folder: Path, count: int = 6) -> list[Path]:
     return files
 
 
+def write_domains(place: Path) -> None:
+    for domain in ("a", "b"):
+        for label in ("x", "y"):
+            photographs(place / "data" / domain / label)
+
+
+def two_domains(place: Path, **options: object) -> ImageFolders:
+    return ImageFolders("a", "b", root=str(place / "data"), image_size=16, batch_size=4, **options)  # type: ignore[arg-type]
+
+
 class Counted:
     """Reads files, and counts how often."""
 
@@ -191,13 +201,11 @@ def test_image_folders_see_the_same_pixels_with_and_without_a_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    for domain in ("a", "b"):
-        for label in ("x", "y"):
-            photographs(tmp_path / "data" / domain / label)
+    write_domains(tmp_path)
 
     def first_batches(**options: object) -> list[Tensor]:
         torch.manual_seed(0)
-        made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4, **options)  # type: ignore[arg-type]
+        made = two_domains(tmp_path, **options)
         made.setup("fit")
         training = next(iter(zip(*made.train_dataloader(), strict=True)))
         evaluation = next(iter(made.val_dataloader()[1]))
@@ -220,10 +228,8 @@ def test_a_store_is_announced_or_left_out_where_the_disk_is_full(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    for domain in ("a", "b"):
-        for label in ("x", "y"):
-            photographs(tmp_path / "data" / domain / label)
-    made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4)
+    write_domains(tmp_path)
+    made = two_domains(tmp_path)
     with pytest.warns(UserWarning, match=r"no room to keep them .* --data.store jpeg"):
         made.setup("fit")
     assert not list((tmp_path / "home").rglob("*.bytes"))
@@ -234,11 +240,9 @@ def test_a_store_is_announced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
     said: list[str] = []
     monkeypatch.setattr(folders, "rank_zero_info", said.append)
-    for domain in ("a", "b"):
-        for label in ("x", "y"):
-            photographs(tmp_path / "data" / domain / label)
+    write_domains(tmp_path)
     for _ in range(3):
-        ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4).setup("fit")
+        two_domains(tmp_path).setup("fit")
     assert [line.split(" are kept")[0] for line in said] == ["The images of 'a'", "The images of 'b'"]
 
 
@@ -246,10 +250,8 @@ def test_a_store_that_cannot_be_made_is_not_announced(tmp_path: Path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(folders, "_FEWEST_STORED", 1)
     (tmp_path / "home").write_text("a file")
-    for domain in ("a", "b"):
-        for label in ("x", "y"):
-            photographs(tmp_path / "data" / domain / label)
-    made = ImageFolders("a", "b", root=str(tmp_path / "data"), image_size=16, batch_size=4)
+    write_domains(tmp_path)
+    made = two_domains(tmp_path)
     with pytest.warns(UserWarning, match=r"cannot be kept in .* Set XDG_CACHE_HOME"):
         made.setup("fit")
 

@@ -326,8 +326,13 @@ def follows_from_classes(setting: str) -> bool:
     Args:
         setting: As a result has it.
     """
-    few = re.fullmatch(r"few-shot( \(\d+ per class\))?", setting)
-    return few is not None or setting in (SOURCE_ONLY, UNSUPERVISED, TARGET_LABELS)
+    return setting in (SOURCE_ONLY, UNSUPERVISED, TARGET_LABELS, "few-shot") or shots_of(setting) is not None
+
+
+def shots_of(setting: str) -> int | None:
+    """How many labelled target samples of each class a setting has that `setting_of` gives; None where it says none."""
+    few = re.fullmatch(r"few-shot \((\d+) per class\)", setting)
+    return None if few is None else int(few[1])
 
 
 def labels_seen(setting: str) -> float:

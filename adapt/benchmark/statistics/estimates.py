@@ -1,7 +1,6 @@
 """Means, intervals over seeds, and which differences count."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -10,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from adapt.benchmark.plan.plan import labels_seen
+from adapt.benchmark.plan.plan import labels_seen, shots_of
 from adapt.benchmark.results.results import CellResult, measures_of
 from adapt.benchmark.vocabulary import AVERAGE, DEFAULT_RULE, ORACLE, SOURCE_ONLY, TARGET_LABELS
 from adapt.measures import ACCURACY, Measure
@@ -199,7 +198,7 @@ def settings_of(results: Sequence[CellResult]) -> dict[str, str]:
 
 
 def _most_labels(settings: Sequence[str]) -> str:
-    shots = [int(few[1]) for setting in settings if (few := re.fullmatch(r"few-shot \((\d+) per class\)", setting))]
+    shots = [shots for setting in settings if (shots := shots_of(setting)) is not None]
     if len(shots) == len(settings) > 1:
         return f"few-shot ({min(shots)} to {max(shots)} per class)"
     return max(settings, key=labels_seen)
