@@ -77,6 +77,12 @@ def take(tree: Tree, at: Any) -> Tree:
     return tree_map(lambda leaf: leaf[at], tree)
 
 
+def all_finite(tree: Tree) -> bool:
+    """Whether no number of any tensor is NaN or infinite."""
+    # A sum is finite only if every number is, and takes a twentieth of the time. One that overflows says nothing.
+    return all(bool(leaf.sum().isfinite() or leaf.isfinite().all()) for leaf in leaves(tree))
+
+
 def collate(samples: Sequence[Tree]) -> Tree:
     """Combine many samples into one tree: numbers, arrays and tensors are stacked at each place."""
     return tree_map(lambda *parts: torch.stack([torch.as_tensor(part) for part in parts]), *samples)

@@ -35,6 +35,17 @@ def test_samples_are_stacked_at_each_place() -> None:
     assert found["n"].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.complex64])
+def test_numbers_are_finite_though_their_sum_is_not(dtype: torch.dtype) -> None:
+    large = torch.full((2, 8), 6e4 if dtype == torch.float16 else 3e38, dtype=dtype)
+    assert not large.sum().isfinite() and trees.all_finite({"x": large, "k": torch.arange(3)}) and trees.all_finite([])
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        spoiled = large.clone()
+        spoiled[1, 3] = bad
+        assert not trees.all_finite([large, spoiled])
+    assert not trees.all_finite(torch.tensor([float("inf"), -float("inf")]))
+
+
 @pytest.mark.parametrize("tree", [torch.ones(3), [torch.ones(3)], (torch.ones(3), {"a": torch.ones(3)})])
 def test_any_nesting_has_a_size(tree: Any) -> None:
     assert trees.size(tree) == 3

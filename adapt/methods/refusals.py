@@ -12,7 +12,7 @@ from adapt.data.batches import Labelled, Pair, Unlabelled
 from adapt.errors import AdaptError, DivergedError
 from adapt.penalties import Penalty
 from adapt.problems import Classification, ClassSets, Problem
-from adapt.trees import leaves
+from adapt.trees import all_finite, leaves
 
 
 def refuse_infinite_loss(method: str, step: int, terms: dict[str, Tensor], batch: Pair) -> None:
@@ -170,7 +170,7 @@ def refuse_infinite_inputs(batch: Labelled | Unlabelled, whose: str) -> None:
         AdaptError: Says how many there are, and where the first one is.
     """
     floats = [leaf for leaf in leaves(batch.x) if leaf.is_floating_point() or leaf.is_complex()]
-    if not floats or all(bool(torch.isfinite(leaf).all()) for leaf in floats):
+    if all_finite(floats):
         return
     bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in floats]).any(0)
     raise AdaptError(

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import BatchNorm1d, _BatchNorm
 from adapt.encoding import Encoding
 from adapt.errors import AdaptError, DivergedError
 from adapt.layers import batch_statistics
-from adapt.trees import Tree, leaves, size
+from adapt.trees import Tree, all_finite, size
 
 _NORMALISATIONS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 _NETWORK = ("backbone", "bottleneck", "classifier")
@@ -107,7 +107,7 @@ class StreamMethod(nn.Module):
             )
         logits: Tensor = found.detach()
         if not torch.isfinite(logits).all():
-            if not all(bool(torch.isfinite(leaf).all()) for leaf in leaves(x)):
+            if not all_finite(x):
                 raise AdaptError(
                     f"Expected finite inputs of {self.name()}, found NaN or infinity in a batch of {count}. Fill in "
                     "what is missing, or leave these samples out."

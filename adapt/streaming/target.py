@@ -17,7 +17,7 @@ from adapt.errors import AdaptError
 from adapt.names import in_numbers
 from adapt.problems import Classification, Problem
 from adapt.training.model import TrainedModel, data_of
-from adapt.trees import Tree, cat, leaves, size, take
+from adapt.trees import Tree, all_finite, cat, leaves, size, take
 
 _KEPT_BYTES = 2**30
 
@@ -177,7 +177,7 @@ def _as_they_come(path: Path, names: Sequence[str]) -> Sequence[int]:
 
 def _check_finite(x: Tree, domain: str, numbers: Sequence[int], names: Sequence[str]) -> None:
     floats = [leaf for leaf in leaves(x) if leaf.is_floating_point()]
-    if not floats or all(bool(torch.isfinite(leaf).all()) for leaf in floats):
+    if all_finite(floats):
         return
     bad = torch.stack([(~torch.isfinite(leaf)).flatten(1).any(1) for leaf in floats]).any(0)
     at = numbers[int(bad.nonzero()[0])]
