@@ -4,7 +4,7 @@ import argparse
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from adapt.errors import AdaptError
 
@@ -35,6 +35,13 @@ def _seeds(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected seeds such as 0 or 0,1,2, found {text!r}") from None
+
+
+class _Seeds(argparse.Action):
+    """Seeds with blanks or commas between them, as a person types either."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, tuple(seed for part in values for seed in part))
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -122,7 +129,9 @@ def benchmark_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds",
         type=_seeds,
-        metavar="N[,N...]",
+        nargs="+",
+        action=_Seeds,
+        metavar="N",
         help="only these seeds of the benchmark, for instance one in each task of a job array (default: all)",
     )
     parser.add_argument("--retry", action="store_true", help="run failed and diverged cells again")
@@ -274,7 +283,9 @@ def stream_options() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, metavar="N", help="how often the sequence comes (default: 1)")
     parser.add_argument("--split", help="train, val or test samples of a domain (default: test)")
     parser.add_argument("--delta", type=float, help="of Dirichlet (default: 0.1; smaller is more correlated)")
-    parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="seeds of the stream of one run (default: 0)")
+    parser.add_argument(
+        "--seed", type=_seeds, nargs="+", action=_Seeds, metavar="N", help="seeds of the stream of one run (default: 0)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/stream)")
     parser.add_argument("--jobs", type=_jobs, default=1, metavar="N|auto", help="streams at once (default: 1)")
     parser.add_argument("--retry", action="store_true", help="run failed and diverged streams again")

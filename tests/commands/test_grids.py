@@ -54,8 +54,9 @@ def test_parts_by_seed_can_be_put_together(plan: Path, capsys: pytest.CaptureFix
     assert benchmark_command(quiet) == 0
     assert trace(Path("runs/small")) == []
     assert "50.5 [50.0, 51.0]" in capsys.readouterr().out
-    with pytest.raises(AdaptError, match=r"Expected --seeds of the benchmark \(0, 1\), found 2\."):
-        benchmark_command([*quiet, "--seeds", "1,2"])
+    for typed in (["1,2"], ["1", "2"]):
+        with pytest.raises(AdaptError, match=r"Expected --seeds of the benchmark \(0, 1\), found 2\."):
+            benchmark_command([*quiet, "--seeds", *typed])
 
 
 def test_a_failed_cell_gives_exit_code_1_and_still_a_report(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:

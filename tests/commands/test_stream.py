@@ -192,7 +192,7 @@ def test_wrong_files_get_a_line(content: str, said: str, here: Path, capsys: pyt
 @pytest.mark.slow  # a grid of eight, each with a run of W&B
 def test_seeds_and_scenarios_make_a_grid_and_offline_runs_are_kept(here: Path) -> None:
     words = ["stream", "--run", "run", "--method", "LAME", "--scenario", "single", "correlated", "--samples", "40"]
-    words += ["--corruptions", "none", "--seed", "0", "1", "--wandb", "offline", "--out", "grid"]
+    words += ["--corruptions", "none", "--seed", "0,1", "--wandb", "offline", "--out", "grid"]
     assert main(words) == 0
     results = read_results(here / "grid")
     assert {(r.task.rpartition(", ")[2], r.method, r.seed) for r in results} == {
