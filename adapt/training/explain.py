@@ -214,7 +214,7 @@ def nothing_chosen(names: Iterable[str]) -> str:
 
 
 def _without_value(option: str, args: Sequence[str]) -> str:
-    following = [*args[1:], "--"]
+    following = [*args, "--"][1:]
     given = [word for word, after in zip(args, following, strict=True) if word.startswith(option) and after[:2] == "--"]
     return given[-1] if given else option
 
@@ -264,7 +264,7 @@ def _close(name: str, known: Iterable[str]) -> str:
 
 def _typed(place: str, args: Sequence[str]) -> str | None:
     """The option's value on the command line; the parser's own error may name a default instead."""
-    for word, after in zip(args, [*args[1:], ""], strict=True):
+    for word, after in zip(args, [*args, ""][1:], strict=True):
         if word == place or word.startswith(f"{place}="):
             return after if word == place else word.partition("=")[2]
     return None

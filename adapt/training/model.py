@@ -217,6 +217,26 @@ class _Known:
         self.problem, self.input_shape, self.num_sources = problem, input_shape, num_sources
 
 
+def check_arguments(base: type, key: str, content: Mapping[str, Any]) -> None:
+    """Refuse arguments that a class does not have, or of another type than it takes, without building it.
+
+    Args:
+        base: The base of the class.
+        key: Its place in a configuration, such as `data`.
+        content: Its `class_path` and `init_args`.
+
+    Raises:
+        AdaptError: One does not fit.
+    """
+    restrict_parser()
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, key, required=True, fail_untyped=False)
+    try:
+        parser.parse_object({key: dict(content)})
+    except ArgumentError as error:
+        raise AdaptError(explain(error, {key: base})) from error
+
+
 def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:
     """The datamodule of a run's configuration, with its files.
 

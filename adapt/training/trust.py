@@ -97,7 +97,7 @@ def find_own_classes(config: Mapping[str, Any]) -> None:
 def _given(args: Sequence[str], *options: str) -> list[str]:
     """The values of an option on a command line."""
     values = []
-    for word, after in zip(args, [*args[1:], None], strict=True):
+    for word, after in zip(args, [*args, None][1:], strict=True):
         name, equals, value = word.partition("=")
         if name in options and (equals or after is not None):
             values.append(value if equals else str(after))

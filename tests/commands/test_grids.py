@@ -142,3 +142,26 @@ def test_own_classes_beside_a_plan_are_found_from_any_folder(
     shutil.move(plans / f"{own}.py", elsewhere / f"{own}.py")
     afresh(here)
     assert main(["test", "--config", str(moved / "moons" / "Mine" / "0" / "config.yaml")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sampels": 100}, "Moons has no argument 'sampels'"),
+        ({"samples": "many"}, "--data.samples expects int, found 'many'."),
+        ({"shots": [1]}, "--data.shots expects"),
+    ],
+)
+def test_a_wrong_data_argument_is_refused_before_any_cell_runs(
+    wrong: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapt.benchmark.run.train_and_test.run_cell", lambda cell: pytest.fail("a cell ran"))
+    data = {"data": {"class_path": "Moons", "init_args": wrong}}
+    one = {"data": {"init_args": wrong | {"source": "moons", "target": "moons_35"}, "class_path": "Moons"}}
+    for task in ({"pairs": "all", "domains": ["moons", "moons_35"], "config": data}, one):
+        content = {"name": "p", "seeds": [0], "tasks": {"a": task}, "methods": {"Source": "methods/source_only"}}
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump(content))
+        with pytest.raises(AdaptError) as error:
+            benchmark_command(["--config", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "out")])
+        assert said in str(error.value) and "plan.yaml, task '" in str(error.value)
+        assert not (tmp_path / "out").exists()
