@@ -167,6 +167,11 @@ def read_config(config: Path) -> dict[str, Any]:
     Raises:
         AdaptError: It is missing, or none.
     """
+    if not config.is_file() and (config.parent / "checkpoints").is_dir():
+        raise AdaptError(
+            f"{config.parent} has weights and no {CONFIG_FILE}: `adapt.fit` was given an object, and nobody knows how "
+            "it was built. Give its class, or build the method and load the checkpoint's `state_dict` into it."
+        )
     if not config.is_file():
         raise AdaptError(f"Expected a run with {config}, found no such file. Give the folder that `adapt fit` wrote.")
     content = read_yaml(config)

@@ -13,7 +13,7 @@ from jsonargparse._util import get_import_path
 
 from adapt.errors import AdaptError
 from adapt.paths import make_importable_last
-from adapt.training.explain import argument_classes, imported, needs_value
+from adapt.training.explain import argument_classes, imported, needs_value, no_subclass
 from adapt.yaml_files import Loader, read_yaml
 
 _PLAN = {"tasks", "methods", "seeds"}
@@ -153,7 +153,7 @@ def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
             if not inspect.isclass(owner) and not _is_ours(owner):
                 raise AdaptError(f"{place} expects a class, found {named}, which is not one.")
             if inspect.isclass(owner) and expected and not issubclass(owner, expected):
-                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {named}, which is not one.")
+                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {no_subclass(named, place)}")
             inside = _content(inside.get("init_args")) | _content(inside.get("dict_kwargs"))
         for key, part in inside.items():
             if part is None and inspect.isclass(owner) and (needed := needs_value(owner, key)) is not None:
