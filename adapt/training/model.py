@@ -21,7 +21,9 @@ from adapt.errors import AdaptError, told
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_checkpoint
 from adapt.problems import Problem, Regression, described_problem
-from adapt.selection import checkpoint_path
+from adapt.selection import OwnScore, checkpoint_path
+from adapt.selection.evaluation import Score
+from adapt.selection.own import named, own_entries
 from adapt.training.explain import explain, imported
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 from adapt.training.saved_config import relocate
@@ -240,6 +242,20 @@ def check_arguments(base: type, key: str, content: Mapping[str, Any]) -> None:
         parser.parse_object({key: dict(content)})
     except ArgumentError as error:
         raise AdaptError(explain(error, {key: base})) from error
+
+
+def own_scores_of(config: Mapping[str, Any]) -> Mapping[str, Score]:
+    """The own scores that a run computed, by name.
+
+    Args:
+        config: The run's configuration.
+
+    Raises:
+        AdaptError: One cannot be built.
+    """
+    restrict_parser()
+    entries = [entry if isinstance(entry, Mapping) else {"class_path": entry} for entry in own_entries(config)]
+    return named([_built(OwnScore, "score", entry) for entry in entries])
 
 
 def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:

@@ -91,7 +91,10 @@ def fit(
         data.order_seed = seed
         built = _method(method, data, options)
         _fit_data(built, data)
-        callbacks = selection_callbacks(folder, built.source_free, Scores(), built.problem)
+        more["callbacks"] = list(more.get("callbacks") or [])
+        scores = next((each for each in more["callbacks"] if isinstance(each, Scores)), None) or Scores()
+        more["callbacks"] = [each for each in more["callbacks"] if each is not scores]
+        callbacks = selection_callbacks(folder, built.source_free, scores, built.problem)
         every = max(1, max_steps // _VALIDATIONS)
         given: dict[str, Any] = {
             "max_steps": max_steps,
