@@ -36,28 +36,6 @@ def make_importable(folder: str | Path) -> None:
     sys.path.insert(last + 1, here)
 
 
-def make_importable_last(folder: str | Path) -> None:
-    """Let modules of a folder be imported where nothing else has their name, so that it takes no library's place.
-
-    Args:
-        folder: The folder.
-    """
-    here = str(Path(folder).resolve())
-    if here not in sys.path:
-        sys.path.append(here)
-
-
-def own_module(folder: Path, name: str) -> bool:
-    """Whether a module or a package lies in a folder, and nothing else that can be imported has its name.
-
-    Args:
-        folder: The folder, with its whole path.
-        name: The module's name without dots.
-    """
-    others = [entry for entry in sys.path if Path(entry).resolve() != folder]
-    return _in(folder, name, [str(folder)]) and not _in(None, name, others)
-
-
 def hiding(folder: str | Path) -> list[Path]:
     """Files of a folder that are imported in place of an installed library of the same name."""
     here = Path(folder).resolve()

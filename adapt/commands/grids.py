@@ -19,7 +19,7 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.classes import resolve
+from adapt.benchmark.plan.classes import out_of_reach, resolve
 from adapt.benchmark.plan.merging import merge
 from adapt.benchmark.plan.plan import Cell, Plan, only_seeds, read_plan
 from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
@@ -80,6 +80,7 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         from adapt.streaming.planned import folder_of, read_streams
 
         streams, others = read_streams(plan, arguments.config), plan.cells
+        _check_own_classes(plan, arguments.config)
         _check_data(plan, arguments.config)
         if arguments.seeds is not None:
             plan = only_seeds(plan, arguments.seeds)
@@ -130,6 +131,23 @@ def _stream(
     if outcome.interrupted:
         return _INTERRUPTED
     return 1 if outcome.failed else 0
+
+
+def _check_own_classes(plan: Plan, path: Path) -> None:
+    """Refuse own classes that lie beside the plan, and not where they are looked for, before each cell fails.
+
+    Raises:
+        AdaptError: There is one.
+    """
+    folder = path.resolve().parent
+    configs = list({id(part): part for cell in plan.cells for part in cell.config.values()}.values())
+    found = out_of_reach(configs, folder)
+    if found is not None:
+        here = shlex.join(["cd", str(folder)])
+        raise AdaptError(
+            f"{path} names a class of {found.relative_to(folder)}, which lies beside it. Own classes are looked for in "
+            f"the working folder and on PYTHONPATH: {here}, or set PYTHONPATH={shlex.quote(str(folder))}."
+        )
 
 
 def _check_data(plan: Plan, path: Path) -> None:

@@ -94,7 +94,6 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
         "run_dir": None,
         "ckpt_path": None,
     }
-    config |= {"code_in": run.config["code_in"]} if run.config.get("code_in") else {}
     (folder / CONFIG_FILE).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     # From the folder itself, so that what it lacks is noticed here.
     model = load(folder, device=device)

@@ -104,12 +104,6 @@ class AdaptCLI(LightningCLI):
             "--saved_in", type=str | None, default=None, help="Written by `fit`: the run's folder when it was trained."
         )
         parser.add_argument(
-            "--code_in",
-            type=str | None,
-            default=None,
-            help="Written by a grid: the folder of its file, if own classes lie there.",
-        )
-        parser.add_argument(
             "--if_taken",
             type=dict[str, Any] | None,
             default=None,

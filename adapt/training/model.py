@@ -27,7 +27,7 @@ from adapt.selection.own import named, own_entries
 from adapt.training.explain import explain, imported
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 from adapt.training.saved_config import relocate
-from adapt.training.trust import check_named, find_own_classes, restrict_parser
+from adapt.training.trust import check_named, restrict_parser
 from adapt.trees import tree_map
 from adapt.yaml_files import read_yaml
 
@@ -181,7 +181,6 @@ def read_config(config: Path) -> dict[str, Any]:
     if not parts or not all(isinstance(part, Mapping) and isinstance(part.get("class_path"), str) for part in parts):
         raise AdaptError(f"{config}: expected the configuration of a run, with model and data, found none.")
     found = dict(content)
-    find_own_classes(found)
     if isinstance(saved_in := found.get("saved_in"), str):
         relocate([found["model"], found["data"]], Path(saved_in), config.parent)
     return found

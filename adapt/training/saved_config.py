@@ -22,8 +22,7 @@ def portable(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
     if "root" in data and data["root"] is None and "ADAPT_DATA" not in os.environ and Path("data").is_dir():
         data["root"] = "data"
     _each_path(config, lambda name, path: str(Path(path).resolve()) if name == "cache" or _lies_here(path) else path)
-    saved = config | {"run_dir": None, "ckpt_path": None, "saved_in": str(run_dir.resolve())}
-    return saved if saved.get("code_in") else {key: value for key, value in saved.items() if key != "code_in"}
+    return config | {"run_dir": None, "ckpt_path": None, "saved_in": str(run_dir.resolve())}
 
 
 def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ from jsonargparse import Namespace, _loaders_dumpers, _typehints
 from jsonargparse._util import get_import_path
 
 from adapt.errors import AdaptError
-from adapt.paths import make_importable_last
 from adapt.training.explain import argument_classes, imported, needs_value, no_subclass
 from adapt.yaml_files import Loader, read_yaml
 
@@ -61,8 +60,6 @@ def _subclasses(base: Any) -> set[type]:
 def check_typed_configs(args: Sequence[str]) -> None:
     """Read the files of `--config` before the parser does, because the parser does not name the wrong file and line.
 
-    Own classes that they name are found where a grid says that they lie.
-
     Raises:
         AdaptError: A file is missing, is not YAML, holds no mapping, or is of another kind.
     """
@@ -78,20 +75,6 @@ def check_typed_configs(args: Sequence[str]) -> None:
         if content.keys() >= _PLAN:
             command = shlex.join(["adapt", "benchmark", "--config", str(path)])
             raise AdaptError(f"{path} describes a grid: run it with `{command}`.")
-        find_own_classes(content)
-
-
-def find_own_classes(config: Mapping[str, Any]) -> None:
-    """Let the classes be imported that a configuration of a grid's run names and that lay beside the grid's file.
-
-    The folder is the one that was written, also where the run was moved: a downloaded folder could bring its own code.
-
-    Args:
-        config: The configuration of a run.
-    """
-    folder = config.get("code_in")
-    if isinstance(folder, str) and Path(folder).is_absolute() and Path(folder).is_dir():
-        make_importable_last(folder)
 
 
 def _given(args: Sequence[str], *options: str) -> list[str]:

@@ -1,12 +1,10 @@
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from adapt.commands.grids import benchmark_command, report_command
-from adapt.commands.main import main
 from adapt.errors import AdaptError
 from tests.benchmark.synthetic import run_cell, trace
 from tests.wandb_file import read_records, run_files
@@ -96,52 +94,27 @@ def test_a_missing_plan_and_a_missing_folder_are_named(tmp_path: Path) -> None:
         report_command([str(tmp_path / "nowhere")])
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_own_classes_beside_a_plan_are_found_from_any_folder(
-    jobs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_own_classes_that_lie_beside_a_plan_alone_are_refused_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = f"beside_plan_{jobs}_"
-    plans, here, elsewhere = (tmp_path / name for name in ("my plans", "here", "elsewhere"))
-    for folder in (plans, here, elsewhere):
-        folder.mkdir()
-    (plans / f"{own}.py").write_text(
-        "from adapt.backbones import MLP\nfrom adapt.methods import SourceOnly\n"
-        "class Mine(SourceOnly):\n    baseline = False\nclass Network(MLP):\n    pass\n"
-    )
-    model = {"init_args": {"backbone": {"class_path": f"{own}.Network", "init_args": {"hidden": [4]}}}}
-    (plans / "mine.yaml").write_text(yaml.safe_dump({"model": model | {"class_path": f"{own}.Mine"}}))
-    trainer = {"max_steps": 2, "max_epochs": -1, "check_val_every_n_epoch": None, "val_check_interval": 2}
-    content = {
-        "name": "beside",
-        "seeds": [0],
-        "tasks": {"moons": ["tasks/moons", {"trainer": trainer}]},
-        "methods": {"Source": "methods/source_only", "Mine": "mine"},
-    }
+    # They are not looked for there: a downloaded folder could bring its own code.
+    monkeypatch.setattr("adapt.benchmark.run.train_and_test.run_cell", lambda cell: pytest.fail("a cell ran"))
+    plans, here = tmp_path / "my plans", tmp_path / "here"
+    plans.mkdir()
+    here.mkdir()
+    (plans / "beside_plan_.py").write_text("raise SystemExit('imported')\n")
+    model = {"model": {"class_path": "SourceOnly", "init_args": {"backbone": {"class_path": "beside_plan_.Network"}}}}
+    (plans / "mine.yaml").write_text(yaml.safe_dump(model))
+    content = {"name": "p", "seeds": [0], "tasks": {"moons": "tasks/moons"}, "methods": {"Mine": "mine"}}
     (plans / "plan.yaml").write_text(yaml.safe_dump(content))
-
-    def afresh(folder: Path) -> None:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not entry.startswith(str(tmp_path))])
-        sys.modules.pop(own, None)
-
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    command = ["benchmark", "--config", "../my plans/plan.yaml", "--out", "out", "--jobs", jobs, "--wandb", "disabled"]
-    for _ in range(2):  # the second time the cells are there
-        afresh(here)
-        assert main(command) == 0
-    afresh(elsewhere)
-    assert main(["report", str(here / "out")]) == 0
-    run = here / "out" / "moons" / "Mine" / "0"
-    assert main(["test", "--config", str(run / "config.yaml")]) == 0
-    afresh(elsewhere)
-    assert main(["choose", str(here / "out"), "--out", "chosen", "--task", "moons"]) == 0
-    # Of a run that does not need them nothing is written.
-    assert "code_in" not in (here / "out" / "moons" / "Source" / "0" / "config.yaml").read_text()
-    # Nothing is searched beside a run that was moved: its folder could bring code.
-    moved = shutil.copytree(here / "out", elsewhere / "out")
-    shutil.move(plans / f"{own}.py", elsewhere / f"{own}.py")
-    afresh(here)
-    assert main(["test", "--config", str(moved / "moons" / "Mine" / "0" / "config.yaml")]) == 2
+    monkeypatch.chdir(here)
+    command = ["--config", "../my plans/plan.yaml", "--out", "out", "--wandb", "disabled"]
+    with pytest.raises(AdaptError, match=r"class of beside_plan_\.py, which lies beside it\..* cd '.*my plans'"):
+        benchmark_command(command)
+    assert not Path("out").exists()
+    monkeypatch.syspath_prepend(str(plans))
+    with pytest.raises(SystemExit, match="imported"):
+        benchmark_command(command)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from adapt.benchmark.plan.search_space import Search, check_rule, read_search
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
-from adapt.paths import make_importable_last, own_module
 from adapt.selection.own import own_rules
 from adapt.shipped import config_file
 from adapt.training.tracking import WandbMode
@@ -60,7 +59,6 @@ class Cell:
         metric: The metric of the tables, the benchmark's `metric`; None for the headline of the problem.
         rule: The selection rule that heads the report, the benchmark's `rule`; None for the default.
         resources: CPUs and GPUs that it asks for; they are no part of what is compared.
-        code_in: The plan's folder, where own classes of the configuration lie there; they are the same wherever it is.
     """
 
     task: str
@@ -80,12 +78,6 @@ class Cell:
     metric: str | None = None
     rule: str | None = None
     resources: Resources = NOTHING_ASKED
-    code_in: Path | None = None
-
-    @property
-    def written(self) -> Config:
-        """What its `cell.yaml` says: the configuration, and where own classes lie."""
-        return self.config if self.code_in is None else {**self.config, "code_in": str(self.code_in)}
 
     @property
     def name(self) -> str:
@@ -126,7 +118,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     so that a grid stopped early has whole comparisons of its first seeds.
 
     Args:
-        path: The YAML file; paths inside it are relative to it, and own classes may lie beside it.
+        path: The YAML file; paths inside it are relative to it.
         out: Folder of the results; by default `runs/<name>`.
         wandb_mode: Handed on to every cell.
         project: Handed on to every cell.
@@ -136,8 +128,6 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
     """
     content = _mapping(read_yaml(path), str(path))
     check_keys(content, _PLAN_KEYS, str(path))
-    beside = path.resolve().parent
-    _find_own_classes(content, beside)
     name = str(content.get("name") or path.stem)
     seeds = _seeds(content.get("seeds"), path)
     embeddings = content.get("embeddings", True)
@@ -206,7 +196,6 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     metric=metric,
                     rule=rule,
                     resources=asked[method],
-                    code_in=_find_own_classes([config, spec.search], beside),
                 )
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
     for task in tasks if metric is not None else ():
@@ -377,26 +366,6 @@ def _penalties(method: type | None, options: Mapping[str, Any]) -> list[type | N
     return [resolve(name) if isinstance(name, str) else type(name) for name in names if name is not None]
 
 
-def _find_own_classes(config: Any, folder: Path) -> Path | None:
-    """Let classes be imported that lie in the plan's folder; that folder, if there are any."""
-    folder = folder.resolve()
-    if not any(own_module(folder, name) for name in _modules(config)):
-        return None
-    make_importable_last(folder)
-    return folder
-
-
-def _modules(node: Any) -> set[str]:
-    """Modules of a person's own that a configuration may name: a class may stand as its import path alone."""
-    if isinstance(node, Mapping):
-        node = list(node.values())
-    if isinstance(node, list):
-        return {name for part in node for name in _modules(part)}
-    if not isinstance(node, str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", node):
-        return set()
-    return {node.partition(".")[0]} - {"adapt", "torch", "torchvision", "lightning"}
-
-
 def _configuration(entry: Any, where: str, folder: Path) -> Config:
     """A file, a mapping, or a list of those, merged in order."""
     merged: Config = {}
@@ -414,7 +383,6 @@ def _configuration(entry: Any, where: str, folder: Path) -> Config:
             if key not in _CONFIG_KEYS and (close := difflib.get_close_matches(str(key), _CONFIG_KEYS, 1, 0.75)):
                 raise AdaptError(f"{place}: unknown key {key!r}; did you mean {close[0]!r}?")
         merged = merge(merged, mapping)
-    _find_own_classes(merged, folder)
     return merged
 
 

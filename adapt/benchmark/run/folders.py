@@ -23,7 +23,7 @@ def prepare(cell: Cell) -> None:
             shutil.rmtree(path)
         elif path.name != CELL_FILE:
             path.unlink()
-    write_atomically(cell.directory / CELL_FILE, to_yaml(cell.written))
+    write_atomically(cell.directory / CELL_FILE, to_yaml(cell.config))
 
 
 def refuse_foreign(cell: Cell) -> None:

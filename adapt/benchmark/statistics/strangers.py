@@ -11,9 +11,8 @@ from adapt.benchmark.vocabulary import CELL_FILE
 from adapt.errors import AdaptError
 from adapt.yaml_files import read_yaml
 
-# What differs between the seeds of one experiment: the seed, the runs of that seed that it starts from, and where own
-# classes lay, which a grid that moved in between has elsewhere.
-_OF_THE_SEED = ("seed_everything:", "init_from:", "run:", "code_in:")
+# What differs between the seeds of one experiment: the seed, and the runs of that seed that it starts from.
+_OF_THE_SEED = ("seed_everything:", "init_from:", "run:")
 
 
 @dataclass(frozen=True)
