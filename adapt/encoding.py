@@ -74,6 +74,17 @@ def share_start(loaders: Any, dataloader_idx: int) -> int:
     return share.start
 
 
+def position_of(loaders: Any, dataloader_idx: int) -> int:
+    """How many samples one process alone would evaluate before the first one that this process does of a loader.
+
+    Args:
+        loaders: The trainer's loaders, each of which is evaluated whole.
+        dataloader_idx: Index of the loader.
+    """
+    earlier = list(loaders)[:dataloader_idx] if isinstance(loaders, Sequence) else []
+    return sum(len(loader.dataset) for loader in earlier) + share_start(loaders, dataloader_idx)
+
+
 class RandomShare:
     """Draw uniformly without replacement from samples that come batch by batch, often sorted by class.
 

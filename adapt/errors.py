@@ -1,5 +1,11 @@
 """Errors for people: one or two lines, no traceback at the command line."""
 
+import os
+import site
+import sysconfig
+import traceback
+from pathlib import Path
+
 
 class AdaptError(Exception):
     """Wrong input: the message says what was expected, what was found and how to fix it."""
@@ -30,6 +36,21 @@ def told(error: BaseException) -> BaseException:
 def line_of(error: AdaptError) -> str:
     """Its message; a loader's worker process puts its whole traceback before it."""
     return str(error).rpartition("AdaptError: ")[2]
+
+
+def own_line(error: BaseException) -> str | None:
+    """File and line of a person's own code that an error came through last; None where there is none.
+
+    Args:
+        error: The error.
+    """
+    foreign = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    foreign |= {str(Path(__file__).parent), *site.getsitepackages(), site.getusersitepackages()}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in foreign):
+            return f"in {os.path.relpath(path)}, line {frame.lineno}"
+    return None
 
 
 class SampleError(AdaptError):

@@ -14,9 +14,9 @@ from torch import Tensor
 from adapt.analysis.confusion import confusion_figure, confusion_matrix
 from adapt.analysis.drawing import png_bytes
 from adapt.analysis.embedding import embedding_figure, project
-from adapt.encoding import SOURCE, TARGET, RandomShare, step_encoding
+from adapt.encoding import SOURCE, TARGET, RandomShare, position_of, step_encoding
 from adapt.errors import AdaptError
-from adapt.processes import gather_rows
+from adapt.processes import gather_rows, world
 
 _DOMAINS = ("source", "target")
 
@@ -67,7 +67,12 @@ class Pictures(Callback):
         classes = getattr(problem, "probabilities", True)
         # Without classes all points have one colour.
         y = batch.y.detach().cpu() if classes else torch.zeros(len(features), dtype=torch.long)
-        self._kept[domain].add(features.cpu(), y)
+        # Both domains draw from one generator, so the target's keys begin after those of all source samples.
+        skipped = 0
+        if world()[1] > 1 and not self._kept[domain].columns:
+            skipped = position_of(trainer.test_dataloaders, dataloader_idx) - self._drawn
+        self._kept[domain].add(features.cpu(), y, start=skipped)
+        self._drawn += skipped + len(y)
         if not classes:
             return
         count = logits.shape[1]
@@ -109,6 +114,7 @@ class Pictures(Callback):
     def _clear(self) -> None:
         self._confusion: dict[int, np.ndarray[Any, np.dtype[np.int64]]] = {}
         generator = torch.Generator().manual_seed(self.seed)
+        self._drawn = 0
         self._parts = {}
         self._kept = {domain: RandomShare(self.samples, generator) for domain in (SOURCE, TARGET)}
 

@@ -6,6 +6,7 @@ from adapt.backbones.fusion import FusionBackbone
 from adapt.backbones.identity import Identity
 from adapt.backbones.lenet import LeNet
 from adapt.backbones.mlp import MLP
+from adapt.backbones.module import ModuleBackbone
 from adapt.backbones.pretrained import TimmBackbone, TorchvisionBackbone
 from adapt.backbones.series import CNN1D, TCN, InceptionTime, ResNet1D
 from adapt.backbones.transformer import TransformerBackbone
@@ -23,6 +24,7 @@ __all__ = [
     "Identity",
     "InceptionTime",
     "LeNet",
+    "ModuleBackbone",
     "ResNet1D",
     "SmallCNN",
     "TimmBackbone",

@@ -11,6 +11,7 @@ from adapt.recorded import Recorded
 
 # The names under which torchvision, timm and this package keep a sequence of stages.
 _SEQUENCES = {"model", "features", "encoder", "layers", "blocks", "stages", "trunk_output"}
+_CHANNELS = (1, 3, 4)
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -85,10 +86,23 @@ def image_shape(backbone: str, input_shape: Sequence[int], smallest: int) -> tup
     if len(input_shape) != 3 or input_shape[0] < 1 or min(input_shape[1:]) < smallest:
         raise AdaptError(
             f"{backbone} expects images (channels, height, width) of at least {smallest}×{smallest}, "
-            f"found {tuple(input_shape)}: resize the images, or take MLP for vectors."
+            f"found {tuple(input_shape)}: {axes_hint(input_shape) or 'resize the images, or take MLP for vectors'}."
         )
     channels, height, width = input_shape
     return channels, height, width
+
+
+def axes_hint(shape: Sequence[int]) -> str | None:
+    """How images become `(channels, height, width)` whose channels stand last or are not there; None for others.
+
+    Args:
+        shape: Of one input.
+    """
+    if len(shape) == 3 and shape[-1] in _CHANNELS and min(shape[:2]) > max(_CHANNELS):
+        return "the channels come first: x.transpose(0, 3, 1, 2) of an array, x.permute(0, 3, 1, 2) of a tensor"
+    if len(shape) == 2 and min(shape) > max(_CHANNELS):
+        return "give gray images their one channel, x[:, None], and take MLP or a network for series for anything else"
+    return None
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from adapt.backbones.base import Backbone
+from adapt.backbones.base import Backbone, axes_hint
 from adapt.backbones.speed import keep_less
 from adapt.backbones.weights import load_checkpoint
 from adapt.errors import AdaptError
@@ -56,7 +56,9 @@ class PretrainedBackbone(Backbone):
             reason = self._problem(shape)
         if reason is None:
             return
-        if len(shape) != 3:
+        if axes := axes_hint(shape):
+            hint = axes
+        elif len(shape) != 3:
             hint = "take MLP for vectors"
         elif shape[0] != 3 and self._problem((3, *shape[1:])) is None:
             hint = "it has 3 channels; LeNet and SmallCNN take any number"

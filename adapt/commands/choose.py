@@ -24,6 +24,7 @@ from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_fo
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES, default_estimate
 from adapt.selection import SCORES
+from adapt.selection.own import own_rules
 from adapt.training.quiet import quiet
 from adapt.training.tracking import settled_mode
 
@@ -42,11 +43,13 @@ def choose_command(argv: list[str]) -> int:
     """
     given = choose_options().parse_args(argv)
     known = [*SCORES, *(name for name, found in ESTIMATES.items() if found.compute is not None)]
-    if given.rule is not None and given.rule not in known and not given.rule.startswith("source_"):
-        raise AdaptError(f"Expected --rule out of {', '.join(known)}, source_accuracy, found {given.rule!r}.")
     check_free(given.out)
     every = find_runs(given.runs)
     runs = of_one_task(every, given.task)
+    own = {name for run in runs for name in own_rules(run.config)}
+    known += sorted(own)
+    if given.rule is not None and given.rule not in known and not given.rule.startswith("source_"):
+        raise AdaptError(f"Expected --rule out of {', '.join(known)}, source_accuracy, found {given.rule!r}.")
     free = [run for run in runs if not reads_all_labels(run)]
     if not free:
         raise AdaptError("Expected runs that train without all target labels, found none to choose from.")
@@ -68,7 +71,7 @@ def choose_command(argv: list[str]) -> int:
         # Without classes there is no score of them either: the source decides.
         if not data.problem.probabilities:
             rule = kept = f"source_{data.problem.headline}"
-        choice = choose(list(judge(free, given.checkpoints or kept, datas, given.device)), rule)
+        choice = choose(list(judge(free, given.checkpoints or kept, datas, given.device, rule in own)), rule)
         absent = not_judged(given.runs, choice.chosen.run.task, every)
         choice = replace(choice, warnings=(*choice.warnings, *copies, *doubts, *absent))
         write_folder(choice, datas[choice.chosen.run.folder], given.out, given.device)

@@ -4,9 +4,7 @@ import contextlib
 import errno
 import os
 import re
-import site
 import sys
-import sysconfig
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from typing import Any
 from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
-from adapt.errors import AdaptError, DivergedError, chain, line_of, told
+from adapt.errors import AdaptError, DivergedError, chain, line_of, own_line, told
 from adapt.paths import hiding, make_importable
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
@@ -113,7 +111,7 @@ def in_words(error: BaseException) -> tuple[int, str]:
         return WRONG, said
     if isinstance(reason, ImportError | AttributeError | RecursionError) and (names := _namesakes()):
         return WRONG, f"{_name(reason)}\nIn this folder lies {names}, in place of the library of that name: rename it."
-    own = _own_line(reason) or _own_line(error)
+    own = own_line(reason) or own_line(error)
     return FAILED, f"{_name(reason)}{f' ({own})' if own else ''}\n{_kept_traceback(error, expected=own is not None)}"
 
 
@@ -131,17 +129,6 @@ def _namesakes() -> str:
     with contextlib.suppress(OSError):  # the folder may be gone
         return ", ".join(file.name for file in hiding(Path.cwd()))
     return ""
-
-
-def _own_line(error: BaseException) -> str | None:
-    """File and line of a person's own code that an error came through last; None where there is none."""
-    foreign = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    foreign |= {str(Path(__file__).parents[1]), *site.getsitepackages(), site.getusersitepackages()}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_file() and not any(path.is_relative_to(folder) for folder in foreign):
-            return f"in {os.path.relpath(path)}, line {frame.lineno}"
-    return None
 
 
 def _kept_traceback(error: BaseException, expected: bool) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.data.amounts import with_points
 from adapt.data.labels import is_missing
 from adapt.errors import AdaptError
 from adapt.extras import optional
@@ -33,7 +34,6 @@ _SHOWN = 12
 _NAMED = 6
 _NUMBERS = "fiub"
 _NO_NAME = re.compile(r"(Unnamed: \d+)?")
-_DECIMAL = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
 
 
 class ArrayNames(NamedTuple):
@@ -543,7 +543,7 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
         warnings.warn(f"Left out a column of {path} that has no name, as pandas writes its index.", stacklevel=2)
     kept = [k for k, name in enumerate(header) if name in named or not named]
     columns = {header[k]: [row[k].strip() for row in rows] for k in kept}
-    return columns if separator == "," else {name: _with_points(texts) for name, texts in columns.items()}
+    return columns if separator == "," else {name: with_points(texts) for name, texts in columns.items()}
 
 
 def refuse_repeated(columns: Sequence[str], path: Path) -> None:
@@ -569,14 +569,6 @@ def _separator(file: TextIO, expected: str) -> str:
     file.seek(0)
     others = [other for other in ",;\t" if other in first]
     return expected if expected in first or not others else max(others, key=first.count)
-
-
-def _with_points(texts: list[str]) -> list[str]:
-    """Numbers with decimal commas as such with points; a column that holds anything else as it is."""
-    given = [text for text in texts if text]
-    if not any("," in text for text in given) or not all(_DECIMAL.fullmatch(text) for text in given):
-        return texts
-    return [text.replace(",", ".") for text in texts]
 
 
 def _parsed(texts: Sequence[str]) -> Array:

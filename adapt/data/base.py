@@ -431,9 +431,12 @@ class DomainDataModule(Recorded, LightningDataModule):
         shapes = [tuple(leaf.shape) for leaf in leaves(found.x)]
         # Of inputs with several parts one is what the shape is of.
         if self.input_shape and all(shape[1:] != tuple(self.input_shape) for shape in shapes):
+            wanted = tuple(self.input_shape)
+            last = len(wanted) == 3 and all(shape[1:] == (*wanted[1:], wanted[0]) for shape in shapes)
+            mend = "The channels come first: x.transpose(0, 3, 1, 2)." if last else "One sample alone is x[None]."
             raise AdaptError(
-                f"Expected inputs of shape (N, {', '.join(map(str, self.input_shape))}), found "
-                f"{', '.join(map(str, shapes[:5]))}. One sample alone is x[None]."
+                f"Expected inputs of shape (N, {', '.join(map(str, wanted))}), found "
+                f"{', '.join(map(str, shapes[:5]))}. {mend}"
             )
         if any(leaf.is_complex() for leaf in leaves(found.x)):
             raise AdaptError("Expected real inputs, found complex ones. Give for example their sizes.")

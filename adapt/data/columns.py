@@ -14,6 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from adapt.data.amounts import Written, how_written, looks_like_amount, read_amount
 from adapt.data.array_files import Array, as_texts, load_arrays, read_lines
 from adapt.errors import AdaptError
 
@@ -36,10 +37,12 @@ class Kinds(NamedTuple):
     Attributes:
         numbers: Names of the columns of numbers.
         categories: Names of the columns of categories.
+        written: How numbers are written, of the columns where a cell is more than its number, such as `$1,234`.
     """
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
+    written: Mapping[str, Written] = {}
 
 
 class Preprocessing(NamedTuple):
@@ -115,6 +118,7 @@ class Preprocessing(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
+        written = {name: list(how) for name, how in self.kinds.written.items()}
         return {
             "numbers": list(self.kinds.numbers),
             "categories": {name: list(v) for name, v in zip(self.kinds.categories, self.values, strict=True)},
@@ -123,12 +127,14 @@ class Preprocessing(NamedTuple):
             "std": list(self.std),
             "marked": list(self.marked),
             "missing": list(self.missing),
+            **({"written": written} if written else {}),
         }
 
     @classmethod
     def of_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Out of a checkpoint."""
-        kinds = Kinds(tuple(values["numbers"]), tuple(values["categories"]))
+        written = {name: Written(*how) for name, how in values.get("written", {}).items()}
+        kinds = Kinds(tuple(values["numbers"]), tuple(values["categories"]), written)
         listed = tuple(map(tuple, values["categories"].values()))
         fill, mean, std, marked = (tuple(values[name]) for name in ("fill", "mean", "std", "marked"))
         return cls(kinds, fill, mean, std, marked, listed, tuple(values["missing"]))
@@ -180,15 +186,18 @@ def read_columns(path: Path) -> dict[str, Array]:
     return {name: np.array(texts, dtype=object) for name, texts in lines.items()}
 
 
-def as_numbers(values: Array, missing: Sequence[str], truths: bool = False) -> NDArray[np.float64] | str:
+def as_numbers(
+    values: Array, missing: Sequence[str], truths: bool = False, written: Written | None = None
+) -> NDArray[np.float64] | str:
     """A column as numbers, NaN where there is no value; the first text that is no number, where there is one.
 
     Args:
         values: The column.
         missing: Texts that mean that there is no value.
         truths: Whether a column of nothing but true and false is one of ones and zeros.
+        written: How the source's numbers are written, where they are more than numbers.
     """
-    if values.dtype.kind in "fiub":
+    if values.dtype.kind in "fiub" and (written is None or not len(values)):
         return values.astype(np.float64)
     found = np.full(len(values), np.nan)
     texts = as_texts(values).tolist()
@@ -197,6 +206,12 @@ def as_numbers(values: Array, missing: Sequence[str], truths: bool = False) -> N
         return np.array([_TRUTHS.get(text.lower(), np.nan) for text in texts])
     for k, text in enumerate(texts):
         if text in missing:
+            continue
+        if written is not None:
+            number = read_amount(text, written)
+            if number is None:
+                return str(text)
+            found[k] = number
             continue
         try:
             if "_" in text:  # Python reads 1_10 as 110
@@ -254,7 +269,14 @@ def find_kinds(
         for name in shared
         if name not in categorical and not any(isinstance(as_numbers(t[name], missing), str) for t in tables)
     ]
-    return Kinds(tuple(numbers), tuple(name for name in shared if name not in numbers))
+    written: dict[str, Written] = {}
+    for name in shared:
+        if name not in categorical and name not in numbers:
+            given = [text for t in tables for text in as_texts(t[name]).tolist() if text not in missing]
+            if (how := how_written(given)) is not None:
+                written[name] = how
+    numbers = [name for name in shared if name in numbers or name in written]
+    return Kinds(tuple(numbers), tuple(name for name in shared if name not in numbers), written)
 
 
 def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str], where: str) -> Array:
@@ -277,10 +299,12 @@ def cells_of(columns: Mapping[str, Array], kinds: Kinds, missing: Sequence[str],
         )
     cells = np.empty((len(next(iter(columns.values()))), len(kinds.numbers) + len(kinds.categories)), dtype=object)
     for k, name in enumerate(kinds.numbers):
-        found = as_numbers(columns[name], missing, truths=True)
+        how = kinds.written.get(name)
+        found = as_numbers(columns[name], missing, truths=True, written=how)
         if isinstance(found, str) or np.isinf(found).any():
             odd = found if isinstance(found, str) else "inf"
-            raise AdaptError(f"Expected numbers in the column {name!r} of {where}, found {odd[:40]!r}. {_mend(name)}.")
+            kind = f"numbers with {how.unit}, as in the source," if how is not None and how.unit else "numbers"
+            raise AdaptError(f"Expected {kind} in the column {name!r} of {where}, found {odd[:40]!r}. {_mend(name)}.")
         cells[:, k] = found
     for k, name in enumerate(kinds.categories, len(kinds.numbers)):
         cells[:, k] = as_categories(columns[name], missing)
@@ -312,6 +336,8 @@ def check_columns(cells: Array, kinds: Kinds, categorical: Sequence[str], where:
         if different > _FEW_CATEGORIES and different > len(given) / 2:
             if name not in categorical and (odd := _odd_among_numbers(given)):
                 raise AdaptError(f"Expected numbers in the column {name!r} of {where}, found {odd}. {_mend(name)}.")
+            if name not in categorical and (odd := _unclear_amounts(given)):
+                raise AdaptError(f"Expected plain numbers in the column {name!r} of {where}, found {odd}.")
             raise AdaptError(
                 f"Expected categories in the column {name!r} of {where}, found {different} different texts in "
                 f"{len(given)} rows, such as {given[0][:40]!r}. If it is a name, say so: --data.index {name}; else "
@@ -330,7 +356,15 @@ def warn_of_almost_numbers(cells: Array, kinds: Kinds, categorical: Sequence[str
     """
     for k, name in enumerate(kinds.categories, len(kinds.numbers)):
         column = cells[:, k]
-        if name not in categorical and (odd := _odd_among_numbers(column[column != ""])):
+        if name in categorical:
+            continue
+        if odd := _unclear_amounts(column[column != ""]):
+            warnings.warn(
+                f"The column {name!r} of {where} is taken for categories: {odd}, or, if they are categories, say so: "
+                f"--data.categorical '[{name}]'.",
+                stacklevel=2,
+            )
+        elif odd := _odd_among_numbers(column[column != ""]):
             warnings.warn(
                 f"The column {name!r} of {where} is taken for categories, because of {odd}; the others are numbers. "
                 f"{_mend(name)}.",
@@ -341,11 +375,27 @@ def warn_of_almost_numbers(cells: Array, kinds: Kinds, categorical: Sequence[str
 def _odd_among_numbers(given: Array) -> str | None:
     """Which texts are no numbers, in words, where more than half are numbers; else None."""
     counts = Counter(given.tolist())
-    odd = [text for text in counts if isinstance(as_numbers(np.array([text], dtype=object), ()), str)]
+    odd = [text for text in counts if not _is_number(text) and not looks_like_amount(text)]
     cells = sum(counts[text] for text in odd)
     if not odd or 2 * cells >= len(given):
         return None
     return f"{', '.join(repr(text[:40]) for text in odd[:3])} in {cells} of {len(given)} cells"
+
+
+def _unclear_amounts(given: Array) -> str | None:
+    """What of a column may be numbers with commas or units and is not certain to be, in words; else None."""
+    texts = sorted({*given.tolist()})
+    if not texts or not all(_is_number(text) or looks_like_amount(text) for text in texts):
+        return None
+    shown = [text for text in texts if not _is_number(text)][:2] + [text for text in texts if _is_number(text)][:1]
+    return (
+        f"{', '.join(repr(text[:40]) for text in shown)} may be numbers in more than one way. Write them alike, "
+        "without commas or units"
+    )
+
+
+def _is_number(text: str) -> bool:
+    return not isinstance(as_numbers(np.array([text], dtype=object), ()), str)
 
 
 def _mend(name: str) -> str:

@@ -27,7 +27,8 @@ class InMemory(NamedColumns):
     set, too. The source's held-out share is drawn with `split_seed`.
 
     Args:
-        xs: Source inputs `(N, ...)`, numbers; images as bytes `(N, C, H, W)`; or a DataFrame.
+        xs: Source inputs `(N, ...)`, numbers; images as bytes `(N, C, H, W)`, channels first
+            (`x.transpose(0, 3, 1, 2)`); or a DataFrame.
         ys: Source labels `(N,)`: class indices from 0, or texts.
         xt: Target inputs `(M, ...)`, as the source's. Of two DataFrames columns are taken by their names.
         yt: Target labels `(M,)`, read by evaluation alone; None where there are none. NaN, None or −1 stand for a

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,16 @@ import torch
 
 from adapt.data.folders import ImageFolders, Listing
 from adapt.data.image_paths import ImagePaths
+from adapt.data.images import readable_endings
 from adapt.data.labels import Labels, no_labels
 from adapt.errors import AdaptError
 
 _LABEL = re.compile(r"(.*)[ \t](.*)")
+_HEADER = re.compile(r"(?:path|file|filename|image)s?\s*[ \t,;]\s*(?:label|class|y)\w*", re.I)
+_NO_CLASS = re.compile(r"[-+]?[\d.]+")
+
+Label = int | str | None
+"""A class's number or name; None where a line has none."""
 
 
 class ImageLists(ImageFolders):
@@ -22,7 +29,8 @@ class ImageLists(ImageFolders):
 
     Lists `<domain>_train.txt` and `<domain>_test.txt` (and perhaps `_val`) are official splits, as DomainNet's are. A
     line without a label is a sample without one, and a list without any is a domain without labels. Labels are whole
-    numbers; a class is called after the folder of its images, where all of them lie in one of that name.
+    numbers, and a class is called after the folder of its images, where all of them lie in one of that name; or labels
+    are the names of the classes.
 
     Args:
         source: One domain, or several to pool.
@@ -36,7 +44,7 @@ class ImageLists(ImageFolders):
 
     def __init__(self, source: str | list[str], target: str, lists: str = "image_list", **kwargs: Any) -> None:
         self.lists = lists
-        self._read_lists: dict[str, dict[str, tuple[ImagePaths, list[int | None]]]] = {}
+        self._read_lists: dict[str, dict[str, tuple[ImagePaths, list[Label]]]] = {}
         super().__init__(source, target, **kwargs)
 
     def inputs_path(self, name: str) -> Path | None:
@@ -47,10 +55,12 @@ class ImageLists(ImageFolders):
         """The classes of a domain; none of one without labels."""
         if name in self.unlabelled:
             return []
+        if any(isinstance(label, str) for label in self._labels_in(name)):
+            return [str(label) for label in self._labels_in(name)]
         folders: dict[int, set[str]] = {}
         for files, labels in self._lists_of(name).values():
             for path, label in zip(files, labels, strict=True):
-                if label is not None:
+                if isinstance(label, int):
                     folders.setdefault(label, set()).add(path.parent.name)
         if not folders:
             return []
@@ -85,10 +95,18 @@ class ImageLists(ImageFolders):
                 self._listings[name][part] = Listing(files, targets)
         return self._listings[name]
 
-    def _labels_in(self, name: str) -> list[int]:
-        return sorted({label for _, labels in self._lists_of(name).values() for label in labels if label is not None})
+    def _labels_in(self, name: str) -> list[int] | list[str]:
+        found = {label for _, labels in self._lists_of(name).values() for label in labels if label is not None}
+        numbers = [label for label in found if isinstance(label, int)]
+        names = [label for label in found if isinstance(label, str)]
+        if numbers and names:
+            raise AdaptError(
+                f"Expected labels of {name!r} that are all whole numbers or all names of classes, found {numbers[0]} "
+                f"and {sorted(names)[0][:40]!r}. Write one kind."
+            )
+        return sorted(numbers) or sorted(names)
 
-    def _lists_of(self, name: str) -> dict[str, tuple[ImagePaths, list[int | None]]]:
+    def _lists_of(self, name: str) -> dict[str, tuple[ImagePaths, list[Label]]]:
         if name not in self._read_lists:
             place = self.root / self.dataset / self.lists
             own = {_domain_of(path, place): path for path in sorted(place.glob("[!.]*.txt"))}
@@ -98,44 +116,53 @@ class ImageLists(ImageFolders):
         return self._read_lists[name]
 
 
-def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[int | None]]:
+def read_list(path: Path, folder: Path) -> tuple[ImagePaths, list[Label]]:
     """The files of a list, below a folder, and their labels; None where a line has none.
 
-    A blank or a tab stands before the label.
+    A blank, a tab, a comma or a semicolon stands before the label.
 
     Raises:
         AdaptError: It is no UTF-8, empty, a label is no whole number from 0 on, or its first image is not there.
     """
     files: list[Path] = []
-    labels: list[int | None] = []
+    labels: list[Label] = []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise AdaptError(
             f"Expected a list at {path} as UTF-8, found other bytes ({error.reason}). Save it as UTF-8."
         ) from error
+    matches = _named().fullmatch
     for number, line in enumerate(lines, 1):
-        if not (line := line.strip()):
+        if not (line := line.strip()) or (not files and _HEADER.fullmatch(line)):
             continue
         # A path may have blanks in it: what follows the last one is the label.
         head, last = "", line
-        if found := _LABEL.fullmatch(line):
+        named = matches(line)
+        if named and f".{named[2].rpartition('.')[2]}".lower() in readable_endings():
+            named = None  # `1.jpg copy.jpg` is a path
+        if found := named or _LABEL.fullmatch(line):
             head, last = found.groups()
-        has_label = bool(head) and "." not in last and "/" not in last
-        if has_label and not last.isdecimal():
+        has_label = bool(named) or (bool(head) and "." not in last and "/" not in last)
+        if has_label and not last.isdecimal() and (not named or _NO_CLASS.fullmatch(last)):
             raise AdaptError(
-                f"Expected `path label` with a whole number as label in line {number} of {path}, found "
-                f"{last[:40]!r} in {line[:80]!r}. Number the classes from 0."
+                f"Expected `path label` with a whole number or the name of a class as label in line {number} of "
+                f"{path}, found {last[:40]!r} in {line[:80]!r}. Number the classes from 0, or name them."
             )
         files.append(folder / (head.strip() if has_label else line))
-        labels.append(int(last) if has_label else None)
+        labels.append(None if not has_label else int(last) if last.isdecimal() else last)
     if not files:
         raise AdaptError(f"Expected `path label` lines in {path}, found none.")
     if not files[0].is_file():
-        comma = re.search(r"[,;](?=\s*\d*$)", files[0].name)
-        hint = f" Put a blank or a tab in the place of {comma[0]!r}, between path and label." if comma else ""
-        raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.{hint}")
+        raise AdaptError(f"Expected the images of {path.name} below {folder}, found no file at {files[0]}.")
     return ImagePaths(folder, files), labels
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    """A line with a label, which may be a name with blanks, as a path may have some: that ends where an image does."""
+    endings = "|".join(re.escape(ending[1:]) for ending in readable_endings())
+    return re.compile(rf"(.*\.(?:{endings}))\s*[ \t,;]\s*(.+)", re.IGNORECASE)
 
 
 def _warn_of_repeated(lists: Sequence[Sequence[Path]], name: str) -> None:

@@ -28,7 +28,7 @@ from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor.log import warnings_of
 from adapt.selection import SCORES, Samples, checkpoint_path, evaluate
 from adapt.training.explain import imported
-from adapt.training.model import TrainedModel, data_of, load, read_config
+from adapt.training.model import TrainedModel, data_of, load, own_scores_of, read_config
 from adapt.training.run_folder import CONFIG_FILE
 from adapt.training.saved_config import PATHS
 
@@ -277,7 +277,7 @@ def _without(node: Any, names: Sequence[str]) -> Any:
 
 
 def judge(
-    runs: Sequence[Run], rule: str, datas: Mapping[Path, DomainDataModule], device: str = "auto"
+    runs: Sequence[Run], rule: str, datas: Mapping[Path, DomainDataModule], device: str = "auto", own: bool = False
 ) -> Iterator[Candidate]:
     """Each run's checkpoint under a rule, judged on the same held-out source and target test samples.
 
@@ -288,6 +288,7 @@ def judge(
         rule: A selection rule; runs that kept no checkpoint of it give their last one.
         datas: The datamodule of each run's folder, see `datamodules`.
         device: PyTorch's name of a device.
+        own: Whether to compute the runs' own scores, too, whose files have to be there.
     """
     for run in runs:
         data = datas[run.folder]
@@ -308,7 +309,9 @@ def judge(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 names = [name for name, score in SCORES.items() if source is not None or not score.needs_source]
-                scores = _finite(evaluate(samples, names))
+                known = own_scores_of(run.config) if own else {}
+                more = {n: score for n, score in known.items() if source is not None or not score.needs_source}
+                scores = _finite(evaluate(samples, names, more))
                 if source is not None and model.problem.estimable:
                     estimates = _finite(estimate(samples))
             width = target.logits.shape[1]

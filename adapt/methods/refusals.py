@@ -128,16 +128,27 @@ def refuse_backbone(backbone: Any) -> None:
     Raises:
         AdaptError: It does not.
     """
-    if isinstance(backbone, nn.Module) and "_parameters" not in vars(backbone):
-        raise AdaptError(
-            f"{type(backbone).__name__}.__init__ does not call its base: begin it with super().__init__()."
-        )
+    if isinstance(backbone, nn.Module):
+        refuse_unfinished(backbone)
     width = getattr(backbone, "num_features", None)
     if not isinstance(width, Integral) or width < 1:
         raise AdaptError(
             f"Expected the backbone {type(backbone).__name__} to set self.num_features, the width of its features, "
             f"found {width!r}."
         )
+
+
+def refuse_unfinished(network: nn.Module) -> None:
+    """Refuse a network whose class does not call its base.
+
+    Args:
+        network: The network.
+
+    Raises:
+        AdaptError: It does not.
+    """
+    if "_parameters" not in vars(network):
+        raise AdaptError(f"{type(network).__name__}.__init__ does not call its base: begin it with super().__init__().")
 
 
 def refuse_features(backbone: Any, features: object) -> None:

@@ -2,6 +2,7 @@
 
 from adapt.selection.callback import Scores
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, evaluate
+from adapt.selection.own import OWN, OwnScore
 from adapt.selection.rules import (
     ORACLE_RULES,
     RULES,
@@ -15,9 +16,11 @@ from adapt.selection.rules import (
 __all__ = [
     "DEFAULT_SCORES",
     "ORACLE_RULES",
+    "OWN",
     "RULES",
     "SCORES",
     "BestCheckpoint",
+    "OwnScore",
     "Samples",
     "Scores",
     "checkpoint_path",

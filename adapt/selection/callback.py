@@ -8,8 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adapt.encoding import SOURCE, TARGET, DomainEncoding, RandomShare, share_start, step_encoding
 from adapt.errors import AdaptError
-from adapt.problems import Classification
+from adapt.problems import Classification, Problem
 from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, check_score_names, evaluate, scores_of
+from adapt.selection.own import OWN, OwnScore, named
 
 
 class Scores(Callback):
@@ -28,19 +29,32 @@ class Scores(Callback):
         max_samples: Largest number of samples per domain, drawn at random from its validation set. The cost of pairwise
             scores grows with its square.
         seed: Seed of the draw; the training's random numbers do not change.
+        own: Scores of your own, each of which is a rule, too, and is logged as `val/own/<name>`.
     """
 
-    def __init__(self, names: Sequence[str] | None = None, max_samples: int = 2000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        names: Sequence[str] | None = None,
+        max_samples: int = 2000,
+        seed: int = 0,
+        own: Sequence[OwnScore] = (),
+    ) -> None:
         super().__init__()
         if max_samples < 2:
             raise AdaptError(f"Expected Scores(max_samples=...) of at least 2, found {max_samples}.")
         self.names = check_score_names(DEFAULT_SCORES if names is None else names)
+        self.own = named(own)
         self.max_samples, self.seed = max_samples, seed
         self._clear()
 
     def names_for(self, source_free: bool) -> tuple[str, ...]:
         """The scores of a run."""
-        return tuple(name for name in self.names if not (source_free and SCORES[name].needs_source))
+        every = {**{name: SCORES[name] for name in self.names}, **self.own}
+        return tuple(name for name, score in every.items() if not (source_free and score.needs_source))
+
+    def own_of(self, problem: Problem) -> tuple[str, ...]:
+        """Own scores that a problem has."""
+        return tuple(name for name, score in self.own.items() if problem.probabilities or not score.needs_classes)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Clear the samples of an earlier validation."""
@@ -57,7 +71,7 @@ class Scores(Callback):
     ) -> None:
         """Keep a random share of the encodings, and the classes of the source."""
         encoded = step_encoding(outputs, pl_module, dataloader_idx)
-        if trainer.sanity_checking or not self.names or encoded is None:
+        if trainer.sanity_checking or not (self.names or self.own) or encoded is None:
             return
         domain, encoding = encoded
         start = share_start(trainer.val_dataloaders, dataloader_idx)
@@ -68,15 +82,19 @@ class Scores(Callback):
         source, target = (self._kept[domain].of_all_processes(pl_module.device) for domain in (SOURCE, TARGET))
         if not target:
             return
-        known = scores_of(getattr(pl_module, "problem", None) or Classification(target[1].shape[1]))
+        problem = getattr(pl_module, "problem", None) or Classification(target[1].shape[1])
+        known, names = scores_of(problem), self.names_for(getattr(pl_module, "source_free", False))
+        own = {name: self.own[name] for name in self.own_of(problem) if name in names}
         values = evaluate(
             Samples(
                 DomainEncoding(target[0], target[1], None),
                 DomainEncoding(source[0], source[1], source[2]) if source else None,
             ),
-            [name for name in self.names_for(getattr(pl_module, "source_free", False)) if name in known],
+            [name for name in names if name in known],
+            own,
         )
-        pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=trainer.world_size > 1)
+        logged = {f"{OWN if name in own else 'val/'}{name}": value for name, value in values.items()}
+        pl_module.log_dict(logged, sync_dist=trainer.world_size > 1)
         self._clear()
 
     def _clear(self) -> None:

@@ -1,8 +1,9 @@
 """Every score by name, and their values for samples of both domains."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -165,20 +166,23 @@ def check_score_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def evaluate(samples: Samples, names: Sequence[str] = DEFAULT_SCORES) -> dict[str, float]:
+def evaluate(
+    samples: Samples, names: Sequence[str] = DEFAULT_SCORES, own: Mapping[str, Score] = MappingProxyType({})
+) -> dict[str, float]:
     """Values of the named scores; undefined, with a warning that says why, where a score refuses the samples.
 
     Args:
         samples: Encodings of both domains.
         names: Keys of `SCORES`.
+        own: Further scores by name, all of which are computed.
 
     Raises:
         AdaptError: A name is unknown or comes twice.
     """
     values: dict[str, float] = {}
-    for name in check_score_names(names):
+    for name, score in {**{name: SCORES[name] for name in check_score_names(names)}, **own}.items():
         try:
-            values[name] = float(SCORES[name].compute(samples))
+            values[name] = float(score.compute(samples))
         except AdaptError as error:
             warnings.warn(f"No value of the score {name}: {error}", stacklevel=1)
             values[name] = float("nan")

@@ -16,6 +16,7 @@ from adapt.selection.callback import Scores
 from adapt.selection.checkpoint_files import WholeFiles, share_file
 from adapt.selection.evaluation import SCORES, scores_of
 from adapt.selection.last import LastCheckpoint
+from adapt.selection.own import OWN
 
 RULES: dict[str, str | None] = {
     "last": None,
@@ -46,27 +47,30 @@ class Monitored(NamedTuple):
     mode: Literal["max", "min"]
 
 
-def rules_of(problem: Problem) -> dict[str, Monitored | None]:
+def rules_of(problem: Problem, scores: Scores | None = None) -> dict[str, Monitored | None]:
     """The rules of a problem by name: `last`, the headline on the source, the problem's scores, and the oracle.
 
     Args:
         problem: What is predicted; its headline names the rule on the source, such as `source_accuracy`.
+        scores: The run's callback, whose own scores are rules, too.
     """
-    return rules_by(problem.measures()[0], scores_of(problem))
+    return rules_by(problem.measures()[0], scores_of(problem), () if scores is None else scores.own_of(problem))
 
 
-def rules_by(headline: Measure, scores: Iterable[str] = SCORES) -> dict[str, Monitored | None]:
+def rules_by(headline: Measure, scores: Iterable[str] = SCORES, own: Iterable[str] = ()) -> dict[str, Monitored | None]:
     """The rules of any problem with this headline, by name.
 
     Args:
         headline: The metric that validation logs on both domains.
         scores: The possible scores.
+        own: Names of a person's own scores.
     """
     mode: Literal["max", "min"] = "max" if headline.higher else "min"
     return {
         "last": None,
         f"source_{headline.name}": Monitored(f"val/source_{headline.name}", mode),
         **{name: Monitored(f"val/{name}", "max") for name in scores},
+        **{name: Monitored(f"{OWN}{name}", "max") for name in own},
         "oracle": Monitored(f"oracle/target_{headline.name}", mode),
     }
 
@@ -83,7 +87,7 @@ def selection_callbacks(
         problem: What is predicted; classification when None.
     """
     problem = problem or Classification(2)
-    rules = rules_of(problem)
+    rules = rules_of(problem, scores)
     chosen = [] if source_free else [f"source_{problem.headline}"]
     chosen += [name for name in (scores.names_for(source_free) if scores else ()) if name in rules]
     best = [

@@ -16,7 +16,7 @@ from adapt.benchmark.plan.plan import Cell, labels_seen, setting_of
 from adapt.benchmark.vocabulary import LAST, SOURCE_ONLY, UNSUPERVISED
 from adapt.data.corruptions import CORRUPTIONS, check_installed
 from adapt.data.streams import SCENARIOS
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, own_line
 from adapt.names import slug
 from adapt.selection import checkpoint_path
 from adapt.streaming import METHODS, StreamMethod
@@ -112,6 +112,10 @@ def method_class(name: str) -> type[StreamMethod]:
             found = getattr(import_module(module), attribute, None)
         except ImportError as error:
             raise AdaptError(f"Expected a method at {name}, could not import it ({error}).") from error
+        except Exception as error:  # whatever a person's own file raises
+            place = f" ({found})" if (found := own_line(error)) else ""
+            words = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise AdaptError(f"Expected a method at {name}, could not import it: {words}{place}.") from error
         if isinstance(found, type) and issubclass(found, StreamMethod):
             return found
         raise AdaptError(f"Expected a class that extends adapt.streaming.StreamMethod at {name}, found none.")

@@ -56,9 +56,9 @@ def explain(error: Exception, bases: dict[str, type], args: Sequence[str] = (), 
     if found := re.match(r"Expected a dot import path string: (.*)|Unexpected import path format: (.*)", text):
         return _unknown_class(place, (found[1] or found[2] or "")[:80], bases, keys, owners)
     if found := re.search(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", text):
-        return f"{place} expects a subclass of {found[2]}, found {found[1]}, which is not one."
+        return f"{place} expects a subclass of {found[2]}, found {no_subclass(found[1], place)}"
     if found := re.search(r"Expected '([\w.]+)' to be a (?:subclass of|function that returns) (.+?)\.(?: |$)", text):
-        return f"{place} expects a subclass of {_type(found[2])}, found {found[1]}, which is not one."
+        return f"{place} expects a subclass of {_type(found[2])}, found {no_subclass(found[1], place)}"
     if found := re.search(r"Expected an instantiatable class, but ([\w.]+) is abstract", text):
         lacking = ", ".join(sorted(getattr(_loaded(found[1]), "__abstractmethods__", ())))
         return f"{place} names {found[1]}, which has to define {lacking or 'more than it does'}."
@@ -214,7 +214,7 @@ def nothing_chosen(names: Iterable[str]) -> str:
 
 
 def _without_value(option: str, args: Sequence[str]) -> str:
-    following = [*args[1:], "--"]
+    following = [*args, "--"][1:]
     given = [word for word, after in zip(args, following, strict=True) if word.startswith(option) and after[:2] == "--"]
     return given[-1] if given else option
 
@@ -264,10 +264,27 @@ def _close(name: str, known: Iterable[str]) -> str:
 
 def _typed(place: str, args: Sequence[str]) -> str | None:
     """The option's value on the command line; the parser's own error may name a default instead."""
-    for word, after in zip(args, [*args[1:], ""], strict=True):
+    for word, after in zip(args, [*args, ""][1:], strict=True):
         if word == place or word.startswith(f"{place}="):
             return after if word == place else word.partition("=")[2]
     return None
+
+
+def no_subclass(class_path: str, place: str) -> str:
+    """The end of a sentence about a class of another kind; of a network it says how it becomes a backbone.
+
+    Args:
+        class_path: The class that was found.
+        place: The option.
+    """
+    cls = _loaded(class_path)
+    network = cls is not None and any(f"{base.__module__}.{base.__name__}" == _MODULE for base in cls.__mro__)
+    if not network or not place.endswith(".backbone"):
+        return f"{class_path}, which is not one."
+    return f"{class_path}, a plain network: write {place} ModuleBackbone {place}.module {class_path}."
+
+
+_MODULE = "torch.nn.modules.module.Module"
 
 
 def _loaded(class_path: str) -> Any:

@@ -21,7 +21,9 @@ from adapt.errors import AdaptError, told
 from adapt.methods import Method
 from adapt.methods.checkpoints import check_checkpoint, read_checkpoint
 from adapt.problems import Problem, Regression, described_problem
-from adapt.selection import checkpoint_path
+from adapt.selection import OwnScore, checkpoint_path
+from adapt.selection.evaluation import Score
+from adapt.selection.own import named, own_entries
 from adapt.training.explain import explain, imported
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 from adapt.training.saved_config import relocate
@@ -167,6 +169,11 @@ def read_config(config: Path) -> dict[str, Any]:
     Raises:
         AdaptError: It is missing, or none.
     """
+    if not config.is_file() and (config.parent / "checkpoints").is_dir():
+        raise AdaptError(
+            f"{config.parent} has weights and no {CONFIG_FILE}: `adapt.fit` was given an object, and nobody knows how "
+            "it was built. Give its class, or build the method and load the checkpoint's `state_dict` into it."
+        )
     if not config.is_file():
         raise AdaptError(f"Expected a run with {config}, found no such file. Give the folder that `adapt fit` wrote.")
     content = read_yaml(config)
@@ -214,6 +221,40 @@ class _Known:
 
     def __init__(self, problem: Any = None, input_shape: Any = None, num_sources: Any = None) -> None:
         self.problem, self.input_shape, self.num_sources = problem, input_shape, num_sources
+
+
+def check_arguments(base: type, key: str, content: Mapping[str, Any]) -> None:
+    """Refuse arguments that a class does not have, or of another type than it takes, without building it.
+
+    Args:
+        base: The base of the class.
+        key: Its place in a configuration, such as `data`.
+        content: Its `class_path` and `init_args`.
+
+    Raises:
+        AdaptError: One does not fit.
+    """
+    restrict_parser()
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, key, required=True, fail_untyped=False)
+    try:
+        parser.parse_object({key: dict(content)})
+    except ArgumentError as error:
+        raise AdaptError(explain(error, {key: base})) from error
+
+
+def own_scores_of(config: Mapping[str, Any]) -> Mapping[str, Score]:
+    """The own scores that a run computed, by name.
+
+    Args:
+        config: The run's configuration.
+
+    Raises:
+        AdaptError: One cannot be built.
+    """
+    restrict_parser()
+    entries = [entry if isinstance(entry, Mapping) else {"class_path": entry} for entry in own_entries(config)]
+    return named([_built(OwnScore, "score", entry) for entry in entries])
 
 
 def data_of(content: Mapping[str, Any], **changed: Any) -> DomainDataModule:

@@ -14,15 +14,17 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.seed import isolate_rng
+from torch import nn
 
 import adapt.backbones
 import adapt.methods
-from adapt.backbones import Backbone
+from adapt.backbones import Backbone, ModuleBackbone
 from adapt.data import DomainDataModule
 from adapt.errors import AdaptError, chain
 from adapt.files import write_atomically
 from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
+from adapt.methods.refusals import refuse_unfinished
 from adapt.monitor import Monitor
 from adapt.recorded import built_with, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
@@ -66,7 +68,8 @@ def fit(
             several, `trainer={"devices": [1]}` says.
         trainer: Further arguments of Lightning's `Trainer`. `run_dir` keeps those that are plain values.
         **options: Arguments of the method, where a name or class is given; its `backbone` may be a name (`MLP` by
-            default), a class or an object.
+            default), a class or an object; any `torch.nn.Module` that gives `(N, d)`. Of an object that is no
+            `Backbone` nobody knows how it was built: `run_dir` keeps its weights and no configuration.
 
     Raises:
         AdaptError: The method is not known, an argument is wrong, or `run_dir` holds a run.
@@ -88,7 +91,10 @@ def fit(
         data.order_seed = seed
         built = _method(method, data, options)
         _fit_data(built, data)
-        callbacks = selection_callbacks(folder, built.source_free, Scores(), built.problem)
+        more["callbacks"] = list(more.get("callbacks") or [])
+        scores = next((each for each in more["callbacks"] if isinstance(each, Scores)), None) or Scores()
+        more["callbacks"] = [each for each in more["callbacks"] if each is not scores]
+        callbacks = selection_callbacks(folder, built.source_free, scores, built.problem)
         every = max(1, max_steps // _VALIDATIONS)
         given: dict[str, Any] = {
             "max_steps": max_steps,
@@ -201,13 +207,16 @@ def _method(method: str | type[Method] | Method, data: DomainDataModule, options
     backbone: Any = options.pop("backbone", "MLP")
     if not isinstance(backbone, Backbone):
         made: Any = _named(backbone, adapt.backbones, Backbone) if isinstance(backbone, str) else backbone
-        if not (isinstance(made, type) and issubclass(made, Backbone)):
-            raise AdaptError(
-                f"Expected a backbone's name, its class or an object of it, found {_what(made)}. Of a network of your "
-                "own make a `Backbone`, see adapt.backbones.Backbone."
-            )
-        shape = {"input_shape": tuple(data.input_shape)} if "input_shape" in arguments(made) else {}
-        backbone = made(**shape)
+        shape = tuple(data.input_shape)
+        if isinstance(made, nn.Module):
+            refuse_unfinished(made)
+            backbone = ModuleBackbone(made, input_shape=shape)
+        elif not (isinstance(made, type) and issubclass(made, nn.Module)):
+            raise AdaptError(f"Expected a backbone's name, a torch.nn.Module or a class of these, found {_what(made)}.")
+        elif issubclass(made, Backbone):
+            backbone = made(**({"input_shape": shape} if "input_shape" in arguments(made) else {}))
+        else:
+            backbone = ModuleBackbone.of(made, shape)
     if "num_sources" in arguments(cls):
         options.setdefault("num_sources", data.num_sources)
     built: Method = cls(problem=data.problem, backbone=backbone, **options)

@@ -12,7 +12,7 @@ from jsonargparse import Namespace, _loaders_dumpers, _typehints
 from jsonargparse._util import get_import_path
 
 from adapt.errors import AdaptError
-from adapt.training.explain import argument_classes, imported, needs_value
+from adapt.training.explain import argument_classes, imported, needs_value, no_subclass
 from adapt.yaml_files import Loader, read_yaml
 
 _PLAN = {"tasks", "methods", "seeds"}
@@ -80,7 +80,7 @@ def check_typed_configs(args: Sequence[str]) -> None:
 def _given(args: Sequence[str], *options: str) -> list[str]:
     """The values of an option on a command line."""
     values = []
-    for word, after in zip(args, [*args[1:], None], strict=True):
+    for word, after in zip(args, [*args, None][1:], strict=True):
         name, equals, value = word.partition("=")
         if name in options and (equals or after is not None):
             values.append(value if equals else str(after))
@@ -136,7 +136,7 @@ def _check(value: Any, place: str, expected: tuple[type, ...]) -> None:
             if not inspect.isclass(owner) and not _is_ours(owner):
                 raise AdaptError(f"{place} expects a class, found {named}, which is not one.")
             if inspect.isclass(owner) and expected and not issubclass(owner, expected):
-                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {named}, which is not one.")
+                raise AdaptError(f"{place} expects a subclass of {_names(expected)}, found {no_subclass(named, place)}")
             inside = _content(inside.get("init_args")) | _content(inside.get("dict_kwargs"))
         for key, part in inside.items():
             if part is None and inspect.isclass(owner) and (needed := needs_value(owner, key)) is not None:

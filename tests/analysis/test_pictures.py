@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from adapt.analysis.pictures import Pictures
 from adapt.data.batches import Labelled
+from adapt.data.loaders import ShareSampler
 
 
 class Model(LightningModule):
@@ -112,3 +114,27 @@ def test_wandb_receives_both_pictures(tmp_path: Path) -> None:
     logger.experiment.finish()
     media = {path.name.split("_")[0] for path in tmp_path.rglob("media/images/*.png")}
     assert media == {"embedding", "confusion"}
+
+
+def test_several_processes_draw_the_points_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Data((101, 67))
+    drawn = []
+    for processes in (1, 3):
+        kept: dict[int, list[torch.Tensor]] = {0: [], 1: []}
+        monkeypatch.setattr("adapt.analysis.pictures.world", lambda n=processes: (0, n))
+        for rank in range(processes):
+            loaders = [
+                DataLoader(
+                    d.dataset, 16, sampler=ShareSampler(len(d.dataset), rank, processes), collate_fn=d.collate_fn
+                )
+                for d in data.test_dataloader()
+            ]
+            pictures, model, trainer = Pictures(samples=20), Model(), SimpleNamespace(test_dataloaders=loaders)
+            for at, loader in enumerate(loaders):
+                for number, batch in enumerate(loader):
+                    pictures.on_test_batch_end(trainer, model, model.test_step(batch, number, at), batch, number, at)
+            for domain, share in pictures._kept.items():
+                kept[domain].append(torch.cat([share._kept[0][:, None].double(), share.columns[0].double()], 1))
+        rows = {domain: torch.cat(parts) for domain, parts in kept.items()}
+        drawn.append(torch.cat([found[found[:, 0].argsort()][:20] for found in rows.values()]))
+    assert torch.equal(*drawn)

@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from adapt.commands.grids import benchmark_command, report_command
 from adapt.errors import AdaptError
@@ -92,3 +93,49 @@ def test_a_missing_plan_and_a_missing_folder_are_named(tmp_path: Path) -> None:
         benchmark_command(["--config", str(tmp_path / "nothing.yaml")])
     with pytest.raises(AdaptError, match="no such folder"):
         report_command([str(tmp_path / "nowhere")])
+
+
+def test_own_classes_that_lie_beside_a_plan_alone_are_refused_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # They are not looked for there: a downloaded folder could bring its own code.
+    monkeypatch.setattr("adapt.benchmark.run.train_and_test.run_cell", lambda cell: pytest.fail("a cell ran"))
+    plans, here = tmp_path / "my plans", tmp_path / "here"
+    plans.mkdir()
+    here.mkdir()
+    (plans / "beside_plan_.py").write_text("raise SystemExit('imported')\n")
+    model = {"model": {"class_path": "SourceOnly", "init_args": {"backbone": {"class_path": "beside_plan_.Network"}}}}
+    (plans / "mine.yaml").write_text(yaml.safe_dump(model))
+    content = {"name": "p", "seeds": [0], "tasks": {"moons": "tasks/moons"}, "methods": {"Mine": "mine"}}
+    (plans / "plan.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(here)
+    command = ["--config", "../my plans/plan.yaml", "--out", "out", "--wandb", "disabled"]
+    with pytest.raises(AdaptError, match=r"class of beside_plan_\.py, which lies beside it\..* cd '.*my plans'"):
+        benchmark_command(command)
+    assert not Path("out").exists()
+    monkeypatch.syspath_prepend(str(plans))
+    with pytest.raises(SystemExit, match="imported"):
+        benchmark_command(command)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sampels": 100}, "Moons has no argument 'sampels'"),
+        ({"samples": "many"}, "--data.samples expects int, found 'many'."),
+        ({"shots": [1]}, "--data.shots expects"),
+    ],
+)
+def test_a_wrong_data_argument_is_refused_before_any_cell_runs(
+    wrong: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapt.benchmark.run.train_and_test.run_cell", lambda cell: pytest.fail("a cell ran"))
+    data = {"data": {"class_path": "Moons", "init_args": wrong}}
+    one = {"data": {"init_args": wrong | {"source": "moons", "target": "moons_35"}, "class_path": "Moons"}}
+    for task in ({"pairs": "all", "domains": ["moons", "moons_35"], "config": data}, one):
+        content = {"name": "p", "seeds": [0], "tasks": {"a": task}, "methods": {"Source": "methods/source_only"}}
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump(content))
+        with pytest.raises(AdaptError) as error:
+            benchmark_command(["--config", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "out")])
+        assert said in str(error.value) and "plan.yaml, task '" in str(error.value)
+        assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ import copy
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -369,3 +370,24 @@ def test_corruptions_of_what_are_no_images_are_refused_before_the_first_stream(
     assert not Path("wrong").exists()
     if scenario == "correlated":
         assert stream("--scenario", scenario, "--corruptions", "none", "--method", "BN1", "--out", "right") == 0
+
+
+def test_an_own_method_that_raises_is_told_in_a_line(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("raising_.py").write_text(
+        "from adapt.streaming import StreamMethod\n"
+        "class Words(StreamMethod):\n    def step(self, x):\n        raise ValueError('the third\\nbatch has none')\n"
+        "class Silent(StreamMethod):\n    def step(self, x):\n        assert False\n"
+    )
+    Path("raised_.py").write_text("1 / 0\n")
+    command = ["stream", "--run", "run", "--out", "raised", "--method", "raising_.Words,raising_.Silent"]
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert "Words / seed 0: ValueError: the third batch has none\n" in said
+    assert "Silent / seed 0: AssertionError (in raising_.py, line 7)\n" in said
+    assert main(["stream", "--run", "run", "--out", "no", "--method", "raised_.Any"]) == 2
+    assert (
+        "could not import it: ZeroDivisionError: division by zero (in raised_.py, line 1)." in capsys.readouterr().err
+    )

@@ -128,3 +128,19 @@ def test_new_inputs_are_read_in_the_type_of_training(kind: str, tmp_path: Path) 
         if kind == "uint8":
             with pytest.raises(AdaptError, match=r"Expected bytes \(uint8, 0 to 255\), as in training"):
                 found.predict_proba(x.astype("float32") / 255)
+
+
+@pytest.mark.parametrize("backbone", ["SmallCNN", "LeNet", "TorchvisionBackbone"])
+def test_images_whose_channels_stand_last_are_told_where_they_come(backbone: str) -> None:
+    x, y = np.zeros((40, 32, 32, 3), np.uint8), np.arange(40) % 2
+    with pytest.raises(AdaptError, match=r"found \(32, 32, 3\)|take \(32, 32, 3\)") as error:
+        adapt.fit("SourceOnly", InMemory(x, y, x), backbone=backbone, max_steps=1, device="cpu")
+    assert "the channels come first: x.transpose(0, 3, 1, 2)" in str(error.value) and "resize" not in str(error.value)
+    with pytest.raises(AdaptError, match=r"gray images their one channel, x\[:, None\]"):
+        adapt.fit("SourceOnly", InMemory(x[..., 0], y, x[..., 0]), backbone=backbone, max_steps=1, device="cpu")
+    data = InMemory(x.transpose(0, 3, 1, 2), y, x.transpose(0, 3, 1, 2), batch_size=8)
+    data.setup("fit")
+    with pytest.raises(
+        AdaptError, match=r"found \(40, 32, 32, 3\). The channels come first: x.transpose\(0, 3, 1, 2\)"
+    ):
+        data.prepare(x)

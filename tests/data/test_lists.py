@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import adapt
 from adapt.data import ImageLists, folders
+from adapt.data.lists import read_list
 from adapt.errors import AdaptError
 from tests.data.files import write_images
 
@@ -21,7 +23,12 @@ def root(folder: Path) -> Path:
 
 
 def test_lists_name_files_labels_classes_and_official_splits(tmp_path: Path) -> None:
-    data = ImageLists("real", "clipart", root=str(root(tmp_path)), image_size=8, batch_size=4)
+    place = root(tmp_path) / "image_list"
+    assert read_list(place / "real.txt", tmp_path)[1] == [0] * 10 + [1] * 10
+    (place / "copy.txt").write_text("real/bike/0.png\nreal/bike/0.png copy.png\nreal/bike/0.png copy.png dog")
+    assert read_list(place / "copy.txt", tmp_path)[1] == [None, None, "dog"]
+    (place / "copy.txt").unlink()
+    data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
     assert (data.known_domains, list(data.class_names)) == (["clipart", "real"], ["old mug", "bike"])
     assert list(data.sample_names("clipart", "test")) == [
         f"clipart/{name}.png" for name in ("old mug/8", "old mug/9", "bike/0", "bike/1")
@@ -57,11 +64,11 @@ def test_images_elsewhere_are_named_by_their_whole_paths(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("real/bike/0.png one", "a whole number as label in line 1 of .* found 'one'"),
+        ("real/bike/0.png 1.5", "a whole number or the name of a class as label in line 1 of .* found '1.5'"),
+        ("real/bike/0.png -1", "a whole number or the name of a class as label in line 1 of .* found '-1'"),
+        ("real/bike/0.png one\nreal/bike/1.png 1", "all whole numbers or all names of classes, found 1 and 'one'"),
         ("real/bike/99.png 0", "found no file at"),
         ("real/bike/0.png 1", r"found none of \[0\]"),
-        ("real/bike/0.png,0", "Put a blank or a tab in the place of ','"),
-        ("real/bike/0.png; 0", "Put a blank or a tab in the place of ';'"),
         ("", "found none"),
     ],
 )
@@ -102,3 +109,27 @@ def test_images_that_stand_twice_are_warned_of(tmp_path: Path) -> None:
     test.write_text(test.read_text() + "\n" + (lists / "clipart_train.txt").read_text().splitlines()[0])
     with pytest.warns(UserWarning, match=r"1 lines of the lists of 'clipart' .* such as 0\.png.*trained on and tested"):
         ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+
+
+@pytest.mark.parametrize("between", [",", "\t", " ", "; "])
+def test_labels_may_be_names_in_one_order_for_all_domains(between: str, tmp_path: Path) -> None:
+    (tmp_path / "image_list").mkdir()
+    classes = {"real": ["old mug", "bike", "Übung"], "clipart": ["Übung", "old mug", "bike"]}
+    for domain, names in classes.items():
+        write_images(tmp_path / domain, ["x", "y z", "w"], 10, "png")  # folders say nothing of the classes
+        lines = [
+            f"{domain}/{folder}/{i}.png{between}{name}"
+            for folder, name in zip(["x", "y z", "w"], names, strict=True)
+            for i in range(10)
+        ]
+        text = "\n".join(([f"path{between}label"] if between != " " else []) + lines)
+        (tmp_path / "image_list" / f"{domain}.txt").write_text(text, encoding="utf-8")
+    data = ImageLists("real", "clipart", root=str(tmp_path), image_size=8, batch_size=4)
+    assert list(data.class_names) == ["bike", "old mug", "Übung"]
+    data.setup("fit")
+    of = {f"clipart/{folder}": name for folder, name in zip(["x", "y z", "w"], classes["clipart"], strict=True)}
+    found = [data.class_names[y] for batch in data.test_dataloader()[1] for y in batch.y.tolist()]
+    assert found == [of[name.rpartition("/")[0]] for name in data.sample_names("clipart", "test")]
+    model = adapt.fit("SourceOnly", data, backbone="SmallCNN", max_steps=1, device="cpu", run_dir=tmp_path / "run")
+    (tmp_path / "image_list").rename(tmp_path / "gone")
+    assert adapt.load(tmp_path / "run").class_names == model.class_names == ["bike", "old mug", "Übung"]

@@ -13,6 +13,7 @@ import torch
 import adapt
 from adapt.cli import main
 from adapt.data import Tables, standing_alone
+from adapt.data.amounts import with_points
 from adapt.data.columns import Kinds, column_transformer
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
@@ -320,3 +321,76 @@ def test_a_column_of_many_numbers_and_a_text_is_no_name(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", [{**row, "age": "n.a." if k == 3 else k} for k, row in enumerate(rows())])
     with pytest.raises(AdaptError, match=r"Expected numbers in the column 'age'.*found 'n.a.' in 1 of 90 cells"):
         hospitals(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        ("{:,.2f}", lambda k: 40 * k + 0.5),
+        ("{:,}", lambda k: 40 * k),
+        ("{} %", lambda k: k / 2),
+        ("${:,.2f}", lambda k: 40 * k + 0.5),
+        ("-{} €", lambda k: -k),
+    ],
+)
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_numbers_with_commas_and_units_are_numbers(
+    form: str, value: Callable[[float], float], ending: str, tmp_path: Path
+) -> None:
+    def table(shift: int, plain: bool) -> list[dict[str, Any]]:
+        wanted = [value(float(abs(k))) for k in range(shift, 90 + shift)]
+        shown = [abs(v) if form.startswith("-") else v for v in wanted]
+        written = [form.format(int(v) if form == "{:,}" else v) for v in shown]
+        cells = wanted if plain else written
+        return [{**row, "age": "" if k == 3 else cells[k]} for k, row in enumerate(rows())]
+
+    found = []
+    for plain in (True, False):
+        root = tmp_path / str(plain)
+        for name, shift in (("a", 0), ("b", 7)):
+            write(root / f"{name}{ending}", table(shift, plain))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            data = hospitals(root, ending)
+            new = Tables("a", "b", root=str(root), y="died", groups="patient")
+            new.load_state_dict(data.state_dict())
+            write(root / f"new{ending}", table(20, plain)[:1])  # one row, of which nobody could tell alone
+            x = in_memory(new.read_inputs(root / f"new{ending}")[0])[0]
+        assert "age" in data.preprocessing.kinds.numbers
+        assert ("written" in data.preprocessing.plain()) == (not plain)
+        found.append((split_inputs(data, "a", "train"), split_inputs(data, "b", "test"), x))
+    assert all(torch.allclose(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_a_share_without_its_sign_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [{**row, "age": f"{k} %"} for k, row in enumerate(rows())])
+    write(tmp_path / "b.csv", [{**row, "age": k / 100} for k, row in enumerate(rows())])
+    with pytest.raises(AdaptError, match=r"Expected numbers with %, as in the source, in the column 'age' .* '0.0'"):
+        hospitals(tmp_path)
+
+
+@pytest.mark.parametrize("cells", [("1,234", "5,678"), ("3,5", "4"), ("45 %", "0.4"), ("$3", "€4"), ("(3.50)", "4")])
+def test_numbers_that_may_be_others_are_warned_of(cells: tuple[str, str], tmp_path: Path) -> None:
+    hospitals(tmp_path)
+    write(tmp_path / "a.csv", [{**row, "age": cells[k % 2]} for k, row in enumerate(rows())])
+    with pytest.warns(UserWarning, match=r"'age' .* taken for categories: .* may be numbers in more than one way"):
+        assert "age" in hospitals(tmp_path).preprocessing.kinds.categories
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hospitals(tmp_path, categorical=["age"])
+    many = [f"{1 + k % 9},{100 + k}" for k in range(90)]
+    write(tmp_path / "a.csv", [{**row, "age": many[k]} for k, row in enumerate(rows())])
+    with pytest.raises(AdaptError, match=r"Expected plain numbers in the column 'age' .* more than one way"):
+        hospitals(tmp_path)
+
+
+def test_decimal_commas_between_semicolons_may_have_points_and_units(tmp_path: Path) -> None:
+    lines = ["age;code;died", *(f"{k + 1}.234,50 €;0{k % 2};{'yes' if k % 3 else 'no'}" for k in range(60))]
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    data = Tables("a", "b", root=str(tmp_path), y="died", batch_size=8)
+    at = data.preprocessing.kinds.numbers.index("age")
+    assert data.preprocessing.fill[at] % 1000 in (234.5, 734.5)
+    # A point without any comma stays a decimal point.
+    assert with_points(["1,240", "20"]) == ["1,240", "20"]
+    assert with_points(["1.234", "2"]) == ["1.234", "2"] and with_points(["1,5", "2"]) == ["1.5", "2"]

@@ -57,15 +57,18 @@ def test_two_processes_make_one_run_that_two_and_one_can_test_and_go_on_with(giv
     run = config.parent
     assert [p.name for p in tmp_path.iterdir()] == ["x" if given else "runs"]
     assert [p.name for p in run.parent.iterdir()] == [run.name]
-    found = []
+    found, points = [], []
     for devices in ("1", "2"):
         adapt(tmp_path, "test", "--config", str(config), "--trainer.devices", devices)
         adapt(tmp_path, "predict", "--config", str(config), "--trainer.devices", devices)
         with (run / "predictions.csv").open() as file:
             rows = [row[:3] for row in csv.reader(file)]
-        matrix = json.loads((run / "test.json").read_text())
-        found.append((rows, {name: round(value, 6) for name, value in matrix.items()}))
+        measured = json.loads((run / "test.json").read_text(), parse_float=lambda text: round(float(text), 6))
+        found.append((rows, measured))
+        with np.load(run / "embedding.npz") as file:
+            points.append([file["y"], file["domain"], file["xy_2d"].round(3)])
     assert found[0] == found[1]
+    assert all(np.array_equal(one, two) for one, two in zip(*points, strict=True))
     last = str(run / "checkpoints" / "last.ckpt")
     again = [*FIT, *method, "--trainer.max_steps", "40", "--run_dir", str(run), "--ckpt_path", last]
     adapt(tmp_path, *again)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,15 +16,17 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
 from PIL import Image
+from torch import nn
 
 import adapt
-from adapt.backbones import MLP, SmallCNN
+from adapt.backbones import MLP, ModuleBackbone, SmallCNN
 from adapt.data import ImageFolders, InMemory, Moons, Pair
 from adapt.data.batches import Unlabelled
 from adapt.errors import AdaptError
 from adapt.methods import CORAL, DANN, AaD
 from adapt.penalties import MCC
 from adapt.recorded import built_with
+from tests.training.test_commands import fit
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
 
@@ -136,10 +139,12 @@ def test_what_the_trainer_was_asked_for_is_in_the_configuration(tmp_path: Path) 
 def test_wrong_arguments_get_one_line() -> None:
     with pytest.raises(AdaptError, match="max_steps of at least 1, found 0: nothing would train"):
         adapt.fit("CORAL", Moons(), max_steps=0)
-    with pytest.raises(AdaptError, match="Expected a backbone's name, its class or an object of it, found a Linear"):
-        adapt.fit("CORAL", Moons(), backbone=torch.nn.Linear(2, 2))
-    with pytest.raises(AdaptError, match="found the class Linear"):
-        adapt.fit("CORAL", Moons(), backbone=torch.nn.Linear)
+    with pytest.raises(
+        AdaptError, match=r"Expected a backbone.s name, a torch\.nn\.Module or a class of these, found a int"
+    ):
+        adapt.fit("CORAL", Moons(), backbone=5)
+    with pytest.raises(AdaptError, match="found the class int"):
+        adapt.fit("CORAL", Moons(), backbone=int)
     with pytest.raises(AdaptError, match="Expected a method's name, its class or an object of it, found the class MLP"):
         adapt.fit(MLP, Moons())  # type: ignore[arg-type]  # on purpose
     with pytest.raises(AdaptError, match="Unknown method 'DAN'"):
@@ -237,3 +242,41 @@ def test_a_training_gives_its_data_back_as_they_came() -> None:
         adapt.fit(source_free, data, **options)  # type: ignore[arg-type]
     assert data.source_free is False
     np.testing.assert_array_equal(adapt.fit("DANN", data, **options).predict_proba(X), first)  # type: ignore[arg-type]
+
+
+class PlainNetwork_(nn.Module):
+    """A network that knows nothing of this package."""
+
+    def __init__(self, input_shape: tuple[int, ...], width: int = 6) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm1d(input_shape[0]), nn.Linear(input_shape[0], width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.norm(x)).relu()
+
+
+def test_a_plain_network_is_a_backbone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, x = Moons("moons", "moons_30"), np.random.default_rng(0).normal(size=(9, 2))
+    given: dict[str, Any] = {"max_steps": 3, "device": "cpu"}
+    network = PlainNetwork_((2,))
+    before = network.norm.running_mean.clone()
+    assert ModuleBackbone(network, input_shape=(2,)).num_features == 6
+    assert network.training and torch.equal(network.norm.running_mean, before)  # it was only asked
+    model = adapt.fit("DANN", data, backbone=PlainNetwork_, run_dir=tmp_path / "run", **given)
+    moved = shutil.move(tmp_path / "run", tmp_path / "moved")
+    assert np.array_equal(adapt.load(moved).predict_proba(x), model.predict_proba(x))
+    assert fit(str(Path(moved, "config.yaml")), tmp_path / "again", "--trainer.max_steps", "2") == 0
+    assert len(adapt.fit("DANN", data, backbone=network, run_dir=tmp_path / "object", **given).predict(x)) == 9
+    for wrong, said in {
+        nn.Linear(3, 4): r"Linear does not take the data's inputs \(N, 2\): ",
+        nn.Unflatten(1, (1, 2)): r"Expected features \(N, d\) from Unflatten for .* found \(N, 1, 2\)",
+        nn.Conv2d: "Conv2d cannot be built without arguments",
+    }.items():
+        with pytest.raises(AdaptError, match=said):
+            adapt.fit("DANN", data, backbone=wrong, **given)
+    with pytest.raises(AdaptError, match="was given an object"):
+        adapt.load(tmp_path / "object")
+    named = f"{PlainNetwork_.__module__}.PlainNetwork_"
+    config = str(Path(moved, "config.yaml"))
+    assert fit(config, tmp_path / "no", "--model.backbone", named) == 2
+    assert f"write --model.backbone ModuleBackbone --model.backbone.module {named}." in capsys.readouterr().err

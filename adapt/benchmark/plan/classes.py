@@ -1,15 +1,18 @@
 """The classes that a configuration names, as far as they can be found before a run asks for them."""
 
 import inspect
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from adapt.paths import make_importable
 
+_CLASS_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _SHORT = ("methods", "data", "backbones", "schedules", "penalties", "regularisers")
 
 
@@ -32,6 +35,26 @@ def resolve(class_path: Any) -> type | None:
             if isinstance(found, type):
                 return found
     return None
+
+
+def out_of_reach(config: Any, folder: Path) -> Path | None:
+    """The file in a folder of which a configuration names a class that cannot be imported from here; None without one.
+
+    Args:
+        config: A configuration, or a part of one.
+        folder: The folder, such as that of a grid's file.
+    """
+    if isinstance(config, Mapping):
+        config = list(config.values())
+    if isinstance(config, list):
+        return next((found for part in config if (found := out_of_reach(part, folder)) is not None), None)
+    if not isinstance(config, str) or not _CLASS_PATH.fullmatch(config):
+        return None
+    module = config.partition(".")[0]
+    with _working_folder_importable():
+        if find_spec(module) is not None:
+            return None
+    return next((path for path in (folder / f"{module}.py", folder / module / "__init__.py") if path.is_file()), None)
 
 
 def default_of(cls: type, argument: str) -> Any:

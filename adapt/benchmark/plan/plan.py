@@ -17,6 +17,7 @@ from adapt.benchmark.plan.search_space import Search, check_rule, read_search
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
+from adapt.selection.own import own_rules
 from adapt.shipped import config_file
 from adapt.training.tracking import WandbMode
 from adapt.yaml_files import read_yaml
@@ -144,8 +145,6 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         raise AdaptError(
             f"{path}, rule: expected a rule that reads no target label to head the report, found {rule!r}."
         )
-    if rule is not None:
-        check_rule(rule, f"{path}, rule", without=ORACLE)
     resources = read_resources(content.get("resources"), f"{path}, resources")
     base = _configuration(content.get("base") or {}, f"{path}, base", path.parent)
     tasks: dict[str, Config] = {}
@@ -163,6 +162,9 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         method: read_resources(spec.resources, f"{path}, method {method!r}, resources", resources)
         for method, spec in methods.items()
     }
+    if rule is not None:
+        every = [base, *tasks.values(), *(spec.config for spec in methods.values())]
+        check_rule(rule, f"{path}, rule", without=ORACLE, own_scores=[n for part in every for n in own_rules(part)])
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
     task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)

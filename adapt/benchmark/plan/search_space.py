@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -196,19 +196,21 @@ def _rules(found: Any, where: str) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def check_rule(rule: Any, where: str, without: str) -> None:
+def check_rule(rule: Any, where: str, without: str, own_scores: Iterable[str] = ()) -> None:
     """Refuse what is no selection rule of any problem.
 
     Args:
         rule: What was found.
         where: The place in the file.
         without: A rule that cannot be taken here, and so is not offered.
+        own_scores: Names of a person's own scores that the runs compute.
 
     Raises:
         AdaptError: It is none; with the nearest name.
     """
     headlines = [problem.measures()[0] for problem in (Classification(2), MultiLabel(2), Regression(1))]
-    known = [name for name in dict.fromkeys(n for measure in headlines for n in rules_by(measure)) if name != without]
+    rules = [name for measure in headlines for name in rules_by(measure, own=own_scores)]
+    known = [name for name in dict.fromkeys(rules) if name != without]
     # A person's own problem has a headline of its own, which is told from a slip of the pen.
     own = str(rule).startswith("source_") and not difflib.get_close_matches(str(rule), known, 1, 0.8)
     if rule not in known and not own:

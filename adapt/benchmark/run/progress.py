@@ -121,8 +121,9 @@ class _TimeLeft(ProgressColumn):
 def describe(result: CellResult) -> str:
     """One line: `ok optdigits → photo / DANN / seed 0: target 0.912 (12 s)`."""
     if result.status != "ok":
-        reason = (result.error or "").strip().splitlines() or ["no reason known"]
-        return f"{result.status} {result.name}: {reason[0]:.400}"
+        # The last line of an error often says most.
+        reason = " ".join((result.error or "").split()) or "no reason known"
+        return f"{result.status} {result.name}: {reason:.400}"
     value = result.value("last")
     if value is None:
         value = result.value(result.rows[0]["rule"])

@@ -16,7 +16,7 @@ from adapt.benchmark.plan.plan import Cell
 from adapt.benchmark.results.results import Row, Tested
 from adapt.estimation.callback import PREFIX
 from adapt.methods.checkpoints import read_checkpoint
-from adapt.selection import checkpoint_path, rules_of
+from adapt.selection import Scores, checkpoint_path, rules_of
 from adapt.training.tracking import is_disabled, wandb_logger
 
 
@@ -71,7 +71,8 @@ def _test(cli: Any, cell: Cell) -> list[Row]:
         pictures.embedding = cell.embedding
     rows: list[Row] = []
     tested: dict[str, Row] = {}
-    for rule in rules_of(cli.model.problem):
+    scores = next((callback for callback in trainer.callbacks if isinstance(callback, Scores)), None)
+    for rule in rules_of(cli.model.problem, scores):
         path = checkpoint_path(cell.directory, rule)
         if not path.exists():
             continue

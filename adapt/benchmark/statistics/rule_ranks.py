@@ -16,7 +16,7 @@ from adapt.benchmark.statistics.rank_correlation import Correlation, correlate
 from adapt.benchmark.statistics.selection_cost import SelectionCost
 from adapt.benchmark.vocabulary import LAST, ORACLE, TARGET_LABELS
 from adapt.measures import ACCURACY, Measure
-from adapt.selection import rules_by
+from adapt.selection import OWN, rules_by
 
 FEWEST_PAIRS = 6
 """Pairs of task and seed below which there is no interval."""
@@ -259,8 +259,9 @@ def read_rules(path: Path, headline: Measure) -> dict[str, dict[int, float]]:
         headline: The metric that it logs on both domains.
     """
     metrics = read_metrics(path)
+    own = [name.removeprefix(OWN) for name in metrics if name.startswith(OWN)]
     return {
         rule: {step: value if looks.mode == "max" else -value for step, value in metrics[looks.metric].items()}
-        for rule, looks in rules_by(headline).items()
+        for rule, looks in rules_by(headline, own=own).items()
         if looks is not None and looks.metric in metrics
     }
