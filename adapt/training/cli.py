@@ -51,6 +51,7 @@ from adapt.training.saved_config import portable, read_where_it_lies
 from adapt.training.tracking import loggers_for, offline_folders, pages, started
 from adapt.training.trainer_flags import check_callbacks, check_flags, check_strategy
 from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
+from adapt.yaml_files import to_yaml
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
@@ -255,7 +256,7 @@ class AdaptCLI(LightningCLI):
         self.trainer.loggers = started(self.trainer.loggers)
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         saved = portable(yaml.safe_load(text), self.run_dir)
-        words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
+        words = to_yaml(saved)
         if self.trainer.is_global_zero:
             (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
         resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}

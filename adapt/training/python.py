@@ -9,7 +9,6 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
@@ -33,6 +32,7 @@ from adapt.training.quiet import quiet
 from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
 from adapt.training.saved_config import portable
 from adapt.training.trainer_flags import check_strategy
+from adapt.yaml_files import to_yaml
 
 _VALIDATIONS = 10
 _LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
@@ -255,6 +255,5 @@ def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: in
     if model is None or content is None:
         return False  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
     config = portable({"seed_everything": seed, "trainer": trainer, "model": model, "data": content}, folder)
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    write_atomically(folder / CONFIG_FILE, text)
+    write_atomically(folder / CONFIG_FILE, to_yaml(config))
     return not data.training_only
