@@ -17,7 +17,7 @@ from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
 from adapt.errors import AdaptError, DivergedError, chain, line_of, told
-from adapt.paths import hiding, make_importable
+from adapt.paths import from_home, hiding, make_importable
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
 from adapt.training.memory import keep_freed_memory
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if grid cells failed, or for an unexpected error; 2 for wrong input; 3 for divergence; 130 if it was
         stopped; 141 if the reader of its output was closed.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    args = [from_home(word) for word in (sys.argv[1:] if argv is None else argv)]
     _write_anything()
     try:
         make_importable(Path.cwd())  # a person's own method may lie there

@@ -47,7 +47,7 @@ from adapt.training.run_folder import (
     process_rank,
     write_predictions,
 )
-from adapt.training.saved_config import portable, read_where_it_lies
+from adapt.training.saved_config import portable, read_from_home, read_where_it_lies
 from adapt.training.tracking import loggers_for, offline_folders, pages, started
 from adapt.training.trainer_flags import check_callbacks, check_flags, check_strategy
 from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
@@ -133,6 +133,7 @@ class AdaptCLI(LightningCLI):
             raise AdaptError(nothing_chosen(missing))
         check_named(config, BASES)
         check_handed_on(config.model)
+        read_from_home(config)
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"

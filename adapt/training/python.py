@@ -182,7 +182,8 @@ def _folder(run_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="adapt-") as name:
             yield Path(name)
         return
-    folder = enter_folder(Path(run_dir), None)
+    # Lightning's checkpoints would lie in the home folder, and the rest in one that is called `~`.
+    folder = enter_folder(Path(run_dir).expanduser(), None)
     make_directory(folder)
     yield folder
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapt.paths import from_home
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 
 PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir", "path", "tokenizer")
@@ -48,6 +49,18 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
     if not _typed("run_dir", args):
         continued = config.ckpt_path is not None and folder_of(Path(config.ckpt_path)).resolve() == own.resolve()
         config.run_dir = str(own) if command != "fit" or continued else None
+
+
+def read_from_home(config: Any) -> None:
+    """Let `~/` in the paths of a configuration be the home folder.
+
+    Args:
+        config: The parsed configuration, which is changed.
+    """
+    _each_path(config, lambda _, path: from_home(path))
+    for name in ("run_dir", "ckpt_path"):
+        if isinstance(config[name], str):
+            config[name] = from_home(config[name])
 
 
 def relocate(config: Any, saved_in: Path, own: Path, args: Sequence[str] = ()) -> None:
