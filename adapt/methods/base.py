@@ -48,7 +48,7 @@ from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.problems import Classification, ClassSets, Problem, as_problem
-from adapt.recorded import Recorded
+from adapt.recorded import Recorded, of_python
 from adapt.trees import Tree, cat, size
 
 _Encode = TypeVar("_Encode", bound=Callable[..., Encodings])
@@ -538,6 +538,9 @@ class Method(Recorded, GlobalBatch):
         """Add what the checkpoint is of; diverged weights are not saved, nor those of a step that was cut off."""
         self._detour.come_back()
         self._late.finish()
+        # Of a rate or a factor that is NumPy's a checkpoint could not be read again.
+        for part in checkpoint.keys() & {"optimizer_states", "lr_schedulers"}:
+            checkpoint[part] = of_python(checkpoint[part])
         kept = checkpoint.setdefault("adapt", {})
         kept.update(self.describe())
         if states := {type(penalty).__name__: state for penalty in self.penalties if (state := penalty.state())}:
@@ -566,7 +569,9 @@ class Method(Recorded, GlobalBatch):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")
             self.save_hyperparameters(logger=False)
-        # From the command line these are class paths; from Python they are objects, which weights_only refuses.
+        # From the command line these are class paths; from Python they are objects, and a checkpoint with one of them
+        # could not be read again (weights_only).
+        self.hparams.update({name: of_python(value) for name, value in self.hparams.items()})
         for name in [k for k, v in self.hparams.items() if _is_object(v)]:
             del self.hparams[name]
 
@@ -579,7 +584,9 @@ class Method(Recorded, GlobalBatch):
 def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
-    return isinstance(value, nn.Module | Problem | Recorded) or callable(value)
+    if isinstance(value, Mapping):
+        return any(_is_object(v) for v in value.values())
+    return value is not None and type(value) not in (bool, int, float, complex, str, Tensor)
 
 
 def says_baseline(cls: type[Method]) -> bool:

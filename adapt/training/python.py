@@ -23,7 +23,7 @@ from adapt.files import write_atomically
 from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor import Monitor
-from adapt.recorded import built_with, plain_values
+from adapt.recorded import built_with, of_python, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.explain import arguments, forgotten_base
 from adapt.training.interruption import saved_when_stopped
@@ -82,6 +82,7 @@ def fit(
         >>> model.predict([[0.0, 1.0]]).shape
         (1,)
     """
+    max_steps, seed = of_python(max_steps), of_python(seed)
     more = _checked(data, max_steps, seed, trainer)
     with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
