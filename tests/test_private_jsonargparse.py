@@ -61,6 +61,8 @@ def test_a_name_that_looks_like_yaml_is_that_name_and_survives_a_saved_configura
     assert (found.name, found.names) == (again.name, again.names) == (word, word)
 
 
-@pytest.mark.parametrize("name", ["get_loader", "set_dumper", "set_loader", "set_parsing_settings", "ArgumentParser", "Namespace"])
+@pytest.mark.parametrize(
+    "name", ["get_loader", "set_dumper", "set_loader", "set_parsing_settings", "ArgumentParser", "Namespace"]
+)
 def test_what_is_public_is_still_there(name: str) -> None:
     assert hasattr(jsonargparse, name)

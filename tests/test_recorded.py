@@ -1,5 +1,6 @@
 """Words of options: an unknown one is refused in Python as on the command line."""
 
+import pickle
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -110,3 +111,12 @@ def test_numpys_numbers_and_paths_leave_a_run_that_can_be_read_again(tmp_path: P
     np.testing.assert_array_equal(adapt.load(first).predict_proba(X), model.predict_proba(X))
     for name in ("second", "third"):
         assert adapt.load(tmp_path / name).predict(X).shape == (60,)
+
+
+def test_a_trained_model_can_be_pickled() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)).astype("f4"), np.arange(60) % 2
+    for method in ("CORAL", "DANN"):
+        model = adapt.fit(method, InMemory(X, y, X, batch_size=8), max_steps=2)
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+        assert again.method.optimizer is model.method.optimizer

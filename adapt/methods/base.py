@@ -198,6 +198,16 @@ class Method(Recorded, GlobalBatch):
             own = network_state(self.describe(), self.state_dict(), Path(str(init_from)))
             self.load_state_dict(own, strict=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without an optimizer that is the default: it is a lambda, which cannot be pickled."""
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_hparams_initial", None)  # Lightning's copy of all arguments, which it can do without
+        return {k: v for k, v in state.items() if k != "optimizer" or v is not _default_optimizer(type(self))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        whole = {"optimizer": _default_optimizer(type(self))} | state
+        super().__setstate__(whole)  # type: ignore[no-untyped-call]  # torch's
+
     def new_classifier(self) -> nn.Module:
         """The layer from features `(N, d)` to outputs `(N, K)`; a method whose paper has another one overrides this."""
         return self.problem.output_layer(self.num_features)
@@ -579,6 +589,12 @@ class Method(Recorded, GlobalBatch):
         """Encoding of inputs at validation and test; `domain` is 0 for the source, 1 for the target."""
         encoding: Encoding = self(x)
         return encoding
+
+
+def _default_optimizer(cls: type[Method]) -> Any:
+    """The default of the first `__init__` that names the optimizer, which is the one that a subclass gets."""
+    own = (inspect.signature(vars(owner)["__init__"]).parameters for owner in cls.__mro__ if "__init__" in vars(owner))
+    return next(found["optimizer"].default for found in own if "optimizer" in found)
 
 
 def _is_object(value: Any) -> bool:
