@@ -17,7 +17,15 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
-from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
+from adapt.data.classes import (
+    Relabelling,
+    Selection,
+    relate_classes,
+    select,
+    selected,
+    warn_of_near_names,
+    with_unseen,
+)
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import (
     BalancedSampler,
@@ -267,6 +275,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.restored_problem is not None:
             raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
         self._say_class_sets()
+        if self._has_classes():
+            warn_of_near_names({*self.class_names, *self.unknown_classes})
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
             name: self._checked(self.domain_samples(name, "train"), name, "train", labelled=True)
