@@ -131,6 +131,9 @@ class AdaptCLI(LightningCLI):
         ]
         if missing:
             raise AdaptError(nothing_chosen(missing))
+        seed = config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise AdaptError(f"Expected --seed_everything as a whole number from 0 to 2**32 - 1, found {seed}.")
         check_named(config, BASES)
         check_handed_on(config.model)
         read_from_home(config)
