@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
@@ -84,7 +85,8 @@ def fit(
     """
     max_steps, seed = of_python(max_steps), of_python(seed)
     more = _checked(data, max_steps, seed, trainer)
-    with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
+    # A caller may be within torch.inference_mode(), in which nothing can be trained.
+    with torch.inference_mode(False), isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
         data.order_seed = seed
         built = _method(method, data, options)
