@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
 from adapt.paths import from_home
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 
@@ -96,10 +98,11 @@ def _each_path(node: Any, change: Callable[[str, str], str]) -> None:
         for part in node:
             _each_path(part, change)
         return
-    entries = node if isinstance(node, dict) else getattr(node, "__dict__", None)
-    for name, value in list((entries or {}).items()):
+    # No other object: one that refers to itself would never end.
+    entries = node if isinstance(node, dict) else vars(node) if isinstance(node, Namespace) else {}
+    for name, value in list(entries.items()):
         if name in PATHS and isinstance(value, str):
-            entries[name] = change(name, value)  # type: ignore[index]  # it has entries
+            entries[name] = change(name, value)
         else:
             _each_path(value, change)
 
