@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonargparse
 import yaml
@@ -58,9 +58,11 @@ def _shipped_first(cls: Any, name: str) -> str:
     The parser refuses a name that two classes have. An own `MLP`, given by its path, would then keep the shipped task
     files, which name `MLP`, from being read.
     """
-    bases = cls if isinstance(cls, tuple) else (cls,)
+    bases = cls if isinstance(cls, tuple) else get_args(cls) or (cls,)
     found = {c for base in bases for c in _subclasses(base) if c.__name__ == name}
     shipped = [c for c in found if c.__module__.partition(".")[0] in _SHIPPED]
+    if len(shipped) > 1:  # Lightning's ReduceLROnPlateau is torch's and takes the metric to watch
+        shipped = [c for c in shipped if c.__module__.startswith("lightning.")]
     if "." in name or len(found) < 2 or len(shipped) != 1:
         return _resolved(cls, name)
     return str(get_import_path(shipped[0]))
