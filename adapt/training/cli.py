@@ -1,5 +1,6 @@
 """The training commands as one LightningCLI; `adapt.commands` calls it."""
 
+import contextlib
 import inspect
 import json
 import shlex
@@ -43,6 +44,7 @@ from adapt.training.run_folder import (
     folder_of,
     folder_of_process_zero,
     free_folder,
+    held,
     make_directory,
     process_rank,
     write_predictions,
@@ -256,8 +258,15 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
-        # Do this first: if a logger fails, there must not be a folder that blocks a new run.
-        self.trainer.loggers = started(self.trainer.loggers)
+        with contextlib.ExitStack() as until_written:
+            if self.trainer.is_global_zero:
+                until_written.enter_context(held(self.run_dir))
+            # Do this first: if a logger fails, there must not be a folder that blocks a new run.
+            self.trainer.loggers = started(self.trainer.loggers)
+            self._record()
+            self._held = until_written.pop_all()  # until the training ends
+
+    def _record(self) -> None:
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         saved = portable(yaml.safe_load(text), self.run_dir)
         words = to_yaml(saved)
@@ -274,7 +283,7 @@ class AdaptCLI(LightningCLI):
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
         """Train; a signal stops it and saves the state."""
-        with saved_when_stopped(self.trainer, self.run_dir):
+        with self._held, saved_when_stopped(self.trainer, self.run_dir):
             self.trainer.fit(model, **kwargs)
 
     def after_fit(self) -> None:

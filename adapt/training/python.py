@@ -30,7 +30,7 @@ from adapt.training.explain import arguments, forgotten_base
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.model import TrainedModel
 from adapt.training.quiet import quiet
-from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
+from adapt.training.run_folder import CONFIG_FILE, enter_folder, held, make_directory, process_rank
 from adapt.training.saved_config import portable
 from adapt.training.trainer_flags import check_strategy
 from adapt.yaml_files import to_yaml
@@ -188,7 +188,8 @@ def _folder(run_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
     # Lightning's checkpoints would lie in the home folder, and the rest in one that is called `~`.
     folder = enter_folder(Path(run_dir).expanduser(), None)
     make_directory(folder)
-    yield folder
+    with held(folder) if not process_rank() else contextlib.nullcontext():
+        yield folder
 
 
 def _method(method: str | type[Method] | Method, data: DomainDataModule, options: dict[str, Any]) -> Method:
