@@ -9,7 +9,17 @@ from pathlib import Path
 
 def data_root(root: str | Path | None = None) -> Path:
     """The given folder, otherwise the environment variable `ADAPT_DATA`, otherwise `data`."""
-    return Path(root or os.environ.get("ADAPT_DATA", "data"))
+    return Path(root or os.environ.get("ADAPT_DATA", "data")).expanduser()
+
+
+def from_home(word: str) -> str:
+    """A word of a command with `~/` as the home folder: a shell does that in `--root ~/data`, not in `--root=~/data`.
+
+    Args:
+        word: An option with its value behind `=`, or a value.
+    """
+    option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{sign}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else word
 
 
 def cache_folder() -> Path:

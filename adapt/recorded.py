@@ -4,10 +4,13 @@ They also refuse an option's word that is unknown, and a text that is none, as t
 """
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from adapt.errors import AdaptError
 
@@ -78,7 +81,29 @@ _NOT_PLAIN = object()
 _KINDS: Mapping[Any, str] = {int: "a number", float: "a number", bool: "True or False", type(None): "None"}
 
 
+def of_python(value: Any) -> Any:
+    """NumPy's numbers and texts as Python's own, and paths as texts, as torch, Lightning and YAML ask for.
+
+    Args:
+        value: One of them, dicts and lists in which they may be, or anything else, which stays as it is.
+
+    Examples:
+        >>> import numpy as np
+        >>> of_python(np.int64(8)), of_python([{"lr": np.float64(0.1)}])
+        (8, [{'lr': 0.1}])
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # Exactly these, because a NamedTuple or an own class is built in its own way.
+    if type(value) in (list, tuple):
+        return type(value)(of_python(part) for part in value)
+    return {key: of_python(part) for key, part in value.items()} if type(value) is dict else value
+
+
 def _plain(value: Any, leave_out: tuple[str, ...]) -> Any:
+    value = of_python(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Recorded):

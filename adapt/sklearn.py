@@ -43,6 +43,7 @@ from adapt.encoding import DomainEncoding
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES, estimate
 from adapt.methods import ImportanceWeighting, MappingMethod, SourceOnly
+from adapt.recorded import of_python
 from adapt.selection import SCORES, Samples, evaluate
 from adapt.training.explain import arguments
 from adapt.training.model import TrainedModel
@@ -147,12 +148,12 @@ class DomainAdaptationClassifier(_Scored):
         indices = np.searchsorted(self.classes_, y)
         seed = _drawn(self.random_state)
         # What is held out, one sample at least, leaves no smaller domain than this.
-        size = max(2, min(self.batch_size, *(int(0.9 * len(part)) - 1 for part in (X, Xt))))
+        size = max(2, min(int(self.batch_size), *(int(0.9 * len(part)) - 1 for part in (X, Xt))))
         data = InMemory(X, indices, Xt, names=[str(k) for k in self.classes_], batch_size=size)
         options = dict(self.options or {})
-        options.setdefault("optimizer", partial(torch.optim.SGD, lr=self.learning_rate, momentum=0.9))
+        options.setdefault("optimizer", partial(torch.optim.SGD, lr=float(self.learning_rate), momentum=0.9))
         if self.weight is not None:
-            options["weight"] = self.weight
+            options["weight"] = of_python(self.weight)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             self.model_: TrainedModel = fit(

@@ -70,6 +70,8 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML is untyped
 
 for _tag, _pattern in (("tag:yaml.org,2002:float", _FLOAT), ("tag:yaml.org,2002:int", _INT)):
     _Dumper.add_implicit_resolver(_tag, _pattern, list("-+.0123456789"))
+# A callback's default may be a word of an enumeration, such as that of Lightning's Timer.
+_Dumper.add_multi_representer(str, lambda dumper, word: dumper.represent_str(str.__str__(word)))
 
 
 def read_yaml(path: Path) -> Any:

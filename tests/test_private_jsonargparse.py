@@ -50,6 +50,19 @@ def test_a_parser_has_a_list_of_actions_with_their_option_strings() -> None:
     assert parser.parse_args(["--rate", "1e-3"]).rate == 0.001
 
 
-@pytest.mark.parametrize("name", ["set_parsing_settings", "ArgumentParser", "Namespace"])
+@pytest.mark.parametrize("word", ["1e3", "812743e5", "1e-3", "1_000", "007", "#3", "&a", "a #b", "Foo:"])
+def test_a_name_that_looks_like_yaml_is_that_name_and_survives_a_saved_configuration(word: str) -> None:
+    restrict_parser()
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--name", type=str | None)
+    parser.add_argument("--names", type=str | list[str])
+    found = parser.parse_args([f"--name={word}", f"--names={word}"])
+    again = parser.parse_string(parser.dump(found))
+    assert (found.name, found.names) == (again.name, again.names) == (word, word)
+
+
+@pytest.mark.parametrize(
+    "name", ["get_loader", "set_dumper", "set_loader", "set_parsing_settings", "ArgumentParser", "Namespace"]
+)
 def test_what_is_public_is_still_there(name: str) -> None:
     assert hasattr(jsonargparse, name)

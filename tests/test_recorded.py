@@ -1,18 +1,23 @@
 """Words of options: an unknown one is refused in Python as on the command line."""
 
+import pickle
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+import adapt
 import adapt.backbones
 import adapt.data
 import adapt.methods
 import adapt.penalties
 from adapt.backbones import MLP
-from adapt.data import Moons
+from adapt.data import InMemory, Moons
 from adapt.errors import AdaptError
 from adapt.methods import MMD, FineTuning, ImportanceWeighting
 from adapt.recorded import Recorded, _annotations
@@ -91,3 +96,27 @@ class Named(FineTuning):
 
 def test_a_text_where_one_is_taken_is_left_alone() -> None:
     Named("x", "folder", ["a"], problem=2, backbone=MLP((2,), hidden=[8]), init_from=None)  # type: ignore[arg-type]
+
+
+def test_numpys_numbers_and_paths_leave_a_run_that_can_be_read_again(tmp_path: Path) -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)).astype("f4"), np.arange(60) % 2
+    first = tmp_path / "first"
+    rate = partial(torch.optim.SGD, lr=np.float64(0.01))
+    data = InMemory(X, y, X, batch_size=np.int64(8), val_fraction=np.float32(0.1))
+    model = adapt.fit("CORAL", data, max_steps=np.int64(3), seed=np.int64(1), run_dir=first, optimizer=rate)
+    start = first / "checkpoints/last.ckpt"
+    options = {"weight": np.float64(0.5), "bottleneck": np.int64(4), "init_from": None}
+    adapt.fit("CORAL", data, max_steps=3, run_dir=tmp_path / "second", **options)
+    adapt.fit("CORAL", data, max_steps=3, run_dir=tmp_path / "third", init_from=start)
+    np.testing.assert_array_equal(adapt.load(first).predict_proba(X), model.predict_proba(X))
+    for name in ("second", "third"):
+        assert adapt.load(tmp_path / name).predict(X).shape == (60,)
+
+
+def test_a_trained_model_can_be_pickled() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)).astype("f4"), np.arange(60) % 2
+    for method in ("CORAL", "DANN"):
+        model = adapt.fit(method, InMemory(X, y, X, batch_size=8), max_steps=2)
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+        assert again.method.optimizer is model.method.optimizer

@@ -275,3 +275,14 @@ def test_a_batch_size_or_a_rate_that_is_none_is_refused() -> None:
     for name, value in (("batch_size", 0), ("batch_size", -4), ("learning_rate", -1), ("learning_rate", "0.1")):
         with pytest.raises(ValueError, match=f"Expected {name} as a number above 0"):
             DomainAdaptationClassifier("CORAL", **{name: value}).fit(X, y, X)
+
+
+def test_numbers_that_a_search_draws_are_taken() -> None:
+    drawn = {
+        "max_steps": np.int64(3),
+        "batch_size": np.int64(8),
+        "learning_rate": np.float32(0.1),
+        "weight": np.float64(1),
+    }
+    fitted = DomainAdaptationClassifier("CORAL", random_state=np.int64(0), **drawn).fit(XS, YS, XT)
+    assert fitted.model_.data.batch_size > 0 and fitted.predict(XT).shape == (len(XT),)

@@ -15,7 +15,7 @@ from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
 from adapt.errors import AdaptError, DivergedError, chain, line_of, own_line, told
-from adapt.paths import hiding, make_importable
+from adapt.paths import from_home, hiding, make_importable
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
 from adapt.training.memory import keep_freed_memory
@@ -63,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if grid cells failed, or for an unexpected error; 2 for wrong input; 3 for divergence; 130 if it was
         stopped; 141 if the reader of its output was closed.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    args = [from_home(word) for word in (sys.argv[1:] if argv is None else argv)]
     _write_anything()
     try:
-        make_importable(Path.cwd())  # a person's own method may lie there
+        make_importable(_here())  # a person's own method may lie there
         code = _dispatch(args)
         sys.stdout.flush()  # notice a closed reader here, and not when Python exits
         return code
@@ -214,8 +214,20 @@ def _dispatch(args: list[str]) -> int:
     return 0
 
 
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise AdaptError("Expected a working folder, found one that was deleted: change into another (cd).") from error
+
+
 def _write_anything() -> None:
-    """Print characters that the output's encoding lacks as question marks, such as → and λ in cp1252."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # streams of tests and notebooks may not have it
+    """Print characters that the output's encoding lacks as question marks, such as → and λ in cp1252.
+
+    Where the output is closed, as a service may have it, what is printed goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):  # streams of tests and notebooks may not have it
             stream.reconfigure(errors="replace")

@@ -417,7 +417,9 @@ def _index_lists(arrays: Mapping[str, Array], count: int, path: Path) -> Array |
     split = np.full(count, "", dtype="<U5")
     for part, values in lists.items():
         at = values.reshape(-1)
-        whole = at.dtype.kind in _NUMBERS and bool((at == np.floor(at.astype(float))).all())
+        if len(at) == count > 2 and at.dtype.kind in _NUMBERS and set(np.unique(at).tolist()) <= {0, 1}:
+            at = np.flatnonzero(at)  # a mask, which MATLAB has as numbers; a list would name two rows again and again
+        whole = at.dtype.kind != "b" and at.dtype.kind in _NUMBERS and bool((at == np.floor(at.astype(float))).all())
         if not whole or (at.size and not 0 <= at.min() <= at.max() < count):
             raise AdaptError(f"Expected {part}_index in {path} as row numbers from 0 to {count - 1}, found others.")
         at = at.astype(np.int64)
@@ -474,6 +476,10 @@ def _is_number(text: str) -> bool:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
+    with path.open("rb") as start:
+        pickled = start.read(1) == b"\x80"
+    if not pickled and not zipfile.is_zipfile(path):  # NumPy would speak of pickled objects
+        raise zipfile.BadZipFile("it is no npz file, or was cut short")
     with np.load(path, allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise zipfile.BadZipFile("it is no npz file")

@@ -17,7 +17,15 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from adapt.data.batches import FewShotPair, Labelled, Pair, TargetBatch, Unlabelled
 from adapt.data.checks import check_class_names, check_domain, check_inputs, check_poolable, count_labels, labels_of
-from adapt.data.classes import Relabelling, Selection, relate_classes, select, selected, with_unseen
+from adapt.data.classes import (
+    Relabelling,
+    Selection,
+    relate_classes,
+    select,
+    selected,
+    warn_of_near_names,
+    with_unseen,
+)
 from adapt.data.labels import LabelCount
 from adapt.data.loaders import (
     BalancedSampler,
@@ -32,7 +40,7 @@ from adapt.data.views import Inputs, LabelledView, ResidentView, UnlabelledView,
 from adapt.errors import AdaptError
 from adapt.paths import data_root
 from adapt.problems import Classification, ClassSets, Problem, described_problem
-from adapt.recorded import Recorded, plain_arguments
+from adapt.recorded import Recorded, of_python, plain_arguments
 from adapt.trees import Tree, leaves, tree_map
 
 Split = Literal["train", "val", "test"]
@@ -147,9 +155,15 @@ class DomainDataModule(Recorded, LightningDataModule):
         self.sources = [source] if isinstance(source, str) else list(source)
         self.target = target
         self.root = data_root(root)
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.pin_memory, self.prefetch_factor, self.on_device = pin_memory, prefetch_factor, on_device
-        self.shots, self.val_fraction, self.split_seed = shots, val_fraction, split_seed
+        # A search in Python draws NumPy's numbers, which torch's loaders refuse.
+        self.batch_size, self.eval_batch_size = of_python(batch_size), of_python(eval_batch_size)
+        self.num_workers, self.prefetch_factor = of_python(num_workers), of_python(prefetch_factor)
+        self.pin_memory, self.on_device = pin_memory, on_device
+        self.shots, self.val_fraction, self.split_seed = (
+            of_python(shots),
+            of_python(val_fraction),
+            of_python(split_seed),
+        )
         self.source_free, self.predict_split = source_free, predict_split
         self.source_classes, self.target_classes, self.class_sets = source_classes, target_classes, class_sets
         self.balance_sources, self.unseen_classes = balance_sources, unseen_classes
@@ -261,6 +275,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         if self.restored_problem is not None:
             raise AdaptError("Expected data to train on, found a datamodule that was built for new inputs alone.")
         self._say_class_sets()
+        if self._has_classes():
+            warn_of_near_names({*self.class_names, *self.unknown_classes})
         names = {"source": "+".join(self.sources), "target": self.target}
         sources = {
             name: self._checked(self.domain_samples(name, "train"), name, "train", labelled=True)

@@ -1,7 +1,9 @@
 """Which classes the two domains have, and what becomes of labels where they are not the same."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -151,6 +153,33 @@ def _chosen(argument: str, asked: Sequence[str] | None, names: Sequence[str], do
                 + (f" Did you mean {close[0]!r}?" if close else "")
             )
     return [name for name in names if name in wanted]
+
+
+def warn_of_near_names(names: Iterable[str]) -> None:
+    """Warn of classes whose names differ in case, blanks or the way of writing an accent alone, as slips in tables do.
+
+    Args:
+        names: Those of all classes. Single letters may well be classes beside their capitals.
+
+    Examples:
+        >>> warn_of_near_names(["cat", "dog", "a", "A"])
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted(names):
+        alike.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    pairs = [_told(group) for word, group in alike.items() if len(group) > 1 < len(word)]
+    if pairs:
+        warnings.warn(
+            f"Classes that differ in case, blanks or accents alone: {_listed(pairs)}. Write one of them where the same "
+            "is meant: they are trained as different classes.",
+            stacklevel=1,
+        )
+
+
+def _told(names: Sequence[str]) -> str:
+    """Names that may look the same: then in ASCII, so that the difference is seen."""
+    same = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
+    return " and ".join(ascii(name) if same else repr(name) for name in names)
 
 
 def _listed(names: Sequence[str]) -> str:

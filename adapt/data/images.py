@@ -89,8 +89,12 @@ def as_picture(value: Any) -> Image.Image:
     if isinstance(value, str | os.PathLike):
         return open_image(Path(value))
     if isinstance(value, Image.Image):
-        upright = ImageOps.exif_transpose(value) if value.getexif() else value
-        return _eight_bits(upright)
+        try:
+            return _eight_bits(ImageOps.exif_transpose(value) if value.getexif() else value)
+        except (ValueError, OSError) as error:  # such as floats that are not in [0, 1], or a file that was closed
+            raise SampleError(
+                f"Expected a picture that can be read, found one of mode {value.mode!r}: {error}."
+            ) from error
     array = np.asarray(value)
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
         array = array.transpose(1, 2, 0)

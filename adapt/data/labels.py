@@ -73,7 +73,8 @@ def is_missing(label: Any) -> bool:
 
 def from_array(array: NDArray[Any]) -> Tensor:
     """An array as a tensor, also where torch takes no view of it (strides below zero, other byte orders)."""
-    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "C"))
+    # Writeable, or torch warns: pandas and joblib give arrays that are not.
+    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def as_labels(labels: Any) -> Tensor:

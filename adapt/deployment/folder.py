@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from adapt.benchmark.results.results import versions
@@ -27,6 +26,7 @@ from adapt.problems import Regression
 from adapt.selection import checkpoint_path
 from adapt.training.model import TrainedModel, for_prediction, load
 from adapt.training.run_folder import CONFIG_FILE, write_predictions
+from adapt.yaml_files import to_yaml
 
 CHOICE_FILE, CARD_FILE, EXPORT_FILE = "choice.json", "MODEL_CARD.md", "model.pt2"
 
@@ -94,7 +94,7 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
         "run_dir": None,
         "ckpt_path": None,
     }
-    (folder / CONFIG_FILE).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(to_yaml(config), encoding="utf-8")
     # From the folder itself, so that what it lacks is noticed here.
     model = load(folder, device=device)
     samples, names = target_samples(model, data)

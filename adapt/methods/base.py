@@ -48,7 +48,7 @@ from adapt.methods.sharpness import Detour
 from adapt.methods.whole_domain import datamodule_of, encode_batches, on_device
 from adapt.penalties import ClassifierPenalty, Penalty, TargetLabelPenalty, WeightPenalty
 from adapt.problems import Classification, ClassSets, Problem, as_problem
-from adapt.recorded import Recorded
+from adapt.recorded import Recorded, of_python
 from adapt.trees import Tree, cat, size
 
 _Encode = TypeVar("_Encode", bound=Callable[..., Encodings])
@@ -197,6 +197,16 @@ class Method(Recorded, GlobalBatch):
         if self.started:
             own = network_state(self.describe(), self.state_dict(), Path(str(init_from)))
             self.load_state_dict(own, strict=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without an optimizer that is the default: it is a lambda, which cannot be pickled."""
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_hparams_initial", None)  # Lightning's copy of all arguments, which it can do without
+        return {k: v for k, v in state.items() if k != "optimizer" or v is not _default_optimizer(type(self))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        whole = {"optimizer": _default_optimizer(type(self))} | state
+        super().__setstate__(whole)  # type: ignore[no-untyped-call]  # torch's
 
     def new_classifier(self) -> nn.Module:
         """The layer from features `(N, d)` to outputs `(N, K)`; a method whose paper has another one overrides this."""
@@ -538,6 +548,9 @@ class Method(Recorded, GlobalBatch):
         """Add what the checkpoint is of; diverged weights are not saved, nor those of a step that was cut off."""
         self._detour.come_back()
         self._late.finish()
+        # Of a rate or a factor that is NumPy's a checkpoint could not be read again.
+        for part in checkpoint.keys() & {"optimizer_states", "lr_schedulers"}:
+            checkpoint[part] = of_python(checkpoint[part])
         kept = checkpoint.setdefault("adapt", {})
         kept.update(self.describe())
         if states := {type(penalty).__name__: state for penalty in self.penalties if (state := penalty.state())}:
@@ -566,7 +579,9 @@ class Method(Recorded, GlobalBatch):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")
             self.save_hyperparameters(logger=False)
-        # From the command line these are class paths; from Python they are objects, which weights_only refuses.
+        # From the command line these are class paths; from Python they are objects, and a checkpoint with one of them
+        # could not be read again (weights_only).
+        self.hparams.update({name: of_python(value) for name, value in self.hparams.items()})
         for name in [k for k, v in self.hparams.items() if _is_object(v)]:
             del self.hparams[name]
 
@@ -576,10 +591,18 @@ class Method(Recorded, GlobalBatch):
         return encoding
 
 
+def _default_optimizer(cls: type[Method]) -> Any:
+    """The default of the first `__init__` that names the optimizer, which is the one that a subclass gets."""
+    own = (inspect.signature(vars(owner)["__init__"]).parameters for owner in cls.__mro__ if "__init__" in vars(owner))
+    return next(found["optimizer"].default for found in own if "optimizer" in found)
+
+
 def _is_object(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_object(v) for v in value)
-    return isinstance(value, nn.Module | Problem | Recorded) or callable(value)
+    if isinstance(value, Mapping):
+        return any(_is_object(v) for v in value.values())
+    return value is not None and type(value) not in (bool, int, float, complex, str, Tensor)
 
 
 def says_baseline(cls: type[Method]) -> bool:

@@ -1,5 +1,6 @@
 """The training commands as one LightningCLI; `adapt.commands` calls it."""
 
+import contextlib
 import inspect
 import json
 import shlex
@@ -43,14 +44,16 @@ from adapt.training.run_folder import (
     folder_of,
     folder_of_process_zero,
     free_folder,
+    held,
     make_directory,
     process_rank,
     write_predictions,
 )
-from adapt.training.saved_config import portable, read_where_it_lies
+from adapt.training.saved_config import portable, read_from_home, read_where_it_lies
 from adapt.training.tracking import loggers_for, offline_folders, pages, started
 from adapt.training.trainer_flags import check_callbacks, check_flags, check_strategy
 from adapt.training.trust import check_named, check_typed_configs, config_beside, restrict_parser
+from adapt.yaml_files import to_yaml
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
 
@@ -130,8 +133,12 @@ class AdaptCLI(LightningCLI):
         ]
         if missing:
             raise AdaptError(nothing_chosen(missing))
+        seed = config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise AdaptError(f"Expected --seed_everything as a whole number from 0 to 2**32 - 1, found {seed}.")
         check_named(config, BASES)
         check_handed_on(config.model)
+        read_from_home(config)
         read_where_it_lies(config, command, args)
         if imported(config.model.class_path).target_labels == "all" and config.data.init_args.shots is None:
             config.data.init_args.shots = "all"
@@ -251,11 +258,18 @@ class AdaptCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Write the resolved configuration into the run's folder and into every logger."""
-        # Do this first: if a logger fails, there must not be a folder that blocks a new run.
-        self.trainer.loggers = started(self.trainer.loggers)
+        with contextlib.ExitStack() as until_written:
+            if self.trainer.is_global_zero:
+                until_written.enter_context(held(self.run_dir))
+            # Do this first: if a logger fails, there must not be a folder that blocks a new run.
+            self.trainer.loggers = started(self.trainer.loggers)
+            self._record()
+            self._held = until_written.pop_all()  # until the training ends
+
+    def _record(self) -> None:
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, skip_link_targets=True)
         saved = portable(yaml.safe_load(text), self.run_dir)
-        words = yaml.safe_dump(saved, sort_keys=False, allow_unicode=True)
+        words = to_yaml(saved)
         if self.trainer.is_global_zero:
             (self.run_dir / CONFIG_FILE).write_text(words, encoding="utf-8")
         resolved = saved | {"method": type(self.model).__name__, "task": self.datamodule.task}
@@ -269,7 +283,7 @@ class AdaptCLI(LightningCLI):
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
         """Train; a signal stops it and saves the state."""
-        with saved_when_stopped(self.trainer, self.run_dir):
+        with self._held, saved_when_stopped(self.trainer, self.run_dir):
             self.trainer.fit(model, **kwargs)
 
     def after_fit(self) -> None:

@@ -4,6 +4,8 @@ import linecache
 import re
 import traceback
 
+from adapt.errors import chain
+
 # Packages that refuse settings. Errors of other packages may as well be a bug of a network or of ours.
 _SPEAKERS = ("lightning", "pytorch_lightning", "torch.optim", "torch.utils.data")
 
@@ -22,6 +24,11 @@ def complaint(error: BaseException) -> str | None:
         return None
     frame, line = frames[-1]
     said = " ".join(str(error).split())
+    for link in chain(error):
+        # As Lightning says of its loggers; the parser's own error around it lists types.
+        hint = re.search(r"Try running `([^`]+)`", str(link)) if isinstance(link, ModuleNotFoundError) else None
+        if hint is not None:
+            return f"A package that a setting needs is not installed: {hint[1]}"
     if said.startswith("Expected more than 1 value per channel"):
         return "Batch norm cannot train on a single sample, found a batch of one. Give --data.batch_size of at least 2."
     speaker = str(frame.f_globals.get("__name__", ""))

@@ -1,5 +1,6 @@
 """The parser's errors in one or two lines: what was expected, what was found, and what was probably meant."""
 
+import contextlib
 import difflib
 import inspect
 import re
@@ -240,6 +241,9 @@ def _subclass(name: str) -> str:
 
 
 def _quoted(kind: str, value: str) -> str:
+    if "'int'" in kind and re.fullmatch(r"[+-]?[\d.]+(e\+?\d+)?", value, re.IGNORECASE):
+        with contextlib.suppress(ValueError, OverflowError):
+            return f" Write {int(float(value))}." if float(value).is_integer() else ""
     if "'str'" not in kind or not re.fullmatch(r"[\w.+-]+", value):
         return ""
     return f" In a file, put text that looks like a number or a boolean in quotes: '{value.lower()}'."
@@ -263,11 +267,12 @@ def _close(name: str, known: Iterable[str]) -> str:
 
 
 def _typed(place: str, args: Sequence[str]) -> str | None:
-    """The option's value on the command line; the parser's own error may name a default instead."""
+    """The option's last value on the command line; the parser's own error may name a default instead."""
+    found = None
     for word, after in zip(args, [*args, ""][1:], strict=True):
         if word == place or word.startswith(f"{place}="):
-            return after if word == place else word.partition("=")[2]
-    return None
+            found = after if word == place else word.partition("=")[2]
+    return found
 
 
 def no_subclass(class_path: str, place: str) -> str:

@@ -108,7 +108,7 @@ class TrainedModel:
             inputs: See the class.
         """
         if isinstance(inputs, str | os.PathLike):
-            dataset, names = self.data.read_inputs(Path(inputs))
+            dataset, names = self.data.read_inputs(Path(inputs).expanduser())
             return WithoutLabels(dataset), list(names)
         given: Any = self.data.prepare(inputs)  # torch's Dataset does not declare __len__
         return given, [str(row) for row in range(len(given))]
@@ -156,7 +156,9 @@ def load(
     Raises:
         AdaptError: There is no run, or its checkpoint does not fit its configuration.
     """
-    content, checkpoint = _found(Path(run), None if ckpt_path is None else Path(ckpt_path), rule)
+    content, checkpoint = _found(
+        Path(run).expanduser(), None if ckpt_path is None else Path(ckpt_path).expanduser(), rule
+    )
     return _build(content["model"], content["data"], read_checkpoint(checkpoint), checkpoint, device)
 
 

@@ -9,7 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import yaml
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
@@ -26,15 +26,16 @@ from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.methods.refusals import refuse_unfinished
 from adapt.monitor import Monitor
-from adapt.recorded import built_with, plain_values
+from adapt.recorded import built_with, of_python, plain_values
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.explain import arguments, forgotten_base
 from adapt.training.interruption import saved_when_stopped
 from adapt.training.model import TrainedModel
 from adapt.training.quiet import quiet
-from adapt.training.run_folder import CONFIG_FILE, enter_folder, make_directory
+from adapt.training.run_folder import CONFIG_FILE, enter_folder, held, make_directory, process_rank
 from adapt.training.saved_config import portable
 from adapt.training.trainer_flags import check_strategy
+from adapt.yaml_files import to_yaml
 
 _VALIDATIONS = 10
 _LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
@@ -85,8 +86,10 @@ def fit(
         >>> model.predict([[0.0, 1.0]]).shape
         (1,)
     """
+    max_steps, seed = of_python(max_steps), of_python(seed)
     more = _checked(data, max_steps, seed, trainer)
-    with isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
+    # A caller may be within torch.inference_mode(), in which nothing can be trained.
+    with torch.inference_mode(False), isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
         data.order_seed = seed
         built = _method(method, data, options)
@@ -188,9 +191,11 @@ def _folder(run_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="adapt-") as name:
             yield Path(name)
         return
-    folder = enter_folder(Path(run_dir), None)
+    # Lightning's checkpoints would lie in the home folder, and the rest in one that is called `~`.
+    folder = enter_folder(Path(run_dir).expanduser(), None)
     make_directory(folder)
-    yield folder
+    with held(folder) if not process_rank() else contextlib.nullcontext():
+        yield folder
 
 
 def _method(method: str | type[Method] | Method, data: DomainDataModule, options: dict[str, Any]) -> Method:
@@ -264,6 +269,5 @@ def _write_config(folder: Path, method: Method, data: DomainDataModule, seed: in
     if model is None or content is None:
         return False  # an argument is no plain value: the checkpoint is loaded into objects that the caller builds
     config = portable({"seed_everything": seed, "trainer": trainer, "model": model, "data": content}, folder)
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    write_atomically(folder / CONFIG_FILE, text)
+    write_atomically(folder / CONFIG_FILE, to_yaml(config))
     return not data.training_only

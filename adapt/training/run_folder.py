@@ -1,8 +1,10 @@
 """The folder of a run: how it is chosen, and the files in it."""
 
+import contextlib
 import csv
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,11 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
         checkpoint: The checkpoint to continue from; None for a new training.
 
     Raises:
-        AdaptError: The folder holds a run, and the training is a new one.
+        AdaptError: The folder holds a run, and the training is a new one; or another training runs in it.
     """
     if (path / CONFIG_FILE).exists():
+        with contextlib.nullcontext() if process_rank() else held(path):
+            pass  # before any of its files is touched
         last, kept = checkpoint_path(path, "last"), sorted(path.glob("checkpoints/*.ckpt"))
         if checkpoint is None and kept:
             found = last if last in kept else kept[0]
@@ -53,6 +57,39 @@ def enter_folder(path: Path, checkpoint: str | None) -> Path:
         # The CSV logger starts a new file: keep the old one.
         put_aside(path / "metrics.csv")
     return path
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a run's folder while it is trained into: a second training would mix its files with those of the first.
+
+    The lock is on the folder itself, so it leaves no file, and goes with the process, however that ends. Where the
+    system has no such lock, nothing is held.
+
+    Raises:
+        AdaptError: Another training holds it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    number = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AdaptError(
+                f"Another training runs in {path}: wait until it ends, or give another --run_dir (run_dir)."
+            ) from error
+        except OSError:
+            pass  # such as a network's file system
+        yield
+    finally:
+        # By name, because processes that load data have copies of the number.
+        with contextlib.suppress(OSError):
+            fcntl.flock(number, fcntl.LOCK_UN)
+        os.close(number)
 
 
 def folder_of_process_zero(given: str | None) -> Path:

@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
+from adapt.paths import from_home
 from adapt.training.run_folder import CONFIG_FILE, folder_of
 
 PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir", "path", "tokenizer")
@@ -50,6 +53,18 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
         config.run_dir = str(own) if command != "fit" or continued else None
 
 
+def read_from_home(config: Any) -> None:
+    """Let `~/` in the paths of a configuration be the home folder.
+
+    Args:
+        config: The parsed configuration, which is changed.
+    """
+    _each_path(config, lambda _, path: from_home(path))
+    for name in ("run_dir", "ckpt_path"):
+        if isinstance(config[name], str):
+            config[name] = from_home(config[name])
+
+
 def relocate(config: Any, saved_in: Path, own: Path, args: Sequence[str] = ()) -> None:
     """Find what was moved together with a run near its folder.
 
@@ -83,10 +98,11 @@ def _each_path(node: Any, change: Callable[[str, str], str]) -> None:
         for part in node:
             _each_path(part, change)
         return
-    entries = node if isinstance(node, dict) else getattr(node, "__dict__", None)
-    for name, value in list((entries or {}).items()):
+    # No other object: one that refers to itself would never end.
+    entries = node if isinstance(node, dict) else vars(node) if isinstance(node, Namespace) else {}
+    for name, value in list(entries.items()):
         if name in PATHS and isinstance(value, str):
-            entries[name] = change(name, value)  # type: ignore[index]  # it has entries
+            entries[name] = change(name, value)
         else:
             _each_path(value, change)
 

@@ -5,15 +5,16 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonargparse
+import yaml
 from jsonargparse import Namespace, _loaders_dumpers, _typehints
 from jsonargparse._util import get_import_path
 
 from adapt.errors import AdaptError
 from adapt.training.explain import argument_classes, imported, needs_value, no_subclass
-from adapt.yaml_files import Loader, read_yaml
+from adapt.yaml_files import Loader, read_yaml, to_yaml
 
 _PLAN = {"tasks", "methods", "seeds"}
 
@@ -31,7 +32,20 @@ def restrict_parser() -> None:
     )
     # The public setting does not affect numbers and booleans.
     _loaders_dumpers.yaml_default_loader = Loader  # type: ignore[assignment]  # otherwise it is set at its first use
+    # PyYAML's own dumper leaves the text 1e3 without quotes, and `Loader` would read a number.
+    jsonargparse.set_dumper("yaml", to_yaml)
+    jsonargparse.set_loader("yaml", _value, (yaml.YAMLError,))
     _typehints.resolve_class_path_by_name = _shipped_first
+
+
+_loaded = jsonargparse.get_loader("yaml")
+
+
+def _value(text: str) -> Any:
+    """What is typed, as YAML; a word such as `#3`, in which YAML sees no value but a comment, stays that word."""
+    found = _loaded(text)
+    none = text.strip().lower() in ("", "~", "null") or "\n" in text
+    return text if found is None and not none else found
 
 
 _resolved = _typehints.resolve_class_path_by_name
@@ -44,9 +58,11 @@ def _shipped_first(cls: Any, name: str) -> str:
     The parser refuses a name that two classes have. An own `MLP`, given by its path, would then keep the shipped task
     files, which name `MLP`, from being read.
     """
-    bases = cls if isinstance(cls, tuple) else (cls,)
+    bases = cls if isinstance(cls, tuple) else get_args(cls) or (cls,)
     found = {c for base in bases for c in _subclasses(base) if c.__name__ == name}
     shipped = [c for c in found if c.__module__.partition(".")[0] in _SHIPPED]
+    if len(shipped) > 1:  # Lightning's ReduceLROnPlateau is torch's and takes the metric to watch
+        shipped = [c for c in shipped if c.__module__.startswith("lightning.")]
     if "." in name or len(found) < 2 or len(shipped) != 1:
         return _resolved(cls, name)
     return str(get_import_path(shipped[0]))

@@ -186,6 +186,26 @@ def test_an_output_that_lacks_our_letters_is_no_error(encoding: str, monkeypatch
     assert b"? ? ? ? " in raw.getvalue()
 
 
+def test_closed_outputs_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert main(["configs"]) == 0
+    assert main(["confgs"]) == 2
+
+
+def test_a_folder_that_is_gone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["configs"]) == 2
+    assert capsys.readouterr().err == (
+        "adapt: Expected a working folder, found one that was deleted: change into another (cd).\n"
+    )
+
+
 def test_files_are_opened_with_an_encoding() -> None:
     opening = re.compile(r"(?:\.open|(?<![\w.])open|read_text|write_text)\((?![^\n]*(?:encoding=|\"[rwxa]b\"))")
     allowed = re.compile(r"Image\.open|webbrowser\.open|os\.open")

@@ -386,6 +386,21 @@ def test_fields_of_a_structure_of_matlab(tmp_path: Path) -> None:
     assert np.array_equal(found.x, x) and found.y is not None and found.y.tolist() == np.array(COLOURS)[y].tolist()
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float64])
+def test_a_mask_of_rows_is_a_list_of_them(kind: type, tmp_path: Path) -> None:
+    x, y = vectors(6)
+    test = np.arange(6) >= 4
+    np.savez(tmp_path / "a.npz", x=x, y=y, train_index=(~test).astype(kind), test_index=test.astype(kind))
+    split = read_arrays(tmp_path / "a.npz").split
+    assert split is not None and split.tolist() == ["train"] * 4 + ["test"] * 2
+
+
+def test_a_file_that_is_no_npz_is_not_said_to_be_pickled(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("f0,f1\n1,2\n")
+    with pytest.raises(AdaptError, match="it is no npz file, or was cut short"):
+        read_arrays(tmp_path / "a.npz")
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "pickled objects": ({"x": np.array([{}, {}], dtype=object)}, "pickled objects"),
     "no inputs": ({"data": np.zeros((3, 2))}, r"the array 'x' in .*found data float64 \(3, 2\)"),
@@ -394,6 +409,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too few labels": ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, r"4 rows of 'x' in .*found \(3,\)"),
     "odd split": ({"x": np.zeros((2, 2)), "split": ["train", "tset"]}, "found 'tset'"),
     "lists that overlap": ({"x": np.zeros((4, 2)), "train_index": [0, 1], "test_index": [1]}, "in one list"),
+    "mask that is too short": ({"x": np.zeros((4, 2)), "test_index": [True, False]}, "row numbers from 0 to 3"),
     "list out of range": ({"x": np.zeros((4, 2)), "test_index": [4]}, "row numbers from 0 to 3"),
 }
 

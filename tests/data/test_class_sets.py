@@ -12,7 +12,7 @@ from PIL import Image
 from adapt.backbones import MLP, SmallCNN
 from adapt.data import Arrays, DomainDataModule, ImageFolders
 from adapt.data.batches import Pair
-from adapt.data.classes import relate_classes
+from adapt.data.classes import relate_classes, warn_of_near_names
 from adapt.data.loaders import BalancedSampler
 from adapt.errors import AdaptError
 from adapt.methods import CORAL, OSBP
@@ -180,3 +180,28 @@ def test_a_threshold_that_decides_nothing_is_told(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         CORAL(problem=opened.problem, backbone=MLP((3,)), unknown_threshold=0.9)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["cat", "Cat", "dog"], "'Cat' and 'cat'"),
+        (["hot dog", "hot  dog"], "'hot  dog' and 'hot dog'"),
+        (["k\xe4tz", "ka\u0308tz"], r"'ka\u0308tz' and 'k\xe4tz'"),  # on a screen they look the same
+    ],
+)
+def test_classes_that_a_slip_may_have_made_are_told(names: list[str], told: str) -> None:
+    with pytest.warns(UserWarning, match="trained as different classes") as caught:
+        warn_of_near_names(names)
+    assert told in str(caught[0].message)
+
+
+def test_a_slip_in_a_table_is_told_in_training_and_letters_are_no_slip(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 2)), np.resize(["cat", "dog", "CAT"], 60)
+    for name in "ab":
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y)
+    with pytest.warns(UserWarning, match="'CAT' and 'cat'"):
+        data(tmp_path).setup("fit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_near_names(["a", "A", "b", "cat"])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapt.data.images import UnreadableImageError, image_files, open_image, readable_endings
-from adapt.errors import AdaptError
+from adapt.data.images import UnreadableImageError, as_picture, image_files, open_image, readable_endings
+from adapt.errors import AdaptError, SampleError
 
 RAMP = (np.arange(256)[None].repeat(4, 0) * 257).astype(np.uint16)
 
@@ -222,3 +222,9 @@ def test_pipes_are_left_out(album: Path) -> None:
     os.mkfifo(album / "pipe.png")
     assert "pipe.png" in names(image_files(album)[1], album)
     assert len(image_files(album)[0]) == 3
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_a_picture_in_python_that_is_none_for_us_is_said(mode: str) -> None:
+    with pytest.raises(SampleError, match=f"mode '{mode}': (floats from|32-bit)"):
+        as_picture(Image.new(mode, (4, 4), 200))

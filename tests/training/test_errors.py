@@ -53,6 +53,11 @@ MISTAKES = {
     "word": (["fit", "--model", "DANN", "stray"], "Unexpected word 'stray'"),
     "abbreviation": (["fit", "--model", "DANN", "--seed", "1"], "Unknown option --seed"),
     "seed": (["fit", "--model", "DANN", "--seed_everything", "x"], "--seed_everything expects bool or int, found 'x'"),
+    "seed below 0": (["fit", "--model", "DANN", "--seed_everything", "-1"], "--seed_everything as .* found -1"),
+    "two values": (
+        ["fit", "--model", "DANN", "--data.batch_size", "8", "--data.batch_size", "1e2"],
+        "--data.batch_size expects int, found '1e2'. Write 100.",
+    ),
     "class in a module": (
         ["fit", "--model", "adapt.methods.DANNN"],
         "adapt.methods has no class 'DANNN'.*Did you mean 'DANN'",

@@ -14,10 +14,12 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
+import adapt
 from adapt.cli import main
-from adapt.data import Arrays
+from adapt.data import Arrays, Moons
 from adapt.errors import AdaptError
 from adapt.training.continuing import check_data
+from adapt.training.run_folder import held
 from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
 
 
@@ -271,3 +273,21 @@ def test_other_splits_than_the_checkpoints_are_refused_in_training_and_said_in_e
     second.setup("fit")
     with pytest.warns(UserWarning, match="The target has 65 training samples, and had 43"):
         second.load_state_dict(kept["Arrays"])
+
+
+def test_two_trainings_do_not_share_a_folder(
+    task: str,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with held(run):
+        assert fit(task, run, "--model", "SourceOnly") == 2
+        assert "Another training runs in" in capsys.readouterr().err
+        with pytest.raises(AdaptError, match="Another training runs in"):
+            adapt.fit("SourceOnly", Moons("moons", "moons_30"), max_steps=2, run_dir=run)
+        assert not list(run.iterdir())
+    assert fit(task, run, "--model", "SourceOnly") == 0
+    with held(run):  # let go once it has ended
+        pass

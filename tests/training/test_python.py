@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,19 @@ def test_a_plain_network_is_a_backbone(tmp_path: Path, capsys: pytest.CaptureFix
     config = str(Path(moved, "config.yaml"))
     assert fit(config, tmp_path / "no", "--model.backbone", named) == 2
     assert f"write --model.backbone ModuleBackbone --model.backbone.module {named}." in capsys.readouterr().err
+
+
+def test_training_within_inference_mode_is_training() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)).astype("f4"), np.arange(60) % 2
+    outside = adapt.fit("CORAL", InMemory(X, y, X, batch_size=8), max_steps=3)
+    with torch.inference_mode():
+        within = adapt.fit("CORAL", InMemory(X, y, X, batch_size=8), max_steps=3)
+    np.testing.assert_array_equal(within.predict_proba(X), outside.predict_proba(X))
+
+
+def test_arrays_that_may_not_be_written_to_are_read_without_a_word() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 3)).astype("f4"), np.arange(60) % 2
+    X.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not writable")
+        assert adapt.fit("CORAL", InMemory(X, y, X, batch_size=8), max_steps=2).predict(X).shape == (60,)

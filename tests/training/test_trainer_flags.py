@@ -17,9 +17,12 @@ WORKS = {
     "one cycle": "MCD --model.lr_scheduler OneCycleLR --model.lr_scheduler.max_lr 0.1",
     "plateau": f"SourceOnly {PLATEAU} val/source_accuracy --model.lr_scheduler.mode max",
     "lbfgs": "SourceOnly --model.optimizer LBFGS --model.optimizer.max_iter 2",
+    "timer": "SourceOnly --trainer.callbacks+=Timer --trainer.callbacks.duration 00:00:10:00",
     "several": "SourceOnly --trainer.fast_dev_run 2 --trainer.profiler simple --trainer.detect_anomaly true",
 }
 REFUSED = {
+    "SourceOnly --trainer.logger CometLogger": "A package that a setting needs is not installed: pip install",
+    "SourceOnly --model.lr_scheduler ReduceLROnPlateau": "--model.lr_scheduler.monitor",
     "DANN --trainer.accelerator tpu": "torch_xla",
     "DANN --trainer.strategy banana": "strategy='banana'",
     "DANN --trainer.devices 2 --trainer.strategy ddp_spawn": "expects ddp, or ddp_notebook .* found ddp_spawn",

@@ -4,7 +4,7 @@ import difflib
 import itertools
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -401,7 +401,9 @@ def _tasks(name: str, entry: Any, where: str, folder: Path) -> dict[str, Config]
     domains = entry.get("domains") or list(getattr(data, "known_domains", ()))
     # A mapping gives domains the short names that tables have.
     listed = domains if isinstance(domains, list) else []
-    short = dict(domains) if isinstance(domains, Mapping) else {str(domain): domain for domain in listed}
+    named = list(domains.items()) if isinstance(domains, Mapping) else [(domain, domain) for domain in listed]
+    _check_names([name for name, _ in named], f"{where}: expected names of domains")
+    short = {str(name): domain for name, domain in named}
     if len(short) < 2 or not all(isinstance(domain, str) for domain in short.values()):
         raise AdaptError(
             f"{where}: expected `domains` for `pairs: all`, a list of two or more or a mapping from short name to "
@@ -409,7 +411,7 @@ def _tasks(name: str, entry: Any, where: str, folder: Path) -> dict[str, Config]
         )
     return {
         f"{one} → {other}": merge(config, {"data": {"init_args": {"source": short[one], "target": short[other]}}})
-        for one, other in itertools.permutations(map(str, short), 2)
+        for one, other in itertools.permutations(short, 2)
     }
 
 
@@ -455,8 +457,8 @@ def _seeds(seeds: Any, path: Path) -> list[int]:
     if not isinstance(seeds, list) or not seeds:
         raise AdaptError(f"{path}: expected `seeds`, a list such as [0, 1, 2], found {seeds!r}.")
     for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise AdaptError(f"{path}: expected seeds that are whole numbers from 0 on, found {seed!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise AdaptError(f"{path}: expected seeds that are whole numbers from 0 to 2**32 - 1, found {seed!r}.")
         if seeds.count(seed) > 1:
             raise AdaptError(f"{path}: seed {seed} is listed twice; the same run would count twice.")
     return seeds
@@ -467,7 +469,14 @@ def _entries(content: Mapping[str, Any], key: str, path: Path) -> Mapping[str, A
     if not isinstance(entries, Mapping) or not entries:
         found = "none" if not entries else f"a {type(entries).__name__}"
         raise AdaptError(f"{path}: expected `{key}`, a mapping from name to configuration, found {found}.")
+    _check_names(entries, f"{path}: expected names in `{key}`")
     return entries
+
+
+def _check_names(names: Iterable[Any], expected: str) -> None:
+    for name in names:
+        if name is None or isinstance(name, bool):
+            raise AdaptError(f"{expected}, found {name}: put a name such as no, on or null into quotes.")
 
 
 def _slugs(names: Sequence[str], kind: str, path: Path) -> dict[str, str]:

@@ -359,9 +359,10 @@ def _serve(
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit_threads(threads)
-    for stream in (sys.stdout, sys.stderr):
-        # What a cell prints goes into a file, whatever the terminal's encoding is.
-        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # the process's own streams
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        # What a cell prints goes into a file, whatever the terminal's encoding is. The grid's own streams may be a
+        # notebook's, which write nowhere here.
+        setattr(sys, name, open(number, "w", encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115
     while True:
         try:
             cell = pipe.recv()

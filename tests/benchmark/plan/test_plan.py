@@ -108,8 +108,10 @@ def test_embeddings_are_of_the_first_seed_or_left_out(tmp_path: Path) -> None:
         ("seeds: [0, 1]", "seeds: [0]\nembeddings: none", "embeddings: expected true or false, found 'none'"),
         ("[0, 1]", "[]", "expected `seeds`, a list"),
         ("[0, 1]", "[0, 0]", "seed 0 is listed twice"),
-        ("[0, 1]", "[0, true]", "whole numbers from 0 on, found True"),
-        ("[0, 1]", "[-1]", "whole numbers from 0 on, found -1"),
+        ("[0, 1]", "[0, true]", "whole numbers from 0 to 2\\*\\*32 - 1, found True"),
+        ("[0, 1]", "[-1]", "whole numbers from 0 to .* found -1"),
+        ("[0, 1]", "[4294967296]", "whole numbers from 0 to .* found 4294967296"),
+        ("  inline:", "  no:", "expected names in `tasks`, found False: .* into quotes"),
         ("tasks/photo.yaml", "tasks/foto.yaml", "found none .No such file"),
         ("init_from: SourceOnly", "init_from: SourceOnli", "unknown method 'SourceOnli'; did you mean 'SourceOnly'"),
         ("init_from: SourceOnly", "init_from: FineTuning", "circle: FineTuning → FineTuning"),
@@ -192,6 +194,10 @@ def test_pairs_all_is_every_ordered_pair_of_domains(tmp_path: Path) -> None:
         {"shots": 3} if cell.method == "FineTuning" else {}
     )
     assert len(plan(tmp_path, text.replace("DOMAINS", "[a, b]")).tasks) == 3
+    assert plan(tmp_path, text.replace("DOMAINS", "{1: a, 2: b}")).tasks[1:] == ("1 → 2", "2 → 1")
+    for odd in ("{NO: norway, SE: sweden}", "[NO, SE]"):
+        with pytest.raises(AdaptError, match="found False: put a name such as no"):
+            plan(tmp_path, text.replace("DOMAINS", odd))
     for wrong in ("[a]", "3", "{A: a}"):
         with pytest.raises(AdaptError, match="expected `domains`"):
             plan(tmp_path, text.replace("DOMAINS", wrong))

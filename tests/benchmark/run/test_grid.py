@@ -233,6 +233,15 @@ def test_two_jobs_give_the_same_results_from_two_processes(tmp_path: Path) -> No
     assert {r.threads for r in parallel.results} == {1}
 
 
+@pytest.mark.parametrize("stream", [io.StringIO(), None])
+def test_workers_do_without_the_streams_of_a_notebook(
+    tmp_path: Path, stream: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", stream)
+    outcome, _ = run(cells(tmp_path, seeds=1), jobs=2)
+    assert set(statuses(outcome).values()) == {"ok"}
+
+
 def see(cell: Cell) -> list[Row]:
     """Leave what a cell sees of the GPUs, and stay until as many cells as there are places run."""
     running = cell.directory.parents[2] / "running"
