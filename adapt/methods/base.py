@@ -1,5 +1,6 @@
 """The contract of a method: write `losses(batch)`; the base trains, logs, evaluates, saves and continues."""
 
+import copy
 import inspect
 import math
 import warnings
@@ -207,6 +208,17 @@ class Method(Recorded, GlobalBatch):
     def __setstate__(self, state: dict[str, Any]) -> None:
         whole = {"optimizer": _default_optimizer(type(self))} | state
         super().__setstate__(whole)  # type: ignore[no-untyped-call]  # torch's
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy, as averages of weights need it, with the same makers of optimizer and schedule.
+
+        The command line's makers refer to its parser, and through it to the trainer, of which there is no copy.
+        """
+        memo |= {id(maker): maker for maker in (self.optimizer, self.lr_scheduler)}
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
 
     def new_classifier(self) -> nn.Module:
         """The layer from features `(N, d)` to outputs `(N, K)`; a method whose paper has another one overrides this."""

@@ -1,6 +1,9 @@
 """How optimizers are built."""
 
+import copy
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +11,8 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer
 
+from adapt.backbones import MLP
+from adapt.methods import SourceOnly
 from adapt.methods.optimization import AdversarialAdam, make_optimizer
 
 
@@ -61,3 +66,16 @@ def test_adam_is_fused_where_nobody_chose() -> None:
     assert found(lambda p: Adam(p), torch.complex64) == [None]
     # The kernel of SGD takes no sparse gradients.
     assert found(lambda p: SGD(p, lr=0.1)) == found(lambda p: NAdam(p)) == [None]
+
+
+def test_a_method_is_copied_with_the_same_maker_of_its_optimizer() -> None:
+    # The command line's maker refers to the parser, and through it to the trainer, which cannot be copied.
+    def make(lock: Any, parameters: Any) -> Optimizer:
+        return Adam(parameters)
+
+    method = SourceOnly(problem=2, backbone=MLP((2,), hidden=[4]))
+    method.optimizer = method._built_with["optimizer"] = partial(make, threading.RLock())
+    copied = copy.deepcopy(method)
+    assert copied.optimizer is method.optimizer and copied.hparams == method.hparams
+    for ours, theirs in zip(copied.parameters(), method.parameters(), strict=True):
+        assert torch.equal(ours, theirs) and ours.data_ptr() != theirs.data_ptr()
