@@ -75,6 +75,7 @@ def held(path: Path) -> Iterator[None]:
     import fcntl
 
     number = os.open(path, os.O_RDONLY)
+    _holding.add(number)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,10 +87,22 @@ def held(path: Path) -> Iterator[None]:
             pass  # such as a network's file system
         yield
     finally:
-        # By name, because processes that load data have copies of the number.
-        with contextlib.suppress(OSError):
-            fcntl.flock(number, fcntl.LOCK_UN)
+        _holding.discard(number)
         os.close(number)
+
+
+_holding: set[int] = set()
+
+
+def _let_go() -> None:
+    # Processes that load data are copies of this one. After a kill they live some seconds longer, and would hold the
+    # folder against whoever continues the run.
+    while _holding:
+        os.close(_holding.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def folder_of_process_zero(given: str | None) -> Path:

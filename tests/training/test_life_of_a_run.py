@@ -2,8 +2,10 @@
 
 import csv
 import json
+import multiprocessing
 import shlex
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +293,17 @@ def test_two_trainings_do_not_share_a_folder(
     assert fit(task, run, "--model", "SourceOnly") == 0
     with held(run):  # let go once it has ended
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are no copies elsewhere")
+def test_a_process_that_loads_data_does_not_hold_the_folder(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    over = context.Event()
+    with held(tmp_path):
+        loader = context.Process(target=over.wait)
+        loader.start()
+    # As after a kill, which the loader outlives.
+    with held(tmp_path):
+        assert loader.is_alive()
+    over.set()
+    loader.join()
