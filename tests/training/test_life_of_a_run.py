@@ -3,6 +3,7 @@
 import csv
 import json
 import multiprocessing
+import os
 import shlex
 import signal
 import sys
@@ -295,15 +296,23 @@ def test_two_trainings_do_not_share_a_folder(
         pass
 
 
+def _train_and_be_killed(folder: Path, started: Any, over: Any) -> None:
+    with held(folder):
+        multiprocessing.get_context("fork").Process(target=over.wait).start()
+        started.set()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are no copies elsewhere")
-def test_a_process_that_loads_data_does_not_hold_the_folder(tmp_path: Path) -> None:
+def test_a_killed_training_holds_its_folder_no_longer_though_its_loaders_live(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    over = context.Event()
-    with held(tmp_path):
-        loader = context.Process(target=over.wait)
-        loader.start()
-    # As after a kill, which the loader outlives.
-    with held(tmp_path):
-        assert loader.is_alive()
-    over.set()
-    loader.join()
+    started, over = context.Event(), context.Event()
+    training = context.Process(target=_train_and_be_killed, args=(tmp_path, started, over))
+    training.start()
+    training.join()
+    assert started.is_set()
+    try:
+        with held(tmp_path):
+            pass
+    finally:
+        over.set()
