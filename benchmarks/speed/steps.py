@@ -3,7 +3,8 @@
 `adapt fit` validates, scores, keeps checkpoints, watches and logs, as the shipped task files have it; Weights & Biases
 is off. The bare loop does a step's arithmetic over tensors in memory, and nothing else, so that the ratio of all to it
 is an upper bound: a loop that is of any use validates, too. `steps` leaves out what lies between the start of a
-validation and the next step. One thread; processor time of this process; ratios within a round.
+validation and the next step. One thread; processor time of this process; ratios within a round. Our Adam takes fused
+steps and the bare loop torch's default, as a person would write it; "bare, fused" is the loop that asks for them.
 
     ADAPT_DATA=... python benchmarks/speed/steps.py --rounds 3
     ADAPT_DATA=... python benchmarks/speed/steps.py --rounds 3 --cell     # a cell of Amazon's grid, 450 steps
@@ -96,10 +97,12 @@ def mmd_step(method: Method, optimizer: torch.optim.Optimizer, batch: Pair, _: f
     optimizer.step()
 
 
-def bare(data: DomainDataModule, method: Method, step: Callable[..., None], steps: int) -> float:
+def bare(
+    data: DomainDataModule, method: Method, step: Callable[..., None], steps: int, fused: bool | None = None
+) -> float:
     """Seconds per step of a plain loop over the same training sets, in memory as they are there."""
     (xs, ys), (xt, _) = (in_memory_set(data, name) for name in (*data.sources, data.target))
-    optimizer = torch.optim.Adam(method.train().parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(method.train().parameters(), lr=1e-3, fused=fused)
     batches = pairs(xs, ys, xt, data.transform)
     for k in range(WARM_UP + steps):
         if k == WARM_UP:
@@ -134,24 +137,25 @@ CASES = {
 
 
 def compare(rounds: int) -> None:
-    print("| step | bare, ms | steps, ms | all, ms | steps / bare | all / bare | range over rounds |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| step | bare, ms | bare, fused | steps, ms | all, ms | steps / bare | all / bare | range | all / fused |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name, (task, method, parts, steps) in CASES.items():
-        found: list[tuple[float, float, float]] = []
+        found: list[tuple[float, float, float, float]] = []
         ours(task, method, 1)  # the first validation of a process also imports
         for turn in range(rounds):
             seed_everything(0, verbose=False)
             # Whoever goes first in a round goes second in the next.
-            first = bare(*parts(), steps) if turn % 2 == 0 else 0.0
+            loops = [bare(*parts(), steps, fused) for fused in (None, True)] if turn % 2 == 0 else []
             clock = ours(task, method, steps)
-            loop = first or bare(*parts(), steps)
-            found.append((loop, clock.steps / steps, (clock.steps + clock.validating) / steps))
-        loop, alone, everything = (1000 * statistics.median(column) for column in zip(*found, strict=True))
-        ratios = [whole / loop for loop, _, whole in found]
-        steps_alone = statistics.median(step / loop for loop, step, _ in found)
+            loop, fused = loops or [bare(*parts(), steps, fused) for fused in (None, True)]
+            found.append((loop, fused, clock.steps / steps, (clock.steps + clock.validating) / steps))
+        loop, fused, alone, everything = (1000 * statistics.median(column) for column in zip(*found, strict=True))
+        ratios = [whole / loop for loop, _, _, whole in found]
+        steps_alone = statistics.median(step / loop for loop, _, step, _ in found)
+        to_fused = statistics.median(whole / fused for _, fused, _, whole in found)
         print(
-            f"| {name} | {loop:.2f} | {alone:.2f} | {everything:.2f} | {steps_alone:.2f} | "
-            f"{statistics.median(ratios):.2f} | {min(ratios):.2f}–{max(ratios):.2f} |",
+            f"| {name} | {loop:.2f} | {fused:.2f} | {alone:.2f} | {everything:.2f} | {steps_alone:.2f} | "
+            f"{statistics.median(ratios):.2f} | {min(ratios):.2f}–{max(ratios):.2f} | {to_fused:.2f} |",
             flush=True,
         )
 
