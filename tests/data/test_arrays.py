@@ -367,6 +367,13 @@ def test_tables_as_spreadsheets_save_them(text: str, encoding: str, tmp_path: Pa
     assert found.y is not None and found.y.tolist() == ["red", "blue"]
 
 
+@pytest.mark.parametrize("text", ["f0|f1|y\n1.5|2,0|red\n", '"f0, in m";"f1|x";y\n1,5;2;red\n'])
+def test_a_table_is_separated_by_what_its_header_says(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    found = read_arrays(tmp_path / "a.csv")
+    assert found.x.tolist() == [[1.5, 2.0]] and found.y is not None and found.y.tolist() == ["red"]
+
+
 def test_other_encodings_are_named_and_true_and_false_are_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("f0,y\n1,rot\n2,grün\n", encoding="latin-1")
     with pytest.raises(AdaptError, match=r"as UTF-8, found other bytes"):
