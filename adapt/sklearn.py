@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 from numbers import Real
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 import adapt.methods
@@ -60,6 +61,8 @@ class _Scored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     """A classifier whose accuracy is one on the labelled samples."""
 
     classes_: NDArray[Any]
+    # Scikit-learn takes the name `Xt` for an input without a route: VotingClassifier and others would not hand it on.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"Xt": True}
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on the labelled samples; those with the label −1 (or None, or NaN) are left out."""
@@ -438,18 +441,25 @@ def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats,
         estimator.feature_names_in_ = columns
     _check_columns(estimator, Xt)
     X, y = read(X), np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:  # as a frame of one column
+        y = y[:, 0]
     if y.ndim != 1 or len(y) != len(X):
         raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
     if Xt is None:
         source = _labelled(y)
         X, y, Xt = X[source], y[source], X[~source]
         if len(Xt) == 0:
-            raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
+            raise ValueError(
+                "Expected target samples: give Xt, or mark them in y by -1. VotingClassifier, BaggingClassifier and "
+                "others of scikit-learn number the labels anew: give them Xt (docs/python.md)."
+            )
     elif any(map(is_missing, y.tolist())):
         raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
     Xt = read(Xt)
     if Xt.shape[1] != X.shape[1]:
         raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
+    # As a list, because labels that stood beside None are objects.
+    check_classification_targets(np.array(y.tolist()))
     estimator.classes_ = np.unique(y)
     if len(estimator.classes_) < 2:
         raise ValueError(f"Expected two classes or more, found {len(estimator.classes_)}.")
@@ -475,13 +485,25 @@ def _drawn(random_state: Any) -> int:
     return int(random_state if given else check_random_state(random_state).randint(2**31 - 1))
 
 
+def _refuse_dates(X: Any) -> None:
+    """Refuse dates and durations, which NumPy refuses at length, or takes for billions of nanoseconds."""
+    types = getattr(X, "dtypes", None)
+    for name, dtype in types.items() if hasattr(types, "items") else [("X", getattr(X, "dtype", None))]:
+        if getattr(dtype, "kind", "") in ("M", "m"):
+            raise ValueError(
+                f"Expected numbers in each column, found {dtype} in {name!r}. Leave it out, or make a number of it."
+            )
+
+
 def _numbers(X: Any) -> Floats:
+    _refuse_dates(X)
     found: Floats = check_array(X, dtype=np.float32)
     return found
 
 
 def _dense(X: Any) -> NDArray[np.float32]:
     """Bags of words are often sparse; the maps are dense matrices anyhow."""
+    _refuse_dates(X)
     found = check_array(X, accept_sparse="csr", dtype=np.float32)
     dense: NDArray[np.float32] = found.toarray() if hasattr(found, "toarray") else found
     return dense
