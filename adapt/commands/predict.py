@@ -4,6 +4,7 @@ from pathlib import Path
 
 from adapt.commands.options import predict_options
 from adapt.errors import AdaptError
+from adapt.files import refuse_taken
 from adapt.training.model import TrainedModel, load
 from adapt.training.run_folder import CONFIG_FILE, PREDICTIONS_START, write_predictions
 
@@ -38,34 +39,13 @@ def predict_command(argv: list[str]) -> int:
             f"Expected --output with the name of a CSV file, found {given.output}: the table is text "
             f"with commas. Name it {given.output.with_suffix('.csv').name}."
         )
-    _refuse_other_files(given.output, given.input)
+    refuse_taken(given.output, "--output", [given.input], PREDICTIONS_START, "table of predictions")
     model = load(given.config, device=given.device, ckpt_path=given.ckpt_path)
     count, before = write_table(model, given.input, given.output)
     print(f"{count} samples\npredictions: {given.output}")
     if before is not None:
         print(f"the predictions that were there before: {before}")
     return 0
-
-
-def _refuse_other_files(output: Path, source: Path) -> None:
-    """Refuse an output that would take the place of something else than earlier predictions, such as of the input.
-
-    Raises:
-        AdaptError: It would.
-    """
-    if Path("/dev") in output.absolute().parents:
-        raise AdaptError(f"Expected --output with the name of a file, found the device {output}.")
-    if not output.is_file() or output.stat().st_size == 0:
-        return
-    with output.open("rb") as file:
-        if file.read(len(PREDICTIONS_START)) == PREDICTIONS_START and not _is_same(output, source):
-            return
-    what = "the input itself" if _is_same(output, source) else "a file that is no table of predictions"
-    raise AdaptError(f"Expected --output with the name of a new file, found {output}, {what}. Give another name.")
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
 
 
 def write_table(model: TrainedModel, source: Path, output: Path) -> tuple[int, Path | None]:

@@ -62,7 +62,11 @@ def test_predictions_take_the_place_of_predictions_alone(
     table.write_text(rows)
     other.write_text("plan,cost\n1,2\n")
     link.symlink_to(table)
-    for output, words in ((table, "the input itself"), (link, "the input itself"), (other, "no table of predictions")):
+    for output, words in (
+        (table, "which the command reads"),
+        (link, "which the command reads"),
+        (other, "no table of predictions"),
+    ):
         assert main(["predict", "--config", config, "--input", str(table), "--output", str(output)]) == 2
         assert words in capsys.readouterr().err
     assert main(["predict", "--config", config, "--input", str(table), "--output", "/dev/stdout"]) == 2
