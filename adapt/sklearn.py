@@ -67,7 +67,7 @@ class _Scored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on the labelled samples; those with the label −1 (or None, or NaN) are left out."""
         check_is_fitted(self, "classes_")
-        y = np.asarray(y)
+        y = _labels(y)
         own = any(not is_missing(k) and _is_unlabelled(k) for k in self.classes_.tolist())
         at = np.flatnonzero(np.ones(len(y), bool) if own else _labelled(y))
         kept = None if sample_weight is None else np.asarray(sample_weight)[at]
@@ -296,7 +296,7 @@ class ClassicalAdaptationClassifier(_Scored):
             AdaptError: The classifier takes no weights.
         """
         check_is_fitted(self, "head_")
-        X, y = _seen(self, X, _dense), np.asarray(y)
+        X, y = _seen(self, X, _dense), _labels(y)
         if y.shape != self._labels.shape or len(X) != len(y) or (self.classes_[self._labels] != y).any():
             raise ValueError(f"Expected the {len(self._labels)} source samples of fit, found others.")
         found = copy(self)
@@ -370,7 +370,7 @@ class _Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """The value for a fitted estimator, or for a pipeline that ends with one."""
-        y = np.asarray(y)
+        y = _labels(y)
         if len(getattr(estimator, "steps", [])) > 1:
             X = estimator[:-1].transform(X)
         last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
@@ -398,6 +398,12 @@ class _Scorer:
         find = evaluate if self.name in SCORES else estimate
         value = find(samples, [self.name])[self.name]
         return value if math.isfinite(value) else float("nan")
+
+
+def _labels(y: Any) -> NDArray[Any]:
+    """Labels `(N,)`, also of a frame of one column."""
+    found = np.asarray(y)
+    return found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
 
 
 def _rows(X: Any, at: NDArray[Any]) -> Any:
@@ -440,9 +446,7 @@ def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats,
     if (columns := _columns(X)) is not None:
         estimator.feature_names_in_ = columns
     _check_columns(estimator, Xt)
-    X, y = read(X), np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:  # as a frame of one column
-        y = y[:, 0]
+    X, y = read(X), _labels(y)
     if y.ndim != 1 or len(y) != len(X):
         raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
     if Xt is None:

@@ -324,3 +324,6 @@ def test_numbers_that_are_no_classes_and_dates_are_refused() -> None:
             each.fit(frame, YS, frame)
     column = estimator(max_steps=3).fit(XS, YS[:, None], XT)
     np.testing.assert_array_equal(column.predict(XT), estimator(max_steps=3).fit(XS, YS, XT).predict(XT))
+    assert column.score(XT, YT[:, None]) == column.score(XT, YT)
+    X, y = np.concatenate([XS, XT]), np.concatenate([YS, np.full(len(XT), -1)])
+    assert scorer("atc")(column, X, y[:, None]) == scorer("atc")(column, X, y)
