@@ -53,6 +53,8 @@ from adapt.training.python import fit
 UNLABELLED = -1
 """The label of target samples."""
 
+_FEWEST = 3  # one is held out, and a batch has two
+
 Floats = NDArray[np.float32]
 Read = Callable[[Any], Floats]
 
@@ -148,6 +150,9 @@ class DomainAdaptationClassifier(_Scored):
             if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
                 raise ValueError(f"Expected {name} as a number above 0, found {value!r}.")
         X, y, Xt = _begin(self, X, y, Xt, _numbers)
+        if (least := min(len(X), len(Xt))) < _FEWEST:
+            where = "source" if least == len(X) else "target"
+            raise ValueError(f"Expected {_FEWEST} samples or more of each domain, found {least} of the {where}.")
         indices = np.searchsorted(self.classes_, y)
         seed = _drawn(self.random_state)
         # What is held out, one sample at least, leaves no smaller domain than this.

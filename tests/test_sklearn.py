@@ -90,6 +90,9 @@ def test_a_grid_search_with_a_score_that_reads_no_target_label() -> None:
 def test_wrong_inputs_are_scikit_learns_value_errors() -> None:
     with pytest.raises(ValueError, match="target samples"):
         estimator().fit(XS, YS)
+    for few in ((XS, YS, XT[:2]), (XS[:2], YS[:2], XT)):
+        with pytest.raises(ValueError, match="3 samples or more of each domain, found 2"):
+            estimator().fit(*few)
     with pytest.raises(ValueError, match="6 features, found 3"):
         estimator().fit(XS, YS, XT[:, :3])
     with pytest.raises(ValueError, match="two classes"):
