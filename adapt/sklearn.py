@@ -496,7 +496,7 @@ def _drawn(random_state: Any) -> int:
 
 def _refuse_dates(X: Any) -> None:
     """Refuse dates and durations, which NumPy refuses at length, or takes for billions of nanoseconds."""
-    types = getattr(X, "dtypes", None)
+    types: Any = getattr(X, "dtypes", None)
     for name, dtype in types.items() if hasattr(types, "items") else [("X", getattr(X, "dtype", None))]:
         if getattr(dtype, "kind", "") in ("M", "m"):
             raise ValueError(

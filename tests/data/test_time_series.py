@@ -309,6 +309,8 @@ def test_subjects_and_labels_do_not_depend_on_how_a_file_writes_them(tmp_path: P
     for split in ("train", "val", "test"):
         assert data.sample_names("a", split) == data.sample_names("b", split)
     assert len(windows(tmp_path, source="a", target="b/Jürgen 1").sample_names("b/Jürgen 1", "train")) > 0
+    with pytest.raises(AdaptError, match="one that another domain has, too, is in one split of both"):
+        windows(tmp_path, source="a", target="b/Jürgen 1", batch_size=4).val_dataloader()
     np.savez(tmp_path / "c.npz", x=x, y=np.where(y == 1, np.inf, y))
     with pytest.raises(AdaptError, match="infinity"):
         windows(tmp_path, source="c", target="b")
