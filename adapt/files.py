@@ -3,8 +3,10 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from adapt.errors import AdaptError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -23,6 +25,37 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def refuse_taken(output: Path, option: str, inputs: Iterable[Path], start: bytes | None, what: str) -> None:
+    """Refuse an output that would take the place of an input, or of a file that is none of its kind.
+
+    Args:
+        output: The file to write.
+        option: What a person names it by.
+        inputs: The files that the command reads.
+        start: What each file of its kind begins with; None where any file may be replaced but the inputs.
+        what: Its kind, in words.
+
+    Raises:
+        AdaptError: It would, or it is a device.
+    """
+    if Path("/dev") in output.absolute().parents:
+        raise AdaptError(f"Expected {option} with the name of a file, found the device {output}.")
+    if not output.is_file():
+        return
+    if any(each.exists() and output.samefile(each) for each in inputs):
+        found = "which the command reads"
+    elif start is not None and not _begins(output, start):
+        found = f"a file that is no {what}"
+    else:
+        return
+    raise AdaptError(f"Expected {option} with the name of a new file, found {output}, {found}. Give another name.")
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(start)) in (b"", start)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 from numbers import Real
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 import adapt.methods
@@ -52,6 +53,8 @@ from adapt.training.python import fit
 UNLABELLED = -1
 """The label of target samples."""
 
+_FEWEST = 3  # one is held out, and a batch has two
+
 Floats = NDArray[np.float32]
 Read = Callable[[Any], Floats]
 
@@ -60,11 +63,13 @@ class _Scored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     """A classifier whose accuracy is one on the labelled samples."""
 
     classes_: NDArray[Any]
+    # Scikit-learn takes the name `Xt` for an input without a route: VotingClassifier and others would not hand it on.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"Xt": True}
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on the labelled samples; those with the label −1 (or None, or NaN) are left out."""
         check_is_fitted(self, "classes_")
-        y = np.asarray(y)
+        y = _labels(y)
         own = any(not is_missing(k) and _is_unlabelled(k) for k in self.classes_.tolist())
         at = np.flatnonzero(np.ones(len(y), bool) if own else _labelled(y))
         kept = None if sample_weight is None else np.asarray(sample_weight)[at]
@@ -145,6 +150,9 @@ class DomainAdaptationClassifier(_Scored):
             if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
                 raise ValueError(f"Expected {name} as a number above 0, found {value!r}.")
         X, y, Xt = _begin(self, X, y, Xt, _numbers)
+        if (least := min(len(X), len(Xt))) < _FEWEST:
+            where = "source" if least == len(X) else "target"
+            raise ValueError(f"Expected {_FEWEST} samples or more of each domain, found {least} of the {where}.")
         indices = np.searchsorted(self.classes_, y)
         seed = _drawn(self.random_state)
         # What is held out, one sample at least, leaves no smaller domain than this.
@@ -293,7 +301,7 @@ class ClassicalAdaptationClassifier(_Scored):
             AdaptError: The classifier takes no weights.
         """
         check_is_fitted(self, "head_")
-        X, y = _seen(self, X, _dense), np.asarray(y)
+        X, y = _seen(self, X, _dense), _labels(y)
         if y.shape != self._labels.shape or len(X) != len(y) or (self.classes_[self._labels] != y).any():
             raise ValueError(f"Expected the {len(self._labels)} source samples of fit, found others.")
         found = copy(self)
@@ -367,7 +375,7 @@ class _Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """The value for a fitted estimator, or for a pipeline that ends with one."""
-        y = np.asarray(y)
+        y = _labels(y)
         if len(getattr(estimator, "steps", [])) > 1:
             X = estimator[:-1].transform(X)
         last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
@@ -395,6 +403,12 @@ class _Scorer:
         find = evaluate if self.name in SCORES else estimate
         value = find(samples, [self.name])[self.name]
         return value if math.isfinite(value) else float("nan")
+
+
+def _labels(y: Any) -> NDArray[Any]:
+    """Labels `(N,)`, also of a frame of one column."""
+    found = np.asarray(y)
+    return found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
 
 
 def _rows(X: Any, at: NDArray[Any]) -> Any:
@@ -437,19 +451,24 @@ def _begin(estimator: Any, X: Any, y: Any, Xt: Any, read: Read) -> tuple[Floats,
     if (columns := _columns(X)) is not None:
         estimator.feature_names_in_ = columns
     _check_columns(estimator, Xt)
-    X, y = read(X), np.asarray(y)
+    X, y = read(X), _labels(y)
     if y.ndim != 1 or len(y) != len(X):
         raise ValueError(f"Expected a label for each of {len(X)} samples, found y of shape {y.shape}.")
     if Xt is None:
         source = _labelled(y)
         X, y, Xt = X[source], y[source], X[~source]
         if len(Xt) == 0:
-            raise ValueError("Expected target samples: give Xt, or mark them in y by -1.")
+            raise ValueError(
+                "Expected target samples: give Xt, or mark them in y by -1. VotingClassifier, BaggingClassifier and "
+                "others of scikit-learn number the labels anew: give them Xt (docs/python.md)."
+            )
     elif any(map(is_missing, y.tolist())):
         raise ValueError("Expected a label for each source sample beside Xt, found None or NaN among them.")
     Xt = read(Xt)
     if Xt.shape[1] != X.shape[1]:
         raise ValueError(f"Expected a target of {X.shape[1]} features, found {Xt.shape[1]}.")
+    # As a list, because labels that stood beside None are objects.
+    check_classification_targets(np.array(y.tolist()))
     estimator.classes_ = np.unique(y)
     if len(estimator.classes_) < 2:
         raise ValueError(f"Expected two classes or more, found {len(estimator.classes_)}.")
@@ -475,13 +494,25 @@ def _drawn(random_state: Any) -> int:
     return int(random_state if given else check_random_state(random_state).randint(2**31 - 1))
 
 
+def _refuse_dates(X: Any) -> None:
+    """Refuse dates and durations, which NumPy refuses at length, or takes for billions of nanoseconds."""
+    types: Any = getattr(X, "dtypes", None)
+    for name, dtype in types.items() if hasattr(types, "items") else [("X", getattr(X, "dtype", None))]:
+        if getattr(dtype, "kind", "") in ("M", "m"):
+            raise ValueError(
+                f"Expected numbers in each column, found {dtype} in {name!r}. Leave it out, or make a number of it."
+            )
+
+
 def _numbers(X: Any) -> Floats:
+    _refuse_dates(X)
     found: Floats = check_array(X, dtype=np.float32)
     return found
 
 
 def _dense(X: Any) -> NDArray[np.float32]:
     """Bags of words are often sparse; the maps are dense matrices anyhow."""
+    _refuse_dates(X)
     found = check_array(X, accept_sparse="csr", dtype=np.float32)
     dense: NDArray[np.float32] = found.toarray() if hasattr(found, "toarray") else found
     return dense

@@ -3,14 +3,18 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -86,6 +90,9 @@ def test_a_grid_search_with_a_score_that_reads_no_target_label() -> None:
 def test_wrong_inputs_are_scikit_learns_value_errors() -> None:
     with pytest.raises(ValueError, match="target samples"):
         estimator().fit(XS, YS)
+    for few in ((XS, YS, XT[:2]), (XS[:2], YS[:2], XT)):
+        with pytest.raises(ValueError, match="3 samples or more of each domain, found 2"):
+            estimator().fit(*few)
     with pytest.raises(ValueError, match="6 features, found 3"):
         estimator().fit(XS, YS, XT[:, :3])
     with pytest.raises(ValueError, match="two classes"):
@@ -286,3 +293,40 @@ def test_numbers_that_a_search_draws_are_taken() -> None:
     }
     fitted = DomainAdaptationClassifier("CORAL", random_state=np.int64(0), **drawn).fit(XS, YS, XT)
     assert fitted.model_.data.batch_size > 0 and fitted.predict(XT).shape == (len(XT),)
+
+
+def test_ensembles_and_calibration_of_scikit_learn_hand_the_target_on() -> None:
+    names, one = np.array(["red", "green", "blue"])[YS], estimator(max_steps=3)
+    calibrated = CalibratedClassifierCV(one, cv=2).fit(XS, names, Xt=XT)
+    assert calibrated.classes_.tolist() == ["blue", "green", "red"]
+    assert cross_val_predict(one, XS, names, cv=2, method="predict_proba", params={"Xt": XT}).shape == (len(XS), 3)
+    with sklearn.config_context(enable_metadata_routing=True):
+        voters = [("one", one), ("classical", ClassicalAdaptationClassifier())]
+        voting = VotingClassifier([voters[0], ("same", one)], voting="soft").fit(XS, names, Xt=XT)
+        np.testing.assert_allclose(voting.predict_proba(XT), one.fit(XS, names, XT).predict_proba(XT), atol=1e-6)
+        assert set(VotingClassifier(voters).fit(XS, names, Xt=XT).predict(XT)) <= {"red", "green", "blue"}
+        assert BaggingClassifier(one, n_estimators=2).fit(XS, names, Xt=XT).predict(XT).shape == (len(XT),)
+        scaled = make_pipeline(StandardScaler(), one, transform_input=["Xt"]).fit(XS, names, Xt=XT)
+    scaler = StandardScaler().fit(XS)
+    expected = clone(one).fit(scaler.transform(XS), names, scaler.transform(XT))
+    np.testing.assert_allclose(scaled.predict_proba(XT), expected.predict_proba(scaler.transform(XT)), atol=1e-6)
+    X, y = np.concatenate([XS, XT]), np.concatenate([YS, np.full(len(XT), -1)])
+    with pytest.raises(ValueError, match="number the labels anew: give them Xt"):
+        VotingClassifier([("one", one)]).fit(X, y)
+
+
+def test_numbers_that_are_no_classes_and_dates_are_refused() -> None:
+    with pytest.raises(ValueError, match="continuous"):
+        estimator().fit(XS, YS + np.linspace(0, 0.5, len(YS)), XT)
+    days = np.datetime64("2020-01-01") + np.arange(len(XS))[:, None]
+    frame = pd.DataFrame({"age": XS[:, 0], "day": days[:, 0]})
+    for each in (estimator(), ClassicalAdaptationClassifier()):
+        with pytest.raises(ValueError, match=r"found datetime64\[\w+\] in 'X'"):
+            each.fit(days, YS, days)
+        with pytest.raises(ValueError, match=r"found datetime64\[\w+\] in 'day'"):
+            each.fit(frame, YS, frame)
+    column = estimator(max_steps=3).fit(XS, YS[:, None], XT)
+    np.testing.assert_array_equal(column.predict(XT), estimator(max_steps=3).fit(XS, YS, XT).predict(XT))
+    assert column.score(XT, YT[:, None]) == column.score(XT, YT)
+    X, y = np.concatenate([XS, XT]), np.concatenate([YS, np.full(len(XT), -1)])
+    assert scorer("atc")(column, X, y[:, None]) == scorer("atc")(column, X, y)

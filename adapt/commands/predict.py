@@ -4,8 +4,9 @@ from pathlib import Path
 
 from adapt.commands.options import predict_options
 from adapt.errors import AdaptError
+from adapt.files import refuse_taken
 from adapt.training.model import TrainedModel, load
-from adapt.training.run_folder import CONFIG_FILE, write_predictions
+from adapt.training.run_folder import CONFIG_FILE, PREDICTIONS_START, write_predictions
 
 _OTHER_FORMATS = (".parquet", ".tsv", ".xlsx", ".xls", ".json", ".jsonl", ".npz", ".npy", ".h5", ".hdf5", ".feather")
 """Endings that whoever opens the file would believe."""
@@ -38,6 +39,7 @@ def predict_command(argv: list[str]) -> int:
             f"Expected --output with the name of a CSV file, found {given.output}: the table is text "
             f"with commas. Name it {given.output.with_suffix('.csv').name}."
         )
+    refuse_taken(given.output, "--output", [given.input], PREDICTIONS_START, "table of predictions")
     model = load(given.config, device=given.device, ckpt_path=given.ckpt_path)
     count, before = write_table(model, given.input, given.output)
     print(f"{count} samples\npredictions: {given.output}")

@@ -16,8 +16,10 @@ from adapt.benchmark.results.metrics import csv_text
 from adapt.commands.options import rank_options
 from adapt.data.array_files import as_texts, described, load_arrays
 from adapt.errors import AdaptError
-from adapt.files import write_atomically
+from adapt.files import refuse_taken, write_atomically
 from adapt.transferability import RANKINGS, rank_features
+
+_TABLE_START = b"features,"
 
 
 class _Found(NamedTuple):
@@ -45,6 +47,8 @@ def rank_command(argv: list[str]) -> int:
         raise AdaptError(f"Expected --by out of {', '.join(RANKINGS)}, found {given.by!r}.")
     if given.samples < 2:
         raise AdaptError(f"Expected --samples of at least 2, found {given.samples}.")
+    if given.out is not None:
+        refuse_taken(given.out, "--out", [], _TABLE_START, "table of scores")
     found = {str(folder): _read(folder, given.source) for folder in given.folders}
     first, *others = found
     for name in others:

@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional
 from adapt.commands.options import OptionParser
 from adapt.data.images import open_image
 from adapt.errors import AdaptError
+from adapt.files import refuse_taken
 from adapt.layers import perceptual_features, restyle, to_bytes
 from adapt.layers.perceptual import CONTENT_LAYERS, STYLE_LAYERS, Network
 from adapt.layers.restyling import Solver, Start
@@ -37,6 +38,7 @@ def style_command(argv: list[str]) -> int:
     given = _parser().parse_args(argv)
     if Image.registered_extensions().get(given.out.suffix.lower()) not in Image.SAVE:
         raise AdaptError(f"Expected --out with a picture's file ending such as .png, found {given.out.name}.")
+    refuse_taken(given.out, "--out", [given.content, given.style], None, "picture")
     if given.size < _SMALLEST:
         raise AdaptError(f"Expected a --size of at least {_SMALLEST} pixels, found {given.size}.")
     content, style = (read_picture(path, given.size) for path in (given.content, given.style))

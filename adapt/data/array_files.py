@@ -505,7 +505,7 @@ def _read_table(path: Path, separator: str, texts: Sequence[str]) -> dict[str, A
 def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
     """The columns of a table of texts, as they are written, without spaces around them.
 
-    Where the first line has semicolons or tabs in the place of the separator, these are taken, and numbers with a
+    Where the first line has semicolons, tabs or bars in the place of the separator, these are taken, and numbers with a
     decimal comma become such with a point. A column without a name, as pandas writes its index, is left out.
 
     Args:
@@ -573,7 +573,8 @@ def _separator(file: TextIO, expected: str) -> str:
     if len(first.strip()) == len("sep=;") and first.lower().startswith("sep="):  # as spreadsheets say it
         return first.strip()[-1]
     file.seek(0)
-    others = [other for other in ",;\t" if other in first]
+    first = re.sub(r'"[^"]*"', "", first)  # names in quotes may hold any of them
+    others = [other for other in ",;\t|" if other in first]
     return expected if expected in first or not others else max(others, key=first.count)
 
 

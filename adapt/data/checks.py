@@ -150,7 +150,10 @@ def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = Fa
             "domain(name, split) return a map-style dataset of (x, y), such as TensorDomain(x, y)."
         ) from error
     if size == 0:
-        raise AdaptError(f"Expected samples in {where}, found none. Give the domain more: shares of it are held out.")
+        raise AdaptError(
+            f"Expected samples in {where}, found none. Give the domain more: shares of it are held out, in whole "
+            "groups or subjects where it has them, and one that another domain has, too, is in one split of both."
+        )
     labels = kept_labels(dataset)
     if labels is None:
         return

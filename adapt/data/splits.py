@@ -1,6 +1,7 @@
 """Random shares that are held out, whole groups at a time."""
 
 import hashlib
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ def held_out(
         order = torch.randperm(len(rows), generator=generator)
         held = max(1, round(fraction * len(rows)))
         return rows[order[:held]], rows[order[held:]]
+    (groups,) = in_one_form(groups)
     _, of_row = np.unique(alone(groups, name)[rows.numpy()], return_inverse=True)
     member = torch.from_numpy(of_row.reshape(-1))
     count = int(member.max()) + 1
@@ -56,6 +58,22 @@ def held_out(
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[order[: min(nearest, count - 1)]] = True
     return rows[chosen[member]], rows[~chosen[member]]
+
+
+def in_one_form(*groups: NDArray[np.str_]) -> list[NDArray[np.str_]]:
+    """Groups with accents and blanks written in one way, where one name is written in two: a ü may be u and dots.
+
+    Args:
+        *groups: The group of every row, of each domain. As they are where no name has two forms.
+
+    Examples:
+        >>> [own.tolist() for own in in_one_form(np.array(["Jürgen"]), np.array(["Ju\u0308rgen", "Ann"]))]
+        [['Jürgen'], ['Jürgen', 'Ann']]
+    """
+    forms = {group: unicodedata.normalize("NFC", group.strip()) for own in groups for group in set(own.tolist())}
+    if len(set(forms.values())) == len(forms):
+        return list(groups)
+    return [np.array([forms[group] for group in own.tolist()], dtype=str) for own in groups]
 
 
 def alone(groups: NDArray[np.str_], name: str) -> NDArray[np.str_]:
@@ -109,7 +127,7 @@ def shared_fates(
         >>> sorted(found), sorted(found.values())
         (['ann', 'bob', 'cleo', 'dan'], ['test', 'test', 'train', 'val'])
     """
-    known = {name: alone(own, name) for name, own in domains.items() if own is not None}
+    known = _named_alike(domains)
     sizes = {name: Counter(own.tolist()) for name, own in known.items()}
     seen = Counter(group for own in sizes.values() for group in own)
     if max(seen.values(), default=0) < 2:
@@ -137,6 +155,11 @@ def shared_fates(
     return {group: fates.get(group, "train") for group in order}
 
 
+def _named_alike(domains: Mapping[str, NDArray[np.str_] | None]) -> dict[str, NDArray[np.str_]]:
+    given = {name: own for name, own in domains.items() if own is not None}
+    return {name: alone(own, name) for name, own in zip(given, in_one_form(*given.values()), strict=True)}
+
+
 def shared_rows(
     name: str,
     domains: Mapping[str, NDArray[np.str_] | None],
@@ -159,7 +182,7 @@ def shared_rows(
     fates = {} if groups is None else shared_fates(domains, splits, test_fraction, val_fraction, seed)
     if groups is None or not fates:
         return {}
-    own = np.array([fates[group] for group in alone(groups, name).tolist()])
+    own = np.array([fates[group] for group in _named_alike(domains)[name].tolist()])
     parts = {part: torch.from_numpy(np.flatnonzero(own == part)) for part in ("train", "val", "test")}
     return {part: at for part, at in parts.items() if len(at)}
 
@@ -176,6 +199,8 @@ def refuse_shared_groups(parts: Mapping[_Part, Tensor], groups: NDArray[np.str_]
         AdaptError: A group is in two splits.
     """
     seen: dict[str, _Part] = {}
+    if groups is not None:
+        (groups,) = in_one_form(groups)
     for part, at in parts.items():
         for group in sorted(set(groups[at.numpy()].tolist()) - {""}) if groups is not None else []:
             if seen.setdefault(group, part) != part:

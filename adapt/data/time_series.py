@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -313,7 +314,7 @@ class TimeSeries(DomainDataModule):
         assert path is not None  # the check has refused it
         beside = _beside(path)
         whole = _read(path, beside, max(each.stat().st_mtime_ns for each in (path, beside or path)))
-        return _of_groups(whole, groups.split("+"), name) if groups else whole
+        return _of_groups(whole, unicodedata.normalize("NFC", groups).split("+"), name) if groups else whole
 
     def _windows(self, name: str) -> Cut:
         if name not in self._cuts:
@@ -457,11 +458,16 @@ def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Record
         raise AdaptError(f"Expected class indices as y in {path}, found fractions: number the classes from 0.")
     y = np.nan_to_num(y, nan=-1).astype(np.int64)
     # As texts that do not depend on the format: subject 1 of a MATLAB file, whose numbers are floats, is no other one.
-    as_text = {name: None if values is None else as_texts(values.reshape(-1)) for name, values in each.items()}
+    as_text = {name: None if values is None else _composed(values.reshape(-1)) for name, values in each.items()}
     recording = as_text["recording"]
     if x.ndim == 2 and (recording is not None or group is not None):
         recording = _runs([values for values in (as_text["subject"], recording) if values is not None])
     return Recordings(x, y, names, as_text["subject"], recording, None, named)
+
+
+def _composed(names: NDArray[Any]) -> NDArray[Any]:
+    """Entries as texts, with accents in one form: a ü that is written as u and dots makes no other subject."""
+    return np.array([unicodedata.normalize("NFC", name.strip()) for name in as_texts(names).tolist()], dtype=str)
 
 
 def _runs(names: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapt.benchmark.vocabulary import SOURCE_ONLY, UNSUPERVISED
 from adapt.deployment.choice import Choice
 from adapt.estimation import ESTIMATES, measured
 
@@ -20,6 +21,7 @@ def model_card(
     export: str,
     versions: Mapping[str, str],
     numbers: bool = False,
+    setting: str = UNSUPERVISED,
 ) -> str:
     """The card as Markdown.
 
@@ -30,6 +32,7 @@ def model_card(
         export: Why there is no exported file; empty where there is one.
         versions: Of the libraries.
         numbers: Whether the outputs are numbers and no probabilities.
+        setting: Which target labels the run was trained with.
     """
     run = choice.chosen.run
     given = data.get("init_args") or {}
@@ -44,7 +47,7 @@ def model_card(
         "seeds, and of those the best seed.",
         "",
         f"- Method: {run.method}, seed {run.seed}, checkpoint `{choice.chosen.rule}` at step {choice.chosen.step}",
-        f"- Trained on: labelled {_named(given.get('source'))}, unlabelled {_named(given.get('target'))}",
+        f"- Trained on: labelled {_named(given.get('source'))}{_target_words(_named(given.get('target')), setting)}",
         f"- Estimated target accuracy: {estimate_words(choice)}",
         f"- Runner-up: {_runner_up(choice)}",
         f"- Outputs: {', '.join(class_names)}",
@@ -109,6 +112,12 @@ def _runner_up(choice: Choice) -> str:
         return "none, there is one run alone"
     value = None if choice.estimate is None else other.estimates.get(choice.estimate)
     return other.name + ("" if value is None else f", estimated at {100 * value:.1f} %")
+
+
+def _target_words(target: str, setting: str) -> str:
+    if setting == SOURCE_ONLY:
+        return " alone"
+    return f", unlabelled {target}" if setting == UNSUPERVISED else f", {target} with target labels: {setting}"
 
 
 def _named(domains: Any) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapt.benchmark.plan.plan import setting_of
+from adapt.benchmark.plan.seen import target_labels_of
 from adapt.benchmark.results.results import versions
 from adapt.data import DomainDataModule
 from adapt.deployment.card import model_card
@@ -114,7 +116,13 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
     (folder / "class_names.json").write_text(_json(model.class_names), encoding="utf-8")
     (folder / CHOICE_FILE).write_text(_json(choice.as_json()), encoding="utf-8")
     card = model_card(
-        choice, model.class_names, run.config["data"], reason, versions(), isinstance(model.problem, Regression)
+        choice,
+        model.class_names,
+        run.config["data"],
+        reason,
+        versions(),
+        isinstance(model.problem, Regression),
+        run.setting or target_labels_of(run.config) or setting_of(run.config),
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 

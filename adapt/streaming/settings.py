@@ -12,7 +12,8 @@ import yaml
 
 from adapt.benchmark.outputs.words import has_words
 from adapt.benchmark.plan.merging import config_hash, merge
-from adapt.benchmark.plan.plan import Cell, labels_seen, setting_of
+from adapt.benchmark.plan.plan import Cell
+from adapt.benchmark.plan.seen import target_labels_of
 from adapt.benchmark.vocabulary import LAST, SOURCE_ONLY, UNSUPERVISED
 from adapt.data.corruptions import CORRUPTIONS, check_installed
 from adapt.data.streams import SCENARIOS
@@ -251,24 +252,6 @@ def checkpoint_rule(stream: Mapping[str, Any]) -> str:
     return run.stem if has_words(run.stem) else LAST
 
 
-def _labels_of(content: Mapping[str, Any]) -> str:
-    """The setting of a run that was trained with target labels, or whose start was; empty for any other run."""
-    found, seen = "", set()
-    while True:
-        setting = setting_of(content)
-        if setting not in (SOURCE_ONLY, UNSUPERVISED):
-            found = max(found or UNSUPERVISED, setting, key=labels_seen)
-        start = (content["model"].get("init_args") or {}).get("init_from")
-        config = None if start is None else run_folder(Path(str(start))) / CONFIG_FILE
-        if config is None or config in seen or not config.is_file():
-            return found
-        seen.add(config)
-        try:
-            content = read_config(config)
-        except AdaptError:  # a start that was changed since says nothing
-            return found
-
-
 def cells_of(
     runs: Sequence[Path],
     methods: Sequence[Mapping[str, Any]],
@@ -313,7 +296,7 @@ def cells_of(
             raise AdaptError(f"Expected a checkpoint at {checkpoint}, found no file there. This run kept: {kept}.")
         trained = int(content.get("seed_everything") or 0)
         own = list(seeds) if seeds is not None else [trained if own_seeds or len(runs) > 1 else 0]
-        labelled = _labels_of(content)
+        labelled = target_labels_of(content)
         identity = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
         for seed in own:
             for scenario in scenarios:

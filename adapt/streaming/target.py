@@ -117,7 +117,7 @@ def arrivals(model: TrainedModel, content: Mapping[str, Any], settings: Mapping[
     """
     problem = model.problem
     if not isinstance(problem, Classification) or problem.has_unknown:
-        kind = "open sets of classes" if isinstance(problem, Classification) else problem.kind
+        kind = f"{problem.class_sets} sets of classes" if isinstance(problem, Classification) else problem.kind
         raise AdaptError(f"Expected a run that predicts the source's classes to stream with, found {kind}.")
     domains: dict[str, Any] = {}
     names: dict[str, Sequence[str]] = {}

@@ -228,6 +228,15 @@ class AdaptCLI(LightningCLI):
         check_strategy(given.strategy, "--trainer.strategy")
         method, seed = type(self.model).__name__, self.settings.seed_everything
         self.run_dir = self._find_run_dir(method, seed)
+        try:
+            return self._trainer_in_folder(given, method, seed, kwargs)
+        except BaseException:
+            if self.subcommand == "fit" and self.settings.run_dir is None and not process_rank():
+                with contextlib.suppress(OSError):
+                    self.run_dir.rmdir()  # which was made for a run that does not begin
+            raise
+
+    def _trainer_in_folder(self, given: Any, method: str, seed: int, kwargs: dict[str, Any]) -> Trainer:
         callbacks: list[Callback] = [Pictures(directory=str(self.run_dir)), Estimates()]
         chosen = given.callbacks or []
         chosen = chosen if isinstance(chosen, list) else [chosen]

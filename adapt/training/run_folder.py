@@ -18,6 +18,8 @@ from adapt.problems import Problem
 from adapt.selection import checkpoint_path
 
 CONFIG_FILE = "config.yaml"
+PREDICTIONS_START = b"sample,index"
+"""What each table of predictions begins with."""
 _CHOSEN = "ADAPT_RUN_DIR"
 
 
@@ -28,8 +30,25 @@ def folder_of(checkpoint: Path) -> Path:
 
 
 def free_folder(base: Path) -> Path:
-    """The first of `base`, `base-2`, `base-3`, ... that does not exist."""
-    return next(path for path in _numbered(base) if not path.exists())
+    """Make the first of `base`, `base-2`, `base-3`, ... that does not exist.
+
+    It is made at once, so that of two trainings that start in the same instant each has its own.
+
+    Raises:
+        AdaptError: It cannot be made.
+    """
+    for path in _numbered(base):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            if not path.parent.is_dir():  # a file has its name
+                raise AdaptError(f"Expected a folder at {path.parent}, found a file.") from None
+            continue
+        except OSError as error:
+            raise AdaptError(f"Expected a folder that can be written to, found {path}: {error.strerror}.") from error
+        return path
+    raise AssertionError("the numbers do not end")
 
 
 def enter_folder(path: Path, checkpoint: str | None) -> Path:

@@ -56,6 +56,15 @@ def test_what_cannot_be_ranked_is_refused(
     assert said in capsys.readouterr().err
 
 
+def test_scores_take_the_place_of_scores_alone(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features = Path("noise/photo.npz").read_bytes()
+    assert main(["rank", "noise", "--source", "photo", "--out", "noise/photo.npz"]) == 2
+    assert "a file that is no table of scores" in capsys.readouterr().err
+    assert Path("noise/photo.npz").read_bytes() == features
+    for _ in range(2):
+        assert main(["rank", "noise", "--source", "photo", "--out", "scores.csv"]) == 0
+
+
 @pytest.mark.parametrize("mark", [np.nan, -1, ""])
 def test_samples_without_a_label_are_no_class(
     folders: Path, capsys: pytest.CaptureFixture[str], mark: float | str

@@ -73,6 +73,16 @@ def test_a_mistake_ends_in_a_short_error(
     assert re.search(words, error[0])
 
 
+def test_a_painted_picture_never_takes_the_place_of_its_own_photograph(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = folder.glob("a.*")
+    before = path.read_bytes()
+    assert style("--out", str(path)) == 2
+    assert "which the command reads" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_a_deep_and_turned_photograph_is_read_as_it_is_seen(folder: Path) -> None:
     ramp = np.arange(96)[None].repeat(64, 0)
     exif = Image.Exif()

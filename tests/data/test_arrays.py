@@ -1,5 +1,6 @@
 """Files as people have them, each read to the same numbers; what does not fit is refused with what was found."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,13 @@ def test_tables_as_spreadsheets_save_them(text: str, encoding: str, tmp_path: Pa
     assert found.y is not None and found.y.tolist() == ["red", "blue"]
 
 
+@pytest.mark.parametrize("text", ["f0|f1|y\n1.5|2,0|red\n", '"f0, in m";"f1|x";y\n1,5;2;red\n'])
+def test_a_table_is_separated_by_what_its_header_says(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    found = read_arrays(tmp_path / "a.csv")
+    assert found.x.tolist() == [[1.5, 2.0]] and found.y is not None and found.y.tolist() == ["red"]
+
+
 def test_other_encodings_are_named_and_true_and_false_are_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("f0,y\n1,rot\n2,grün\n", encoding="latin-1")
     with pytest.raises(AdaptError, match=r"as UTF-8, found other bytes"):
@@ -561,6 +569,26 @@ def test_a_patient_of_both_domains_is_in_one_split_of_both(tmp_path: Path) -> No
         own = set.union(*parts[split])
         assert not own & set.union(*(groups for other in others for groups in parts[other]))
     assert all(len(data.sample_names(name, "test")) in range(30, 65) for name in "ab")  # a fifth, in whole groups
+
+
+def test_a_patient_whose_name_is_written_in_two_ways_is_one(tmp_path: Path) -> None:
+    x, y = vectors(200)
+    numbers = np.repeat(np.arange(20), 10)
+    plain = np.array([f"Jürgen {number}" for number in numbers])
+    apart = np.array([unicodedata.normalize("NFD", f"{name} ") for name in plain])
+    mixed = np.where(np.arange(200) % 2, plain, apart)
+    for a, b in ((mixed, mixed), (plain, apart)):  # in a domain, and between them
+        write_npz(tmp_path / "a.npz", x, y=y, person=a)
+        write_npz(tmp_path / "b.npz", x, y=y, person=b)
+        data = Arrays("a", "b", root=str(tmp_path), groups="person")
+        parts = {
+            split: {numbers[int(row)] for name in "ab" for row in data.sample_names(name, split)}
+            for split in ("train", "val", "test")
+        }
+        assert not parts["train"] & (parts["val"] | parts["test"]) and not parts["val"] & parts["test"]
+    write_npz(tmp_path / "a.npz", x, y=y, person=mixed, split=np.where(np.arange(200) % 2, "train", "test"))
+    with pytest.raises(AdaptError, match="in one split"):
+        Arrays("a", "b", root=str(tmp_path), groups="person").sample_names("a", "test")
 
 
 def test_rows_without_a_group_are_no_group_together(tmp_path: Path) -> None:

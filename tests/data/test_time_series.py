@@ -1,5 +1,6 @@
 """Windows, splits by subject, standardisation, AdaTime's files and the synthetic wrist."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,15 @@ def test_subjects_and_labels_do_not_depend_on_how_a_file_writes_them(tmp_path: P
     for split in ("train", "val", "test"):
         assert data.sample_names("a", split) == data.sample_names("b", split)
     assert windows(tmp_path, source="a", target="b/1+2+3").task == "a-b/1+2+3"
+    for name, form in (("a", "NFC"), ("b", "NFD")):
+        people = np.array([unicodedata.normalize(form, f"Jürgen {number}") for number in subject])
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y, subject=people)
+    data = windows(tmp_path, source="a", target="b")
+    for split in ("train", "val", "test"):
+        assert data.sample_names("a", split) == data.sample_names("b", split)
+    assert len(windows(tmp_path, source="a", target="b/Jürgen 1").sample_names("b/Jürgen 1", "train")) > 0
+    with pytest.raises(AdaptError, match="one that another domain has, too, is in one split of both"):
+        windows(tmp_path, source="a", target="b/Jürgen 1", batch_size=4).val_dataloader()
     np.savez(tmp_path / "c.npz", x=x, y=np.where(y == 1, np.inf, y))
     with pytest.raises(AdaptError, match="infinity"):
         windows(tmp_path, source="c", target="b")

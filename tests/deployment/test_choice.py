@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from adapt.benchmark.vocabulary import SOURCE_ONLY
 from adapt.deployment.candidates import Candidate, Run, not_judged
 from adapt.deployment.card import estimate_words, model_card
 from adapt.deployment.choice import choose
@@ -71,6 +72,20 @@ def test_the_method_with_the_best_mean_over_seeds_and_its_best_seed() -> None:
     assert "85.0 ± 4.0 %" in estimate_words(choice) and "40 runs" in estimate_words(choice)
     card = model_card(choice, ["x", "y", "z"], {"init_args": {"source": "a", "target": "b"}}, "", {"torch": "2"})
     assert "85.0 ± 4.0 %" in card and "CORAL, seed 1" in card and "| MMD | 2 |" in card
+    assert "labelled a, unlabelled b\n" in card
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (SOURCE_ONLY, "labelled a alone"),
+        ("few-shot (2 per class)", "labelled a, b with target labels: few-shot (2 per class)"),
+    ],
+)
+def test_the_card_says_which_target_labels_were_trained_on(setting: str, said: str) -> None:
+    choice = choose([candidate("FineTuning", 0, 0.9)], "information_maximisation")
+    data = {"init_args": {"source": "a", "target": "b"}}
+    assert f"Trained on: {said}\n" in model_card(choice, ["x"], data, "", {}, False, setting)
 
 
 def test_the_card_of_a_regression_shows_errors_as_they_are() -> None:

@@ -7,6 +7,9 @@ import os
 import shlex
 import signal
 import sys
+
+
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from adapt.cli import main
 from adapt.data import Arrays, Moons
 from adapt.errors import AdaptError
 from adapt.training.continuing import check_data
-from adapt.training.run_folder import held
+from adapt.training.run_folder import free_folder, held
 from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
 
 
@@ -316,3 +319,18 @@ def test_a_killed_training_holds_its_folder_no_longer_though_its_loaders_live(tm
             pass
     finally:
         over.set()
+
+
+def test_of_two_trainings_in_one_instant_each_has_its_own_folder(
+    task: str,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: free_folder(tmp_path / "runs" / "0"), range(8)))
+    assert len(set(found)) == 8 and all(path.is_dir() for path in found)
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "--config", task, "--model", "SourceOnly", "--trainer.max_steps", "2"]
+    before = set(Path("runs").rglob("0*"))
+    assert main([*words, "--trainer.accelerator", "none"]) == 2
+    assert set(Path("runs").rglob("0*")) == before  # a run that does not begin leaves no folder

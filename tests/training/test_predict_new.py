@@ -54,6 +54,28 @@ def test_arrays_are_labelled_without_the_training_data(vectors: Path, capsys: py
     assert len(list(out.parent.iterdir())) == 2
 
 
+def test_predictions_take_the_place_of_predictions_alone(
+    vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, rows = str(vectors / "run/config.yaml"), "f0,f1,f2,f3\n1,2,3,4\n5,6,7,8\n"
+    table, other, link = tmp_path / "new.csv", tmp_path / "other.csv", tmp_path / "link.csv"
+    table.write_text(rows)
+    other.write_text("plan,cost\n1,2\n")
+    link.symlink_to(table)
+    for output, words in (
+        (table, "which the command reads"),
+        (link, "which the command reads"),
+        (other, "no table of predictions"),
+    ):
+        assert main(["predict", "--config", config, "--input", str(table), "--output", str(output)]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["predict", "--config", config, "--input", str(table), "--output", "/dev/stdout"]) == 2
+    assert "the device" in capsys.readouterr().err
+    assert table.read_text() == rows and len(list(tmp_path.iterdir())) == 3
+    (tmp_path / "empty.csv").touch()
+    assert main(["predict", "--config", config, "--input", str(table), "--output", str(tmp_path / "empty.csv")]) == 0
+
+
 def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "wide.npz", x=np.zeros((3, 7)))
     (tmp_path / "text.npz").write_text("no arrays")
