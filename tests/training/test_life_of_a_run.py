@@ -7,8 +7,6 @@ import os
 import shlex
 import signal
 import sys
-
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
