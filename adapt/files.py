@@ -40,7 +40,8 @@ def refuse_taken(output: Path, option: str, inputs: Iterable[Path], start: bytes
     Raises:
         AdaptError: It would, or it is a device.
     """
-    if Path("/dev") in output.absolute().parents:
+    above = output.absolute().parents
+    if Path("/dev") in above and Path("/dev/shm") not in above:  # which holds ordinary files, in memory
         raise AdaptError(f"Expected {option} with the name of a file, found the device {output}.")
     if not output.is_file():
         return

@@ -140,8 +140,7 @@ def _check_own_classes(plan: Plan, path: Path) -> None:
         AdaptError: There is one.
     """
     folder = path.resolve().parent
-    configs = list({id(part): part for cell in plan.cells for part in cell.config.values()}.values())
-    found = out_of_reach(configs, folder)
+    found = out_of_reach([cell.config for cell in plan.cells], folder)
     if found is not None:
         here = shlex.join(["cd", str(folder)])
         raise AdaptError(

@@ -55,8 +55,8 @@ class ImageLists(ImageFolders):
         """The classes of a domain; none of one without labels."""
         if name in self.unlabelled:
             return []
-        if any(isinstance(label, str) for label in self._labels_in(name)):
-            return [str(label) for label in self._labels_in(name)]
+        if names := [label for label in self._labels_in(name) if isinstance(label, str)]:
+            return names
         folders: dict[int, set[str]] = {}
         for files, labels in self._lists_of(name).values():
             for path, label in zip(files, labels, strict=True):

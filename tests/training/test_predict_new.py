@@ -2,6 +2,7 @@
 
 import csv
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,11 @@ def test_predictions_take_the_place_of_predictions_alone(
     assert table.read_text() == rows and len(list(tmp_path.iterdir())) == 3
     (tmp_path / "empty.csv").touch()
     assert main(["predict", "--config", config, "--input", str(table), "--output", str(tmp_path / "empty.csv")]) == 0
+    if (memory := Path("/dev/shm")).is_dir():  # ordinary files, though below /dev
+        with tempfile.TemporaryDirectory(dir=memory) as folder:
+            out = Path(folder) / "p.csv"
+            assert main(["predict", "--config", config, "--input", str(table), "--output", str(out)]) == 0
+            assert out.is_file()
 
 
 def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
