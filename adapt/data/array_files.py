@@ -602,6 +602,8 @@ def _read_parquet(path: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _column(column: Any) -> Array:
+    if hasattr(column.type, "value_type") and hasattr(column.type, "index_type"):  # pandas's categories
+        column = column.cast(column.type.value_type)  # or `to_numpy` gives a missing one as the last category
     values = column.to_numpy()
     if values.dtype.kind != "O":
         return np.asarray(values)
