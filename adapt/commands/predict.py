@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from adapt.commands.options import predict_options
+from adapt.data.array_files import name_and_ending
 from adapt.errors import AdaptError
 from adapt.files import refuse_taken
 from adapt.training.model import TrainedModel, load
 from adapt.training.run_folder import CONFIG_FILE, PREDICTIONS_START, write_predictions
 
-_OTHER_FORMATS = (".parquet", ".tsv", ".xlsx", ".xls", ".json", ".jsonl", ".npz", ".npy", ".h5", ".hdf5", ".feather")
+_OTHER_FORMATS = (
+    *(".parquet", ".tsv", ".xlsx", ".xls", ".json", ".jsonl", ".npz", ".npy", ".h5", ".hdf5", ".feather"),
+    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
+)
 """Endings that whoever opens the file would believe."""
 
 
@@ -37,7 +41,7 @@ def predict_command(argv: list[str]) -> int:
     if given.output.suffix.lower() in _OTHER_FORMATS:
         raise AdaptError(
             f"Expected --output with the name of a CSV file, found {given.output}: the table is text "
-            f"with commas. Name it {given.output.with_suffix('.csv').name}."
+            f"with commas. Name it {name_and_ending(given.output)[0]}.csv."
         )
     refuse_taken(given.output, "--output", [given.input], PREDICTIONS_START, "table of predictions")
     model = load(given.config, device=given.device, ckpt_path=given.ckpt_path)

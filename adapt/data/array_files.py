@@ -1,11 +1,15 @@
 """Arrays on disk as people have them: npz, npy, mat, csv, parquet and HDF5, without any pickle."""
 
+import bz2
 import csv
+import gzip
+import lzma
 import math
 import os
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -30,6 +34,8 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 """What a split may be called, and what it is called here."""
 
 _TABLES = (".csv", ".tsv", ".parquet")
+_OF_TEXT = (".csv", ".tsv")
+_PACKED: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _SHOWN = 12
 _NAMED = 6
 _NUMBERS = "fiub"
@@ -241,7 +247,7 @@ def read_arrays(
     arrays = load_arrays(path, [*wanted, *(f"{part}_index" for part in ("train", "val", "test"))], wanted[3:])
     everything = tuple(arrays)
     found_columns: tuple[str, ...] | None = None
-    if path.suffix.lower() in _TABLES:
+    if is_of(path, _TABLES):
         arrays, found_columns = _table(arrays, wanted, path, columns)
     if wanted.x not in arrays:
         raise AdaptError(
@@ -304,7 +310,7 @@ def load_arrays(path: Path, names: Iterable[str] = (), texts: Sequence[str] = ()
         ".h5": _read_hdf5,
         ".hdf5": _read_hdf5,
     }
-    reader = readers.get(path.suffix.lower())
+    reader = readers.get(name_and_ending(path)[1])
     if reader is None:
         raise AdaptError(f"Expected a file of arrays ({', '.join(ENDINGS)}), found {path}.")
     if not path.is_file():
@@ -339,15 +345,31 @@ def file_of(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
     # Many other files may lie there: only those of this name are looked at.
     with os.scandir(place.parent) as entries:
         named = [Path(entry.path) for entry in entries if entry.name.startswith(f"{place.name}.")]
-    found = sorted(path for path in named if is_of(path, endings) and path.stem == place.name and path.is_file())
+    wanted = [(place.name, ending) for ending in endings]
+    found = sorted(path for path in named if name_and_ending(path) in wanted and path.is_file())
     if len(found) > 1:
         raise AdaptError(f"Expected one file of {name!r}, found {found[0].name} and {found[1].name}. Remove one.")
     return found[0] if found else None
 
 
 def is_of(path: Path, endings: Sequence[str]) -> bool:
-    """Whether a file has one of some endings, in capitals or not."""
-    return path.suffix.lower() in endings
+    """Whether a file has one of some endings, in capitals or not; a table of text may be packed (`.csv.gz`)."""
+    return name_and_ending(path)[1] in endings
+
+
+def name_and_ending(path: Path) -> tuple[str, str]:
+    """What a file is called, and its ending in small letters, which of a packed table is that of the table.
+
+    Args:
+        path: The file.
+
+    Examples:
+        >>> name_and_ending(Path("data/north.2.CSV")), name_and_ending(Path("north.csv.gz"))
+        (('north.2', '.csv'), ('north', '.csv'))
+    """
+    inner = Path(path.stem)
+    path = inner if path.suffix.lower() in _PACKED and inner.suffix.lower() in _OF_TEXT else path
+    return path.stem, path.suffix.lower()
 
 
 def described(arrays: Mapping[str, Array]) -> str:
@@ -506,22 +528,24 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
     """The columns of a table of texts, as they are written, without spaces around them.
 
     Where the first line has semicolons, tabs or bars in the place of the separator, these are taken, and numbers with a
-    decimal comma become such with a point. A column without a name, as pandas writes its index, is left out.
+    decimal comma become such with a point. A column without a name, as pandas writes its index, is left out, and so are
+    lines before the header that begin with `#`, both with a warning.
 
     Args:
-        path: The file.
+        path: The file; packed, where its name says so.
         separator: What stands between two cells.
 
     Raises:
-        AdaptError: It is no UTF-8 or UTF-16, has no rows, a column twice, rows of other lengths, or a quote that does
-            not end.
+        AdaptError: It is no UTF-8 or UTF-16, cannot be unpacked, has no rows, a column twice, rows of other lengths, or
+            a quote that does not end.
     """
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131072 characters at which the reader stops
-    with path.open("rb") as start:
-        wide = start.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    unpacked = _PACKED.get(path.suffix.lower(), open)
     try:
-        with path.open(newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
-            separator = _separator(file, separator)
+        with unpacked(path, "rb") as start:
+            wide = start.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        with unpacked(path, "rt", newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
+            above, separator = _above_header(file, separator)
             # Without `strict` a quote that does not end takes in the rest of the file, and no word is said.
             lines = [line for line in csv.reader(file, delimiter=separator, strict=True) if line]
     except csv.Error as error:
@@ -533,6 +557,11 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
             f"Expected a table at {path} as UTF-8, found other bytes ({getattr(error, 'reason', error)}). Save it as "
             "UTF-8 (in spreadsheets: CSV UTF-8)."
         ) from error
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise AdaptError(f"Expected a table at {path}, could not read it ({error}): is the file whole?") from error
+    if above:
+        more = f" and {len(above) - 1} more" if len(above) > 1 else ""
+        warnings.warn(f"Left out {above[0].strip()[:60]!r}{more} above the header of {path}.", stacklevel=2)
     if len(lines) < 2:
         found = "no row below the header" if lines else "an empty file"
         raise AdaptError(f"Expected a header and rows in {path}, found {found}.")
@@ -541,9 +570,11 @@ def read_lines(path: Path, separator: str) -> dict[str, list[str]]:
     refuse_repeated(named, path)
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
+            mend = f"put texts that hold the separator ({separator!r}) into quotes"
+            if len(header) == 1:
+                mend = f"remove what stands before the names of the columns, such as {lines[0][0][:40]!r}, or {mend}"
             raise AdaptError(
-                f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}: put texts "
-                f"that hold the separator ({separator!r}) into quotes."
+                f"Expected {len(header)} columns in every row of {path}, found {len(row)} in row {number}: {mend}."
             )
     if named and len(named) < len(header):
         warnings.warn(f"Left out a column of {path} that has no name, as pandas writes its index.", stacklevel=2)
@@ -567,15 +598,30 @@ def refuse_repeated(columns: Sequence[str], path: Path) -> None:
         raise AdaptError(f"Expected each column of {path} once, found {twice!r} twice.")
 
 
-def _separator(file: TextIO, expected: str) -> str:
-    """What stands between the cells of a file, whose position is then the header's."""
-    first = file.readline()
+def _above_header(file: TextIO, expected: str) -> tuple[list[str], str]:
+    """The lines such as `# exported in May` above a header, at which the file then stands, and what separates cells.
+
+    A line that begins so is the header itself where it has as many cells as the row below it.
+    """
+    places: list[int] = []
+    lines = [""]
+    while lines[-1].startswith("#") or lines[-1].isspace() or not places:
+        places.append(file.tell())
+        lines.append(file.readline())
+    above, first = [line for line in lines[1:-1] if line.startswith("#")], lines[-1]
     if len(first.strip()) == len("sep=;") and first.lower().startswith("sep="):  # as spreadsheets say it
-        return first.strip()[-1]
-    file.seek(0)
-    first = re.sub(r'"[^"]*"', "", first)  # names in quotes may hold any of them
-    others = [other for other in ",;\t|" if other in first]
-    return expected if expected in first or not others else max(others, key=first.count)
+        return above, first.strip()[-1]
+    separator = _separator(first, expected)
+    cells = [len(next(csv.reader([line], delimiter=separator))) for line in [*above[-1:], first]]
+    header = above.pop() if len(cells) == 2 and cells[0] == cells[1] else first
+    file.seek(places[len(lines) - 2 - lines[::-1].index(header)])
+    return above, separator
+
+
+def _separator(header: str, expected: str) -> str:
+    header = re.sub(r'"[^"]*"', "", header)  # names in quotes may hold any of them
+    others = [other for other in ",;\t|" if other in header]
+    return expected if expected in header or not others else max(others, key=header.count)
 
 
 def _parsed(texts: Sequence[str]) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, read_arrays
+from adapt.data.array_files import ENDINGS, ArrayNames, ReadArrays, as_texts, name_and_ending, read_arrays
 from adapt.data.base import Split
 from adapt.data.named_columns import NamedColumns, refuse_absent_names
 from adapt.data.splits import held_out, refuse_shared_groups, shared_rows, warn_of_no_group
@@ -104,7 +104,8 @@ class Arrays(NamedColumns, StandardisedDataModule):
             return super().problem
         if self._problem is None:
             found = [self.domain(name, "train") for name in self.sources]
-            y = torch.cat([part.y for part in found if isinstance(part, TensorDomain)])
+            # Rows without a number are refused by their names later on.
+            y = torch.cat([part.y[part.labelled] for part in found if isinstance(part, TensorDomain)])
             names = [self.names.y] if y.ndim == 1 else [f"{self.names.y}{k}" for k in range(y.shape[1])]
             self._problem = Regression.of(names, y)
         return self._problem
@@ -417,10 +418,10 @@ def _files_of(folder: Path, names: ArrayNames, endings: Sequence[str]) -> dict[s
     found: dict[str, Path] = {}
     beside = {f"_{name}" for name in (*names[1:], "train_index", "val_index", "test_index")}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in endings or not path.is_file():
+        stem, ending = name_and_ending(path)
+        if path.name.startswith(".") or ending not in endings or not path.is_file():
             continue
-        stem = path.stem
-        if path.suffix.lower() == ".npy":
+        if ending == ".npy":
             if any(stem.endswith(ending) for ending in beside):
                 continue
             stem = stem.removesuffix(f"_{names.x}")

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from adapt.data.amounts import Written, how_written, looks_like_amount, read_amount
-from adapt.data.array_files import Array, as_texts, load_arrays, read_lines
+from adapt.data.array_files import Array, as_texts, load_arrays, name_and_ending, read_lines
 from adapt.errors import AdaptError
 
 ENDINGS = (".csv", ".tsv", ".parquet")
@@ -169,7 +169,7 @@ def read_columns(path: Path) -> dict[str, Array]:
     Raises:
         AdaptError: It is not there, has another ending, or cannot be read.
     """
-    ending = path.suffix.lower()
+    ending = name_and_ending(path)[1]
     if ending not in ENDINGS:
         raise AdaptError(f"Expected a table ({', '.join(ENDINGS)}), found {path}.")
     if not path.is_file():

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import tokenise
 from adapt.backbones.words import hash_words
-from adapt.data.array_files import file_of, is_of
+from adapt.data.array_files import file_of, is_of, name_and_ending
 from adapt.data.base import Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.folders import ImageFolders, Listing
@@ -118,7 +118,8 @@ class ImageText(ImageFolders):
         if self.file:
             path = self.data_path(self.dataset, self.file, instructions=_INSTRUCTIONS)
             return sorted(_domains_of(path, path.stat().st_mtime_ns))
-        known = sorted(path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._")
+        tables = (path for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._")
+        known = sorted(name_and_ending(path)[0] for path in tables)
         if not known:
             raise AdaptError(f"Expected tables in {folder}, found none. {_INSTRUCTIONS}")
         return known

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from adapt.backbones.transformer import encoder_folder, read_tokenizer, tokenise
-from adapt.data.array_files import as_texts, file_of, is_of, load_arrays, read_lines
+from adapt.data.array_files import as_texts, file_of, is_of, load_arrays, name_and_ending, read_lines
 from adapt.data.base import DomainDataModule, Split
 from adapt.data.batches import Labelled, Unlabelled
 from adapt.data.columns import given_columns
@@ -392,7 +392,7 @@ def _array(values: list[str] | None) -> NDArray[np.str_] | None:
 
 def text_domains(folder: Path) -> list[str]:
     """Names of the domains in a folder: tables, and folders that hold text files."""
-    tables = {path.stem for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._"}
+    tables = {name_and_ending(path)[0] for path in folder.iterdir() if is_of(path, TABLES) and path.name[0] not in "._"}
     folders = {path.name for path in folder.iterdir() if path.is_dir() and any(_text_files(path))}
     return sorted(tables | folders)
 

@@ -22,6 +22,7 @@ from adapt.data.array_files import (
     file_of,
     is_of,
     load_arrays,
+    name_and_ending,
     order_of,
     wanted_columns,
 )
@@ -405,7 +406,7 @@ def series_domains(folder: Path) -> list[str]:
     """Names of the domains whose files lie in a folder."""
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._"]
     adatime = {path.stem.removeprefix("train_") for path in files if path.match("train_*.pt")}
-    return sorted({path.stem for path in files if is_of(path, ENDINGS)} | adatime)
+    return sorted({name_and_ending(path)[0] for path in files if is_of(path, ENDINGS)} | adatime)
 
 
 def read_recordings(path: Path, channels: Sequence[str] | None = None) -> Recordings:

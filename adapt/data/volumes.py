@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts, file_of
+from adapt.data.array_files import ArrayNames, ReadArrays, as_splits, as_texts, file_of, is_of, name_and_ending
 from adapt.data.arrays import Arrays, Whole
 from adapt.data.columns import read_columns
 from adapt.data.images import is_hidden
@@ -200,7 +200,7 @@ class Volumes(Arrays):
         Of a folder the paths begin with its own name.
         """
         path = Path(path)
-        if path.suffix.lower() in _LISTS:
+        if is_of(path, _LISTS):
             columns = read_columns(path)
             paths, names = self._paths(columns, path), as_texts(columns.get(self.names.index, columns[self.names.x]))
             return self._new([read_scan(each, len(self.shape)) for each in paths]), [str(name) for name in names]
@@ -342,7 +342,7 @@ class Volumes(Arrays):
             return super()._domains_in(folder)
         inside = sorted(folder.iterdir()) if folder.is_dir() else []
         found = [p.name for p in inside if p.is_dir() and not is_hidden(p.name)]
-        lists = [p.stem for p in inside if p.suffix.lower() in _LISTS and not is_hidden(p.name)]
+        lists = [name_and_ending(p)[0] for p in inside if is_of(p, _LISTS) and not is_hidden(p.name)]
         return sorted({*found, *lists, *PHANTOMS})
 
     def _domain_column(self, path: Path) -> NDArray[np.str_] | None:

@@ -1,6 +1,10 @@
 """Files as people have them, each read to the same numbers; what does not fit is refused with what was found."""
 
+import bz2
+import gzip
+import lzma
 import unicodedata
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import torch
 
 from adapt.cli import main
 from adapt.data import NO_LABEL, Arrays, Features, ImageFolders, Moons, standing_alone
+from adapt.data.array_files import as_texts, load_arrays, read_lines
 from adapt.data.arrays import read_arrays
 from adapt.data.views import in_memory
 from adapt.errors import AdaptError
@@ -373,6 +378,54 @@ def test_a_table_is_separated_by_what_its_header_says(text: str, tmp_path: Path)
     (tmp_path / "a.csv").write_text(text)
     found = read_arrays(tmp_path / "a.csv")
     assert found.x.tolist() == [[1.5, 2.0]] and found.y is not None and found.y.tolist() == ["red"]
+
+
+def test_categories_of_pandas_that_are_missing_are_no_category(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    y, codes = ["red", None, "blue", "green"], [3.0, None, 7.0, 3.0]
+    frame = pandas.DataFrame({"f0": [1.0, 2.0, 3.0, 4.0], "code": codes, "y": y})
+    frame.astype({"y": "category", "code": "category"}).to_parquet(tmp_path / "a.parquet")
+    found = load_arrays(tmp_path / "a.parquet")
+    assert as_texts(found["y"]).tolist() == ["red", "", "blue", "green"]
+    assert as_texts(found["code"]).tolist() == ["3", "", "7", "3"]
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
+def test_packed_tables_are_read_as_they_are(ending: str, pack: Any, tmp_path: Path) -> None:
+    x, y = vectors(30)
+    rows = [",".join(map(str, [*row, k])) for row, k in zip(x.tolist(), y, strict=True)]
+    plain = "\n".join(["f0,f1,f2,f3,y", *rows, ""])
+    (tmp_path / f"a.csv{ending}").write_bytes(pack.compress(plain.encode("utf-8-sig")))
+    (tmp_path / f"b.TSV{ending.upper()}").write_bytes(pack.compress(plain.replace(",", "\t").encode("utf-16")))
+    for path in sorted(tmp_path.iterdir()):
+        found = read_arrays(path)
+        assert np.array_equal(found.x, x) and found.y is not None and found.y.tolist() == y.tolist()
+    data = Arrays("a", "b", root=str(tmp_path), batch_size=4)
+    assert data.known_domains == ["a", "b"] and data.input_shape == (4,)
+    (tmp_path / f"a.csv{ending}").write_bytes(pack.compress(plain.encode())[:-9])
+    with pytest.raises(AdaptError, match="is the file whole"):
+        read_lines(tmp_path / f"a.csv{ending}", ",")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_above_the_header_are_left_out_with_a_warning(encoding: str, end: str, tmp_path: Path) -> None:
+    above, table = ["# exported in May", "#by Ä, B and C", ""], ["f0;f1;y", "1,5;2;red"]
+    (tmp_path / "a.csv").write_text(end.join([*above, *table, ""]), encoding=encoding, newline="")
+    with pytest.warns(UserWarning, match=r"Left out '# exported in May' and 1 more above the header of .*a.csv"):
+        found = read_arrays(tmp_path / "a.csv")
+    assert found.x.tolist() == [[1.5, 2.0]] and found.columns == ("f0", "f1")
+
+
+def test_a_header_that_begins_like_such_a_line_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("#f0,f1\n1,2\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_arrays(tmp_path / "a.csv").columns == ("#f0", "f1")
+    (tmp_path / "a.csv").write_text("Export of May\nf0,f1\n1,2\n")
+    with pytest.raises(AdaptError, match="remove what stands before the names of the columns, such as 'Export of May'"):
+        read_arrays(tmp_path / "a.csv")
 
 
 def test_other_encodings_are_named_and_true_and_false_are_numbers(tmp_path: Path) -> None:

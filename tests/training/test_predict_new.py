@@ -96,6 +96,7 @@ def test_wrong_input_gets_two_lines_at_most(vectors: Path, tmp_path: Path, capsy
         ([config, tmp_path / "gap.npz", tmp_path / "p.csv"], "in 1 samples of a batch of 3, the first at position 2"),
         ([config, vectors / "new.npz", tmp_path], "the folder"),
         ([config, vectors / "new.npz", tmp_path / "p.parquet"], "Name it p.csv"),
+        ([config, vectors / "new.npz", tmp_path / "p.csv.gz"], "Name it p.csv"),
         ([vectors / "nothing/config.yaml", vectors / "new.npz", tmp_path / "p.csv"], "no such file"),
         ([vectors / "run", vectors / "new.npz", tmp_path / "p.csv"], "config.yaml"),
     ]
