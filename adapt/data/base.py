@@ -724,7 +724,8 @@ class DomainDataModule(Recorded, LightningDataModule):
         return type(self).problem is DomainDataModule.problem
 
     def _checked(self, dataset: Dataset[Any], name: str, split: Split, labelled: bool = False) -> Dataset[Any]:
-        check_domain(dataset, self.problem, f"{name!r} ({split})", labelled)
+        where = f"{name!r} ({split})"
+        check_domain(dataset, self.problem, where, labelled, lambda: self.taken_names(name, split))
         return dataset
 
     def _described(self, role: Role, split: Split) -> dict[str, Any]:

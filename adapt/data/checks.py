@@ -130,7 +130,13 @@ def _check_finite(inputs: Tensor, name: str, positions: Sequence[int], called: C
         )
 
 
-def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = False) -> None:
+def check_domain(
+    dataset: Any,
+    problem: Problem,
+    where: str,
+    labelled: bool = False,
+    called: Callable[[], Sequence[str]] | None = None,
+) -> None:
     """Refuse what is no dataset, or an empty one, and labels of another problem, where they cost no decoding.
 
     Args:
@@ -138,6 +144,7 @@ def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = Fa
         problem: What the labels pose.
         where: Which split of which domain it is.
         labelled: Whether every sample has to have a label.
+        called: What the samples are called, such as their rows in a file.
 
     Raises:
         AdaptError: Says what was found. Labels that are only seen with their inputs are checked when they are read.
@@ -158,7 +165,7 @@ def check_domain(dataset: Any, problem: Problem, where: str, labelled: bool = Fa
     if labels is None:
         return
     if labelled:
-        refuse_unlabelled(labels.known, where)
+        refuse_unlabelled(labels.known, where, called=called)
     at = labels.known.nonzero().flatten()
     if not len(at) or not (odd := problem.odd_labels(labels.y[at])).any():
         return

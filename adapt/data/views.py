@@ -1,7 +1,7 @@
 """Datasets seen as batches: one fetch per batch, with the index, and without target labels."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 from zlib import crc32
@@ -220,13 +220,16 @@ def drawing_from(seed: int) -> Iterator[None]:
         random.setstate(before[2])
 
 
-def refuse_unlabelled(known: Tensor, where: str, positions: Tensor | None = None) -> None:
+def refuse_unlabelled(
+    known: Tensor, where: str, positions: Tensor | None = None, called: Callable[[], Sequence[str]] | None = None
+) -> None:
     """Refuse samples without a label where each has to have one.
 
     Args:
         known: Which samples have a label `(N,)`.
         where: Whose samples they are.
         positions: Where they stand in their dataset; 0 to N − 1 when None.
+        called: What they are called, such as their rows in a file.
 
     Raises:
         SampleError: Some have none.
@@ -235,9 +238,10 @@ def refuse_unlabelled(known: Tensor, where: str, positions: Tensor | None = None
         return
     at = int((~known).nonzero()[0])
     first = at if positions is None else int(positions[at])
+    own = "" if called is None or (name := called()[at]) == str(first) else f" ({name!r})"
     raise SampleError(
         f"Expected a label for every sample of {where}, found none in {int((~known).sum())} of {len(known)}, the first "
-        f"at position {first}. Label these samples, or leave them out."
+        f"at position {first}{own}. Label these samples, or leave them out."
     )
 
 

@@ -394,3 +394,15 @@ def test_decimal_commas_between_semicolons_may_have_points_and_units(tmp_path: P
     # A point without any comma stays a decimal point.
     assert with_points(["1,240", "20"]) == ["1,240", "20"]
     assert with_points(["1.234", "2"]) == ["1.234", "2"] and with_points(["1,5", "2"]) == ["1.5", "2"]
+
+
+@pytest.mark.parametrize("labels", ["classes", "numbers"])
+def test_a_source_row_without_an_answer_is_named_by_its_row(labels: Any, tmp_path: Path) -> None:
+    column = "died" if labels == "classes" else "age"
+    for name, gap in (("a", 40), ("b", None)):
+        table = [row | ({column: ""} if k == gap else {}) for k, row in enumerate(rows())]
+        write(tmp_path / f"{name}.csv", table)
+    data = Tables("a", "b", root=str(tmp_path), y=column, labels=labels, drop=["patient"], batch_size=8)
+    with pytest.raises(AdaptError, match=r"sample of 'a' \(.*\), found none in 1 of \d+, the first at .* \('40'\)"):
+        for split in ("train", "val", "test"):
+            data._checked(data.domain_samples("a", split), "a", split, labelled=True)
