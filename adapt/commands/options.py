@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adapt.errors import AdaptError
+from adapt.seeds import check_seed
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -32,9 +33,15 @@ def _jobs(text: str) -> int | str:
 
 def _seeds(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        found = [int(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected seeds such as 0 or 0,1,2, found {text!r}") from None
+    return tuple(check_seed(seed, "a seed") for seed in found)
+
+
+def seed(text: str) -> int:
+    """A seed that is typed."""
+    return check_seed(int(text), "--seed")
 
 
 class _Seeds(argparse.Action):
@@ -235,7 +242,7 @@ def rank_options() -> argparse.ArgumentParser:
     parser.add_argument("--source", required=True, metavar="DOMAIN", help="the labelled domain, <folder>/<domain>.npz")
     parser.add_argument("--by", default="log_me", help="log_me, h_score, trans_rate, leep or nce (default: log_me)")
     parser.add_argument("--samples", type=int, default=5000, metavar="N", help="most samples (default: 5000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of the samples (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the draw of the samples (default: 0)")
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="write the scores there, too")
     return parser
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from adapt.commands.options import OptionParser
+from adapt.commands.options import OptionParser, seed
 from adapt.data.images import open_image
 from adapt.errors import AdaptError
 from adapt.files import refuse_taken
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="W.pth",
         help="its torchvision state dict (default: $ADAPT_DATA/weights/<network>.pth, or a download)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the start noise")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the start noise")
     parser.add_argument("--style-weight", type=float, default=100.0, help="how much the style counts")
     parser.add_argument("--content-weight", type=float, default=1.0, help="how much the content counts")
     parser.add_argument("--smoothness", type=float, default=10.0, help="how much smooth colours count")

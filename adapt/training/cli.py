@@ -27,6 +27,7 @@ from adapt.methods.checkpoints import check_checkpoint, read_own
 from adapt.monitor import Monitor
 from adapt.names import folder_name
 from adapt.processes import gather_rows
+from adapt.seeds import check_seed
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.averaging import AveragedWeights as AveragedWeights  # a callback by its name
 from adapt.training.contents import contents
@@ -134,8 +135,8 @@ class AdaptCLI(LightningCLI):
         if missing:
             raise AdaptError(nothing_chosen(missing))
         seed = config.seed_everything
-        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
-            raise AdaptError(f"Expected --seed_everything as a whole number from 0 to 2**32 - 1, found {seed}.")
+        if not isinstance(seed, bool):
+            check_seed(seed, "--seed_everything")
         check_named(config, BASES)
         check_handed_on(config.model)
         read_from_home(config)

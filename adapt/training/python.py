@@ -27,6 +27,7 @@ from adapt.methods.checkpoints import read_checkpoint
 from adapt.methods.refusals import refuse_unfinished
 from adapt.monitor import Monitor
 from adapt.recorded import built_with, of_python, plain_values
+from adapt.seeds import check_seed
 from adapt.selection import Scores, checkpoint_path, selection_callbacks
 from adapt.training.explain import arguments, forgotten_base
 from adapt.training.interruption import saved_when_stopped
@@ -157,8 +158,7 @@ def _checked(data: Any, max_steps: Any, seed: Any, trainer: Any) -> dict[str, An
     ends = any(more.get(name) not in (None, -1) for name in ("max_steps", "max_epochs", "max_time"))
     if not _is_whole(max_steps) or (max_steps < 0 and not (ends and max_steps == -1)):
         raise AdaptError(f"Expected max_steps as a whole number of at least 1, found {max_steps!r}.")
-    if not _is_whole(seed) or not 0 <= seed < 2**32:
-        raise AdaptError(f"Expected seed as a whole number from 0 to 2**32 - 1, found {seed!r}.")
+    check_seed(seed, "seed")
     return more
 
 

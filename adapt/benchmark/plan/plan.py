@@ -17,6 +17,7 @@ from adapt.benchmark.plan.search_space import Search, check_rule, read_search
 from adapt.benchmark.vocabulary import AVERAGE, ORACLE, SOURCE_ONLY, TARGET_LABELS, UNSUPERVISED
 from adapt.errors import AdaptError
 from adapt.names import slug
+from adapt.seeds import check_seed
 from adapt.selection.own import own_rules
 from adapt.shipped import config_file
 from adapt.training.tracking import WandbMode
@@ -457,8 +458,7 @@ def _seeds(seeds: Any, path: Path) -> list[int]:
     if not isinstance(seeds, list) or not seeds:
         raise AdaptError(f"{path}: expected `seeds`, a list such as [0, 1, 2], found {seeds!r}.")
     for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-            raise AdaptError(f"{path}: expected seeds that are whole numbers from 0 to 2**32 - 1, found {seed!r}.")
+        check_seed(seed, f"each of the seeds in {path}")
         if seeds.count(seed) > 1:
             raise AdaptError(f"{path}: seed {seed} is listed twice; the same run would count twice.")
     return seeds

@@ -14,6 +14,7 @@ from adapt.benchmark.results.units import domain_pair
 from adapt.benchmark.vocabulary import DEFAULT_RULE, LAST
 from adapt.errors import AdaptError
 from adapt.problems import Classification, MultiLabel, Regression
+from adapt.seeds import check_seed
 from adapt.selection import rules_by
 from adapt.training.explain import arguments
 
@@ -115,7 +116,10 @@ def read_search(
     place = f"{where}, search"
     content = _mapping(entry, place, "`trials` and `space`")
     check_keys(content, _KEYS, place)
-    trials, seed = _whole(content, "trials", None, 1, place), _whole(content, "seed", DEFAULT_SEED, 0, place)
+    trials = content.get("trials")
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise AdaptError(f"{place}: expected `trials`, a whole number of at least 1, found {trials!r}.")
+    seed = check_seed(content.get("seed", DEFAULT_SEED), f"the seed of {place}")
     if seed in seeds:
         raise AdaptError(
             f"{place}: seed {seed} is also one of `seeds`; a rerun on the seed that chose the setting is no fresh one. "
@@ -282,13 +286,6 @@ def _known(node: Any, parents: Sequence[str], owner: type | None) -> set[str]:
     if parents[-1] == "init_args":
         return arguments(owner) if owner is not None else set()
     return set(_CLASS_KEYS) if isinstance(node, Mapping) and "class_path" in node else set()
-
-
-def _whole(content: Mapping[str, Any], key: str, default: int | None, least: int, where: str) -> int:
-    value = content.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise AdaptError(f"{where}: expected `{key}`, a whole number of at least {least}, found {value!r}.")
-    return value
 
 
 def _mapping(value: Any, where: str, expected: str) -> Mapping[str, Any]:

@@ -213,6 +213,7 @@ def test_a_method_that_starts_from_another_starts_from_what_was_picked(tmp_path:
     ("change", "message"),
     [
         ({"trials": 0}, "`trials`, a whole number of at least 1, found 0"),
+        ({"seed": 2**32}, "search as a whole number from 0 to 2**32 - 1, found 4294967296"),
         ({"seed": 1}, "seed 1 is also one of `seeds`"),
         ({"rule": "last"}, "`last` has no score"),
         ({"rule": "entropi"}, "did you mean 'entropy'"),
