@@ -9,9 +9,12 @@ from jsonargparse import Namespace
 
 from adapt.paths import from_home
 from adapt.training.run_folder import CONFIG_FILE, folder_of
+from adapt.yaml_files import read_yaml
 
 PATHS = ("root", "init_from", "checkpoint", "cache", "save_dir", "path", "tokenizer")
 """Names of arguments, of any class, that are a file or a folder."""
+_CELL = "cell.yaml"
+"""What a grid calls the configuration of a cell, in whose folder it then trains."""
 
 
 def portable(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
         args: The typed arguments, which take precedence.
     """
     saved_in, config.saved_in = config.saved_in, None
+    if cells := [Path(str(file)) for file in config.config or () if Path(str(file)).name == _CELL]:
+        _read_where_it_ran(config, cells[-1], args)
     files = [Path(str(file)) for file in config.config or () if Path(str(file)).name == CONFIG_FILE]
     own = files[-1].parent if files else None
     if own is None or not (saved_in or (own / "checkpoints").is_dir()):
@@ -51,6 +56,27 @@ def read_where_it_lies(config: Any, command: str, args: Sequence[str]) -> None:
     if not _typed("run_dir", args):
         continued = config.ckpt_path is not None and folder_of(Path(config.ckpt_path)).resolve() == own.resolve()
         config.run_dir = str(own) if command != "fit" or continued else None
+
+
+def _read_where_it_ran(config: Any, cell: Path, args: Sequence[str]) -> None:
+    """Let the paths of a grid's cell be those that its run had, and not relative to wherever it is repeated."""
+    beside = cell.with_name(CONFIG_FILE)
+    if not beside.is_file():
+        return
+    said, ran = read_yaml(cell), read_yaml(beside) or {}
+    relocate(ran, Path(str(ran.get("saved_in") or cell.parent)), cell.parent)
+    for part in ("model", "data"):
+        _take_paths(config[part], said.get(part), ran.get(part), args)
+
+
+def _take_paths(node: Any, said: Any, ran: Any, args: Sequence[str]) -> None:
+    for name, path in (ran or {}).items():
+        here, own = node.get(name), said.get(name) if isinstance(said, dict) else None
+        if isinstance(path, dict) and isinstance(here, dict | Namespace):
+            _take_paths(here, own, path, args)
+        elif name in PATHS and isinstance(path, str) and here == own:
+            typed = own is not None and any(own in (word, word.partition("=")[2]) for word in args)
+            node[name] = here if typed else path
 
 
 def read_from_home(config: Any) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
@@ -24,6 +25,7 @@ from adapt.data import Arrays, Moons
 from adapt.errors import AdaptError
 from adapt.training.continuing import check_data
 from adapt.training.run_folder import free_folder, held
+from adapt.training.saved_config import read_where_it_lies
 from tests.training.test_commands import fit, task  # noqa: F401  # a fixture
 
 
@@ -53,6 +55,37 @@ def unclaimed_signals() -> None:
     """Handlers as a new process has them: an earlier test of this process may have left its own."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_a_cell_is_repeated_from_any_folder_with_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    start = "out/t/Source/0/checkpoints/last.ckpt"
+    for place in (there, here):  # of which the second is of somebody else
+        (place / start).parent.mkdir(parents=True)
+        (place / start).touch()
+        (place / "data").mkdir()
+    folder = there / "out/t/SHOT/0"
+    folder.mkdir(parents=True)
+    said = {"model": {"init_args": {"init_from": start}}, "data": {"init_args": {"root": "data"}}}
+    ran = {
+        "model": {"init_args": {"init_from": str(there / start)}},
+        "data": {"init_args": {"root": str(there / "data")}},
+    }
+    (folder / "cell.yaml").write_text(yaml.safe_dump(said))
+    (folder / "config.yaml").write_text(yaml.safe_dump(ran | {"saved_in": str(folder)}))
+    monkeypatch.chdir(here)
+
+    def read(cell: Path, *args: str) -> tuple[str, str]:
+        options = {name: Namespace(init_args=Namespace(**said[name]["init_args"])) for name in said}
+        config = Namespace(config=[str(cell)], saved_in=None, run_dir=None, ckpt_path=None, **options)
+        read_where_it_lies(config, "fit", ["fit", "--config", str(cell), *args])
+        return config.model.init_args.init_from, config.data.init_args.root
+
+    assert read(folder / "cell.yaml", "--data.batch_size", "8") == (str(there / start), str(there / "data"))
+    assert read(folder / "cell.yaml", "--data.root=data") == (str(there / start), "data")
+    there.rename(tmp_path / "moved")
+    moved = tmp_path / "moved"
+    assert read(moved / "out/t/SHOT/0/cell.yaml") == (str(moved / start), str(moved / "data"))
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
