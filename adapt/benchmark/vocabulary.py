@@ -15,6 +15,7 @@ DEFAULT_RULE = "information_maximisation"
 """Picks where nobody named a rule."""
 
 CELL_FILE, PLAN_FILE, SEARCH_FILE = "cell.yaml", "plan.json", "search.json"
+CHOICE_FILE = "choice.json"
 
 
 def count(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import wandb
 from rich.console import Console
 
 from adapt.benchmark.outputs.terminal import say
-from adapt.benchmark.vocabulary import DEFAULT_RULE
+from adapt.benchmark.vocabulary import CHOICE_FILE, DEFAULT_RULE
 from adapt.commands.options import choose_options
 from adapt.deployment.candidates import (
     datamodules,
@@ -20,7 +20,7 @@ from adapt.deployment.candidates import (
 )
 from adapt.deployment.card import estimate_words
 from adapt.deployment.choice import Choice, choose
-from adapt.deployment.folder import CARD_FILE, CHOICE_FILE, check_free, write_folder
+from adapt.deployment.folder import CARD_FILE, check_free, write_folder
 from adapt.errors import AdaptError
 from adapt.estimation import ESTIMATES, default_estimate
 from adapt.selection import SCORES

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapt.benchmark.plan.seen import target_labels_of
 from adapt.benchmark.results.results import RESULT_FILE, read_result
 from adapt.benchmark.statistics.analysis import read_planned
 from adapt.benchmark.vocabulary import SOURCE_ONLY, TARGET_LABELS
@@ -23,11 +24,9 @@ from adapt.data.base import LOADING
 from adapt.encoding import DomainEncoding, RandomShare
 from adapt.errors import AdaptError
 from adapt.estimation import estimate
-from adapt.methods import Method
 from adapt.methods.checkpoints import read_checkpoint
 from adapt.monitor.log import warnings_of
 from adapt.selection import SCORES, Samples, checkpoint_path, evaluate
-from adapt.training.explain import imported
 from adapt.training.model import TrainedModel, data_of, load, own_scores_of, read_config
 from adapt.training.run_folder import CONFIG_FILE
 from adapt.training.saved_config import PATHS
@@ -360,11 +359,8 @@ def encode(model: TrainedModel, data: DomainDataModule) -> tuple[DomainEncoding 
 
 
 def reads_all_labels(run: Run) -> bool:
-    """Whether a run trained on all target labels, and so shows a bound and no way for whoever has none."""
-    if run.setting:
-        return run.setting == TARGET_LABELS
-    cls = imported(run.config["model"]["class_path"])
-    return isinstance(cls, type) and issubclass(cls, Method) and cls.target_labels == "all"
+    """Whether a run, or its start, trained on all target labels, and so is no way for whoever has none."""
+    return (run.setting or target_labels_of(run.config, run.folder)) == TARGET_LABELS
 
 
 def _folders(path: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from adapt.benchmark.plan.plan import setting_of
 from adapt.benchmark.plan.seen import target_labels_of
 from adapt.benchmark.results.results import versions
+from adapt.benchmark.vocabulary import CHOICE_FILE
 from adapt.data import DomainDataModule
 from adapt.deployment.card import model_card
 from adapt.deployment.choice import Choice
@@ -30,7 +31,7 @@ from adapt.training.model import TrainedModel, for_prediction, load
 from adapt.training.run_folder import CONFIG_FILE, write_predictions
 from adapt.yaml_files import to_yaml
 
-CHOICE_FILE, CARD_FILE, EXPORT_FILE = "choice.json", "MODEL_CARD.md", "model.pt2"
+CARD_FILE, EXPORT_FILE = "MODEL_CARD.md", "model.pt2"
 
 _KEPT = ("state_dict", "hyper_parameters", "adapt", "epoch", "global_step", "pytorch-lightning_version")
 
@@ -114,7 +115,9 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
     }
     (folder / "preprocessing.json").write_text(_json(about), encoding="utf-8")
     (folder / "class_names.json").write_text(_json(model.class_names), encoding="utf-8")
-    (folder / CHOICE_FILE).write_text(_json(choice.as_json()), encoding="utf-8")
+    # Where the run began is no part of this folder: a stream through it has to know what labels were seen there.
+    labels = run.setting or target_labels_of(run.config, run.folder) or setting_of(run.config)
+    (folder / CHOICE_FILE).write_text(_json(choice.as_json() | {"target_labels": labels}), encoding="utf-8")
     card = model_card(
         choice,
         model.class_names,
@@ -122,7 +125,7 @@ def _write(choice: Choice, data: DomainDataModule, folder: Path, device: str) ->
         reason,
         versions(),
         isinstance(model.problem, Regression),
-        run.setting or target_labels_of(run.config) or setting_of(run.config),
+        labels,
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 

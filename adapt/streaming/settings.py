@@ -19,6 +19,7 @@ from adapt.data.corruptions import CORRUPTIONS, check_installed
 from adapt.data.streams import SCENARIOS
 from adapt.errors import AdaptError, own_line
 from adapt.names import slug
+from adapt.seeds import check_seed
 from adapt.selection import checkpoint_path
 from adapt.streaming import METHODS, StreamMethod
 from adapt.training.model import read_config
@@ -295,8 +296,9 @@ def cells_of(
             kept = ", ".join(sorted(file.stem for file in checkpoint.parent.glob("*.ckpt"))) or "none"
             raise AdaptError(f"Expected a checkpoint at {checkpoint}, found no file there. This run kept: {kept}.")
         trained = int(content.get("seed_everything") or 0)
-        own = list(seeds) if seeds is not None else [trained if own_seeds or len(runs) > 1 else 0]
-        labelled = target_labels_of(content)
+        own = [trained if own_seeds or len(runs) > 1 else 0]
+        own = own if seeds is None else [check_seed(seed, "--seed") for seed in seeds]
+        labelled = target_labels_of(content, folder)
         identity = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
         for seed in own:
             for scenario in scenarios:

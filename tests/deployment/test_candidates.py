@@ -11,9 +11,10 @@ import torch
 import yaml
 
 import adapt
+from adapt.benchmark.plan.seen import target_labels_of
 from adapt.data import Arrays
 from adapt.deployment import candidates
-from adapt.deployment.candidates import Run, datamodules, find_runs, judge, told_apart
+from adapt.deployment.candidates import Run, datamodules, find_runs, judge, reads_all_labels, told_apart
 from adapt.errors import AdaptError
 from adapt.selection import SCORES
 from adapt.training.model import read_config
@@ -53,6 +54,20 @@ def run(name: str, seed: int = 0, lr: float = 0.1, method: str = "DANN", **data:
         "data": {"class_path": "Arrays", "init_args": data},
     }
     return Run(Path("runs") / name, "a-b", method, "", seed, config)
+
+
+def test_labels_that_a_start_saw_stay_seen(tmp_path: Path) -> None:
+    content = run("one").config
+    for name, method in (("bound", "TargetOnly"), ("after", "DANN"), ("chosen", "DANN")):
+        model = {"class_path": method, "init_args": {}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(content | {"model": model}))
+    started = {"class_path": "DANN", "init_args": {"init_from": str(tmp_path / "bound" / "last.ckpt")}}
+    assert reads_all_labels(Run(tmp_path / "after", "a-b", "DANN", "", 0, content | {"model": started}))
+    # The folder of a choice has no start any more.
+    assert target_labels_of(content, tmp_path / "chosen") == ""
+    (tmp_path / "chosen" / "choice.json").write_text('{"target_labels": "few-shot (3 per class)"}')
+    assert target_labels_of(content, tmp_path / "chosen") == "few-shot (3 per class)"
 
 
 def test_seeds_are_of_one_setting_and_a_copy_is_no_seed() -> None:

@@ -50,6 +50,8 @@ def test_it_works_after_being_moved_and_in_torch_alone(
     np.testing.assert_allclose(program(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-6)
     kept = torch.load("elsewhere/checkpoints/last.ckpt", weights_only=True)
     assert "optimizer_states" not in kept and "callbacks" not in kept
+    said = json.loads((tmp_path / "elsewhere/choice.json").read_text())["target_labels"]
+    assert said in ("source-only", "unsupervised")
     assert json.loads((tmp_path / "elsewhere/class_names.json").read_text()) == ["upper", "lower"]
 
 
