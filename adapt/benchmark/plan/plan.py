@@ -162,9 +162,10 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         method: read_resources(spec.resources, f"{path}, method {method!r}, resources", resources)
         for method, spec in methods.items()
     }
+    every = [base, *tasks.values(), *(spec.config for spec in methods.values())]
+    own_scores = [name for part in every for name in own_rules(part)]
     if rule is not None:
-        every = [base, *tasks.values(), *(spec.config for spec in methods.values())]
-        check_rule(rule, f"{path}, rule", without=ORACLE, own_scores=[n for part in every for n in own_rules(part)])
+        check_rule(rule, f"{path}, rule", without=ORACLE, own_scores=own_scores)
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
     task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
@@ -204,7 +205,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(metrics)}.")
     spaces = {method: spec.search for method, spec in methods.items()}
     of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
-    search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
+    search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks, own_scores)
     streams = _mapping(content["streams"], f"{path}, streams") if "streams" in content else None
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search, streams)
 
