@@ -18,7 +18,7 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.before import check_data, check_own_classes
+from adapt.benchmark.plan.before import check_data, check_own_classes, check_rules
 from adapt.benchmark.plan.plan import Cell, Plan, only_seeds, read_plan
 from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
@@ -79,6 +79,7 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
 
         streams, others = read_streams(plan, arguments.config), plan.cells
         check_own_classes(plan, arguments.config)
+        check_rules(plan, arguments.config)
         check_data(plan, arguments.config)
         if arguments.seeds is not None:
             plan = only_seeds(plan, arguments.seeds)
