@@ -6,6 +6,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+_LONGEST = 300
+
 
 class AdaptError(Exception):
     """Wrong input: the message says what was expected, what was found and how to fix it."""
@@ -36,6 +38,22 @@ def told(error: BaseException) -> BaseException:
 def line_of(error: AdaptError) -> str:
     """Its message; a loader's worker process puts its whole traceback before it."""
     return str(error).rpartition("AdaptError: ")[2]
+
+
+def named(error: BaseException) -> str:
+    """What nobody expected, in one line: its kind and its words, a way out, and the place in a person's own code.
+
+    Args:
+        error: The error.
+    """
+    reason = told(error)
+    said = " ".join(str(reason).split())
+    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
+    name = type(reason).__name__
+    memory = isinstance(reason, MemoryError) or name == "OutOfMemoryError"
+    hint = " There is not enough memory: try a smaller --data.batch_size." if memory else ""
+    place = own_line(reason) or own_line(error)
+    return f"{name}{': ' if said else ''}{said}{hint}{f' ({place})' if place else ''}"
 
 
 def own_line(error: BaseException) -> str | None:

@@ -31,7 +31,7 @@ PRIVATE = {
     "DDPStrategy._ddp_kwargs": "Method.setup tells DDP of parameters that a step may leave out",
     "DDPStrategy._checkpoint_io": "write_whole_files asks whether the user chose a plugin",
     "DDPStrategy._start_method": "check_strategy refuses processes that are spawned",
-    "LightningCLI._dump_config": "AdaptCLI completes the dump before classes are built",
+    "LightningCLI._add_instantiators": "AdaptCLI's own leave out what the data fill in",
     "LightningCLI._get": "AdaptCLI reads the trainer's flags",
     "LightningCLI._parse_ckpt_path": "AdaptCLI has its own: a checkpoint does not overrule the command line",
     "LightningCLI._parser": "AdaptCLI writes the resolved configuration",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ class ModuleBackbone(Backbone):
     """Any `torch.nn.Module` whose output is one vector per sample, `(N, d)`.
 
     Args:
-        module: The network. In a configuration it is the import path of its class, with arguments of its own.
+        module: The network. In a configuration it is the import path of its class, with arguments of its own; an
+            `input_shape` of its constructor is filled in, too.
         num_features: Width d of its output; None asks the network, which then sees two inputs of zeros.
         input_shape: Shape of one input, which the command line fills in.
 
@@ -46,17 +47,15 @@ class ModuleBackbone(Backbone):
             AdaptError: It needs other arguments, or as for the class.
         """
         parameters = inspect.signature(network).parameters
-        arguments: dict[str, Any] = {"input_shape": list(input_shape)} if "input_shape" in parameters else {}
         try:
-            module = network(**{name: tuple(value) for name, value in arguments.items()})
+            module = network(**({"input_shape": tuple(input_shape)} if "input_shape" in parameters else {}))
         except TypeError as error:
             raise AdaptError(
                 f"{network.__name__} cannot be built without arguments ({error}): give an object of it."
             ) from error
         built = cls(module, input_shape=tuple(input_shape))
-        built._built_with |= {
-            "module": {"class_path": f"{network.__module__}.{network.__qualname__}", "init_args": arguments}
-        }
+        # Whoever builds it anew fills in the shape, as the command line does.
+        built._built_with |= {"module": {"class_path": f"{network.__module__}.{network.__qualname__}"}}
         return built
 
     def forward(self, x: Tensor) -> Tensor:

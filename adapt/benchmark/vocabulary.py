@@ -14,6 +14,9 @@ LAST = "last"
 DEFAULT_RULE = "information_maximisation"
 """Picks where nobody named a rule."""
 
+TRIALS_FOLDER = "search"
+"""Where a benchmark keeps the trials of its search; no task may have its name."""
+
 CELL_FILE, PLAN_FILE, SEARCH_FILE = "cell.yaml", "plan.json", "search.json"
 CHOICE_FILE = "choice.json"
 

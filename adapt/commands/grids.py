@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import shlex
 import sys
 import webbrowser
@@ -19,8 +18,7 @@ from adapt.benchmark.outputs.terminal import say as _say
 from adapt.benchmark.outputs.terminal import show as _show
 from adapt.benchmark.outputs.wandb_report import intention, publish
 from adapt.benchmark.outputs.wandb_runs import log_comparison, unsent_runs
-from adapt.benchmark.plan.classes import out_of_reach, resolve
-from adapt.benchmark.plan.merging import merge
+from adapt.benchmark.plan.before import check_data, check_own_classes, check_rules
 from adapt.benchmark.plan.plan import Cell, Plan, only_seeds, read_plan
 from adapt.benchmark.run.grid import GridOutcome, run_grid, stopping_by_signal
 from adapt.benchmark.run.progress import duration
@@ -80,8 +78,9 @@ def _run(arguments: argparse.Namespace, command: str, console: Console) -> int:
         from adapt.streaming.planned import folder_of, read_streams
 
         streams, others = read_streams(plan, arguments.config), plan.cells
-        _check_own_classes(plan, arguments.config)
-        _check_data(plan, arguments.config)
+        check_own_classes(plan, arguments.config)
+        check_rules(plan, arguments.config)
+        check_data(plan, arguments.config)
         if arguments.seeds is not None:
             plan = only_seeds(plan, arguments.seeds)
         if arguments.engine == "ray":
@@ -131,49 +130,6 @@ def _stream(
     if outcome.interrupted:
         return _INTERRUPTED
     return 1 if outcome.failed else 0
-
-
-def _check_own_classes(plan: Plan, path: Path) -> None:
-    """Refuse own classes that lie beside the plan, and not where they are looked for, before each cell fails.
-
-    Raises:
-        AdaptError: There is one.
-    """
-    folder = path.resolve().parent
-    found = out_of_reach([cell.config for cell in plan.cells], folder)
-    if found is not None:
-        here = shlex.join(["cd", str(folder)])
-        raise AdaptError(
-            f"{path} names a class of {found.relative_to(folder)}, which lies beside it. Own classes are looked for in "
-            f"the working folder and on PYTHONPATH: {here}, or set PYTHONPATH={shlex.quote(str(folder))}."
-        )
-
-
-def _check_data(plan: Plan, path: Path) -> None:
-    """Refuse arguments that a task's data do not take before any cell runs: each of its cells would fail.
-
-    Raises:
-        AdaptError: There are some.
-    """
-    from adapt.data import DomainDataModule
-    from adapt.training.model import check_arguments
-
-    seen: set[str] = set()
-    for cell in plan.cells:
-        content = cell.config.get("data")
-        # A class that is not found here may lie on the machines that run the cells; if not, they say so.
-        if not isinstance(content, Mapping) or resolve(content.get("class_path")) is None:
-            continue
-        options = content.get("init_args")
-        # Between the tasks of `pairs` only the domains differ.
-        types = {key: type(options[key]).__name__ for key in ("source", "target") if options and key in options}
-        if (kind := json.dumps(merge(content, {"init_args": types}), sort_keys=True)) in seen:
-            continue
-        seen.add(kind)
-        try:
-            check_arguments(DomainDataModule, "data", content)
-        except AdaptError as error:
-            raise AdaptError(f"{path}, task {cell.task!r}, method {cell.method!r}: {error}") from error
 
 
 def _refuse_stream_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from adapt import __version__
 from adapt.commands.options import OPTIONS, closest
 from adapt.commands.training_help import training_help
-from adapt.errors import AdaptError, DivergedError, chain, line_of, own_line, told
+from adapt.errors import AdaptError, DivergedError, chain, line_of, named, own_line, told
 from adapt.paths import from_home, hiding, make_importable
 from adapt.shipped import listing, with_files
 from adapt.training.complaints import complaint
@@ -110,18 +110,9 @@ def in_words(error: BaseException) -> tuple[int, str]:
     if said := complaint(error):
         return WRONG, said
     if isinstance(reason, ImportError | AttributeError | RecursionError) and (names := _namesakes()):
-        return WRONG, f"{_name(reason)}\nIn this folder lies {names}, in place of the library of that name: rename it."
+        return WRONG, f"{named(error)}\nIn this folder lies {names}, in place of the library of that name: rename it."
     own = own_line(reason) or own_line(error)
-    return FAILED, f"{_name(reason)}{f' ({own})' if own else ''}\n{_kept_traceback(error, expected=own is not None)}"
-
-
-def _name(error: BaseException) -> str:
-    line = " ".join(str(error).split())
-    line = line if len(line) <= 300 else line[:300] + " ..."
-    hint = ""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        hint = " There is not enough memory: try a smaller --data.batch_size."
-    return f"{type(error).__name__}{': ' if line else ''}{line}{hint}"
+    return FAILED, f"{named(error)}\n{_kept_traceback(error, expected=own is not None)}"
 
 
 def _namesakes() -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adapt.errors import AdaptError
 from adapt.recorded import Recorded
-from adapt.selection.evaluation import SCORES, Samples, Score
+from adapt.selection.evaluation import DEFAULT_SCORES, SCORES, Samples, Score
 
 OWN = "val/own/"
 """Before the names of own scores in logs, so that their files tell them from other metrics."""
@@ -92,14 +92,29 @@ def own_entries(config: Mapping[str, Any]) -> list[Any]:
     Args:
         config: The configuration of a run, or a part of one.
     """
+    found: list[Any] = []
+    for arguments in _callbacks(config):
+        own = arguments.get("own") or []
+        found += own if isinstance(own, list) else [own]
+    return found
+
+
+def computed(config: Mapping[str, Any]) -> list[str]:
+    """Names of all scores that a run computes, as far as its configuration says.
+
+    Args:
+        config: The configuration of the run.
+    """
+    names = next((arguments.get("names") for arguments in _callbacks(config)), None)
+    return [*(DEFAULT_SCORES if names is None else names), *own_rules(config)]
+
+
+def _callbacks(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The arguments of `Scores` in a configuration."""
     trainer = config.get("trainer")
     callbacks = trainer.get("callbacks") if isinstance(trainer, Mapping) else None
-    found: list[Any] = []
-    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
-        if isinstance(callback, Mapping) and str(callback.get("class_path")).rpartition(".")[2] == "Scores":
-            own = (callback.get("init_args") or {}).get("own") or []
-            found += own if isinstance(own, list) else [own]
-    return found
+    named = [e for e in (callbacks if isinstance(callbacks, list) else [callbacks]) if isinstance(e, Mapping)]
+    return [e.get("init_args") or {} for e in named if str(e.get("class_path")).rpartition(".")[2] == "Scores"]
 
 
 def _rule(name: str) -> str:

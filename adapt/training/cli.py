@@ -6,15 +6,17 @@ import json
 import shlex
 import sys
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, _InstantiatorFn
 from torch import Tensor
 
 from adapt.analysis import Pictures, class_accuracies, counted
@@ -57,6 +59,16 @@ from adapt.training.trust import check_named, check_typed_configs, config_beside
 from adapt.yaml_files import to_yaml
 
 BASES = {"model": Method, "data": DomainDataModule, "trainer": Trainer}
+
+
+class _Given(_InstantiatorFn):
+    """Builds what a configuration names; checkpoints hold the arguments that it gives, without those of the data."""
+
+    def __call__(self, class_type: type, *args: Any, applied_instantiation_links: Any, **kwargs: Any) -> Any:
+        """Build it."""
+        # Lightning's own looks in the configuration for the places of linked arguments, which a network that has none
+        # but these lacks.
+        return super().__call__(class_type, *args, applied_instantiation_links={}, **kwargs)
 
 
 class AdaptCLI(LightningCLI):
@@ -115,9 +127,9 @@ class AdaptCLI(LightningCLI):
         )
         parser.link_arguments("data.problem", "model.init_args.problem", apply_on="instantiate")
         parser.link_arguments("data.num_sources", "model.init_args.num_sources", apply_on="instantiate")
-        parser.link_arguments(
-            "data.input_shape", "model.init_args.backbone.init_args.input_shape", apply_on="instantiate"
-        )
+        for network in ("", "module.init_args."):  # of a ModuleBackbone
+            shape = f"model.init_args.backbone.init_args.{network}input_shape"
+            parser.link_arguments("data.input_shape", shape, self._shape_where_none_is(shape), apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then set which labels the data must give the method, and find the checkpoint to evaluate."""
@@ -201,13 +213,7 @@ class AdaptCLI(LightningCLI):
         return {word.lstrip("-") for word in known if word.startswith("--") and not word.endswith(".help")}
 
     def instantiate_classes(self) -> None:
-        """Build trainer, method and data, also if the backbone has no argument but the linked shape."""
-        # Lightning puts linked arguments into its dump of the configuration. There `init_args` is missing if there is
-        # no other argument. The dump is made only once, so it can be repaired here.
-        self._dump_config()
-        backbone = self.config_dump["model"]["init_args"].get("backbone")
-        if isinstance(backbone, dict):
-            backbone.setdefault("init_args", {})
+        """Build trainer, method and data."""
         try:
             super().instantiate_classes()
         except Exception as error:
@@ -216,6 +222,29 @@ class AdaptCLI(LightningCLI):
             if reason := next(filter(None, map(forgotten_base, named)), None):
                 raise AdaptError(reason) from error
             raise
+
+    def _add_instantiators(self) -> None:
+        for key, base in (("model", Method), ("data", DomainDataModule)):
+            self.parser.add_instantiator(_Given(cli=self, key=key), base, subclasses=True)
+
+    def _shape_where_none_is(self, key: str) -> Callable[[Any], Any]:
+        """The data's shape for an argument of a network, where a person has given no other."""
+
+        def of_data(shape: Any) -> Any:
+            network = self.settings.get(key.removesuffix(".init_args.input_shape"))
+            given = self.settings.get(key) if isinstance(network, Namespace) else None
+            if given is None:
+                return shape
+            parameter = inspect.signature(imported(network.class_path)).parameters.get("input_shape")
+            if not any(np.array_equal(given, one) for one in (shape, parameter and parameter.default)):
+                option = f"--{key.replace('.init_args', '')}"
+                raise AdaptError(
+                    f"Expected no {option} beside the data, whose inputs have the shape {tuple(shape)}, found {given}: "
+                    "leave it out."
+                )
+            return shape
+
+        return of_data
 
     @property
     def settings(self) -> Any:

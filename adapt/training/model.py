@@ -289,10 +289,11 @@ def _built(
     if known is not None:
         parser.add_class_arguments(_Known, "known")
         parser.link_arguments("known.problem", f"{key}.init_args.problem", apply_on="instantiate")
-        shape = f"{key}.init_args.backbone.init_args.input_shape"
         several = f"{key}.init_args.num_sources"
         parser.link_arguments("known.num_sources", several, apply_on="instantiate")
-        parser.link_arguments("known.input_shape", shape, apply_on="instantiate")
+        for network in ("", "module.init_args."):
+            shape = f"{key}.init_args.backbone.init_args.{network}input_shape"
+            parser.link_arguments("known.input_shape", shape, apply_on="instantiate")
         entry["known"] = dict(known)
     # The older name is deprecated, and all that the oldest version allowed here has.
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes

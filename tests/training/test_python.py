@@ -1,6 +1,7 @@
 """Runs from Python: fit, load, predict, and a datamodule on its own."""
 
 import contextlib
+import re
 import shlex
 import shutil
 import signal
@@ -281,6 +282,58 @@ def test_a_plain_network_is_a_backbone(tmp_path: Path, capsys: pytest.CaptureFix
     config = str(Path(moved, "config.yaml"))
     assert fit(config, tmp_path / "no", "--model.backbone", named) == 2
     assert f"write --model.backbone ModuleBackbone --model.backbone.module {named}." in capsys.readouterr().err
+
+
+class Wide_(PlainNetwork_):
+    """Its shape has a default."""
+
+    def __init__(self, width: int = 6, input_shape: tuple[int, ...] = (2,)) -> None:
+        super().__init__(input_shape, width)
+
+
+class Narrow_(PlainNetwork_):
+    """Its shape is all that it asks for."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        super().__init__(input_shape)
+
+
+def test_the_data_fill_in_the_input_shape_of_a_plain_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trained(name: str, backbone: dict[str, Any], *more: str) -> int:
+        method = {"class_path": "DANN", "init_args": {"backbone": backbone}}
+        places = {"root": str(tmp_path), "folder": ".", "source": "a", "target": "b", "batch_size": 16}
+        data = {"class_path": "Arrays", "init_args": places}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"model": method, "data": data}))
+        return fit(str(tmp_path / f"{name}.yaml"), tmp_path / name, "--trainer.max_steps", "3", *more)
+
+    def plain(network: type, **options: Any) -> dict[str, Any]:
+        module = {"class_path": f"{network.__module__}.{network.__name__}", "init_args": options}
+        return {"class_path": "ModuleBackbone", "init_args": {"module": module}}
+
+    inputs = np.random.default_rng(0).normal(size=(60, 3))
+    for domain in "ab":
+        np.savez(tmp_path / f"{domain}.npz", x=inputs, y=np.arange(60) % 2)
+    for name, backbone in {
+        "wide": plain(PlainNetwork_, width=5),
+        "narrow": plain(Narrow_),
+        "defaults": plain(Wide_),
+        "typed": plain(Wide_, width=5, input_shape=[3]),
+        "MLP": {"class_path": "MLP"},  # its own shape is (2,)
+    }.items():
+        assert trained(name, backbone) == 0
+        assert adapt.load(tmp_path / name).predict_proba(inputs).shape == (60, 2)
+        again = ("--ckpt_path", str(tmp_path / name / "checkpoints" / "last.ckpt"), "--trainer.max_steps", "5")
+        assert fit(str(tmp_path / name / "config.yaml"), tmp_path / f"{name} on", *again) == 0
+    capsys.readouterr()
+    for backbone in (plain(Wide_, input_shape=[4]), {"class_path": "MLP", "init_args": {"input_shape": [4]}}):
+        assert trained("other", backbone) == 2
+        assert re.search(
+            r"Expected no --model\.backbone\.(module\.)?input_shape beside the data, whose inputs have the shape "
+            r"\(3,\), found \W4,?\W: leave it out\.\n$",
+            capsys.readouterr().err,
+        )
 
 
 def test_training_within_inference_mode_is_training() -> None:

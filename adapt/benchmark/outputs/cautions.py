@@ -22,8 +22,8 @@ def cautions(analysis: Analysis) -> list[str]:
 
 
 def missing(analysis: Analysis) -> list[str]:
-    """What is not there, and what should not be: cells without a result, and results that do not belong."""
-    return [*_mixed(analysis), *_unplanned(analysis), *_without_result(analysis)]
+    """What is not there, and what should not be: cells without a result, results that do not belong, the rule."""
+    return [*_mixed(analysis), *_unplanned(analysis), *_without_result(analysis), *_another_rule(analysis)]
 
 
 def _mixed(analysis: Analysis) -> list[str]:
@@ -41,6 +41,16 @@ def _mixed(analysis: Analysis) -> list[str]:
         if named
         else []
     )
+
+
+def _another_rule(analysis: Analysis) -> list[str]:
+    """That the report is headed by another rule than the plan's, which some runs have no value of."""
+    asked, rule = analysis.planned.rule, analysis.leading.rule
+    finished = [result for result in analysis.results if result.rows]
+    without = dict.fromkeys(r.method for r in finished if asked not in {row["rule"] for row in r.rows})
+    if not asked or asked == rule or not without:
+        return []
+    return [f"The plan's rule is {asked}, which {', '.join(without)} did not record: {rule} heads this report instead."]
 
 
 def _unplanned(analysis: Analysis) -> list[str]:

@@ -14,6 +14,7 @@ from adapt.benchmark.outputs.table import lines
 from adapt.benchmark.outputs.tables.accuracy import negative_transfers
 from adapt.benchmark.outputs.words import measured, rule_name
 from adapt.benchmark.results.results import csv_columns, csv_rows
+from adapt.benchmark.vocabulary import TRIALS_FOLDER
 from adapt.files import write_atomically
 
 JOB_TYPE = "comparison"
@@ -80,12 +81,13 @@ def log_comparison(output: Output, project: str, group: str, offline: bool) -> N
 
 
 def unsent_runs(folder: Path) -> list[str]:
-    """Patterns of the offline runs of a grid, its cells' and its comparison's, as arguments of `wandb sync`.
+    """Patterns of the offline runs of a grid, its cells', trials' and comparison's, as arguments of `wandb sync`.
 
     Args:
         folder: The grid's folder.
     """
-    patterns = ("*/*/*/wandb/offline-run-*", "wandb/offline-run-*")
+    runs = "wandb/offline-run-*"
+    patterns = (f"*/*/*/{runs}", f"{TRIALS_FOLDER}/*/*/*/{runs}", runs)
     return [f"{shlex.quote(str(folder))}/{pattern}" for pattern in patterns if any(folder.glob(pattern))]
 
 

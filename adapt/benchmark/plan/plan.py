@@ -154,7 +154,6 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             if each in tasks:
                 raise AdaptError(f"{path}: task {each!r} is there twice, by its name and from `pairs`. Rename one.")
             tasks[each] = config
-    _warn_of_idle(base, tasks, path)
     methods = {
         str(method): _method(entry, f"{path}, method {method!r}", path.parent)
         for method, entry in _entries(content, "methods", path).items()
@@ -163,9 +162,10 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
         method: read_resources(spec.resources, f"{path}, method {method!r}, resources", resources)
         for method, spec in methods.items()
     }
+    every = [base, *tasks.values(), *(spec.config for spec in methods.values())]
+    own_scores = [name for part in every for name in own_rules(part)]
     if rule is not None:
-        every = [base, *tasks.values(), *(spec.config for spec in methods.values())]
-        check_rule(rule, f"{path}, rule", without=ORACLE, own_scores=[n for part in every for n in own_rules(part)])
+        check_rule(rule, f"{path}, rule", without=ORACLE, own_scores=own_scores)
     if AVERAGE in tasks:
         raise AdaptError(f"{path}: a task named {AVERAGE!r} would hide the average over tasks in tables; rename it.")
     task_slugs, method_slugs = _slugs(list(tasks), "tasks", path), _slugs(list(methods), "methods", path)
@@ -198,6 +198,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
                     rule=rule,
                     resources=asked[method],
                 )
+    _warn_of_idle(base, tasks, [cell for cell in cells.values() if cell.seed == seeds[0]], path)
     configs = {method: cells[next(iter(tasks)), method, seeds[0]].config for method in methods}
     for task in tasks if metric is not None else ():
         metrics = metrics_of(cells[task, next(iter(methods)), seeds[0]].config)
@@ -205,7 +206,7 @@ def read_plan(path: Path, out: Path | None = None, wandb_mode: WandbMode = "auto
             raise AdaptError(f"{path}, metric: task {task!r} has no {metric!r}; it has {', '.join(metrics)}.")
     spaces = {method: spec.search for method, spec in methods.items()}
     of_tasks = {task: cells[task, next(iter(methods)), seeds[0]].config for task in tasks}
-    search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks)
+    search = read_search(content.get("search"), spaces, configs, seeds, str(path), of_tasks, own_scores)
     streams = _mapping(content["streams"], f"{path}, streams") if "streams" in content else None
     return Plan(name, tuple(tasks), tuple(methods), tuple(seeds), tuple(cells.values()), search, streams)
 
@@ -228,18 +229,32 @@ def _refuse_processes(config: Config, where: str) -> None:
         )
 
 
-def _warn_of_idle(base: Config, tasks: Mapping[str, Config], path: Path) -> None:
-    """Say which settings of `base` change no run, because every task has otherwise. Data are what tasks are for."""
+def _warn_of_idle(base: Config, tasks: Mapping[str, Config], cells: Sequence[Cell], path: Path) -> None:
+    """Say which settings of `base` and of the tasks change no run, because what is merged later has otherwise."""
     merged = [_leaves(merge(base, task)) for task in tasks.values()]
-    for key, value in _leaves(base).items():
-        found = [leaves.get(key) for leaves in merged]
-        if value not in found and not key.startswith("data."):
-            others = ", ".join(dict.fromkeys(map(repr, found)))
-            warnings.warn(
-                f"{path}, base: {key} {value!r} has no effect, because every task sets its own ({others:.100}). Set it "
-                "behind each task, [file.yaml, {...}], or with the methods.",
-                stacklevel=2,
-            )
+    ran = {task: [_leaves(cell.config) for cell in cells if cell.task == task] for task in tasks}
+    # Data are what tasks are for.
+    given = {key: value for key, value in _leaves(base).items() if not key.startswith("data.")}
+    _warn_of(given, merged, f"{path}, base", "task")
+    given = {key: value for key, value in given.items() if value in [leaves.get(key) for leaves in merged]}
+    _warn_of(given, [leaves for found in ran.values() for leaves in found], f"{path}, base", "method")
+    for task, config in tasks.items():
+        _warn_of(_leaves(config), ran[task], f"{path}, task {task!r}", "method")
+
+
+def _warn_of(given: Mapping[str, Any], merged: Sequence[Mapping[str, Any]], where: str, later: str) -> None:
+    idle = {key for key, value in given.items() if value not in [leaves.get(key) for leaves in merged]}
+    for key in sorted(idle):
+        # The arguments of a class that another one takes the place of go with it.
+        if any(f"{key[: end.start()]}.class_path" in idle for end in re.finditer(r"\.init_args\.", key)):
+            continue
+        others = ", ".join(dict.fromkeys(repr(leaves.get(key)) for leaves in merged))
+        more = ", or with the methods" if later == "task" else ""
+        warnings.warn(
+            f"{where}: {key} {given[key]!r} has no effect, because every {later} sets its own ({others:.100}). Set it "
+            f"behind each {later}, [file.yaml, {{...}}]{more}.",
+            stacklevel=4,
+        )
 
 
 def _leaves(config: Any, key: str = "") -> dict[str, Any]:

@@ -88,6 +88,7 @@ def read_search(
     seeds: Sequence[int],
     where: str,
     tasks: Mapping[str, Config] | None = None,
+    own_scores: Iterable[str] = (),
 ) -> Search | None:
     """Read `search` of a plan and of its methods.
 
@@ -98,6 +99,7 @@ def read_search(
         seeds: Seeds of the reruns.
         where: Names the file in errors.
         tasks: A configuration per task.
+        own_scores: Names of a person's own scores that the runs compute.
 
     Returns:
         None where nothing is searched.
@@ -151,7 +153,8 @@ def read_search(
         # A study draws key by key: the order in a file must not decide what it draws.
         spaces[method] = dict(sorted(joined.items()))
     development = _development(content.get("development", []), tasks or {}, sampler, place)
-    return Search(trials, seed, _rules(content.get("rule", DEFAULT_RULE), place), sampler, spaces, development)
+    rules = _rules(content.get("rule", DEFAULT_RULE), place, own_scores)
+    return Search(trials, seed, rules, sampler, spaces, development)
 
 
 def setting(settings: Mapping[str, Any]) -> Config:
@@ -189,12 +192,12 @@ def _development(found: Any, tasks: Mapping[str, Config], sampler: str, where: s
     return tuple(names)
 
 
-def _rules(found: Any, where: str) -> tuple[str, ...]:
+def _rules(found: Any, where: str, own_scores: Iterable[str]) -> tuple[str, ...]:
     rules = found if isinstance(found, list) else [found]
     for rule in rules:
         if rule == LAST:
             raise AdaptError(f"{where}: `last` has no score to compare settings by; name another rule.")
-        check_rule(rule, where, without=LAST)
+        check_rule(rule, where, without=LAST, own_scores=own_scores)
     if not rules or len(set(rules)) < len(rules):
         raise AdaptError(f"{where}: expected each `rule` once and at least one, found {found!r}.")
     return tuple(rules)

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-_NAMES = ("dataset", "folder", "source", "target")
+_PLACE = ("root", "dataset", "folder", "file")
 
 
 def domain_pair(config: Mapping[str, Any]) -> str | None:
-    """The source and target of a run's configuration with their dataset; None where it does not say so.
+    """The source and target of a run's configuration with where they lie; None where it does not say so.
+
+    Domains of one name in another folder or file, such as `train` and `test` of two studies, are other domains.
 
     Examples:
         >>> domain_pair({"data": {"class_path": "Digits", "init_args": {"source": "mnist", "target": "usps"}}})
@@ -17,13 +19,13 @@ def domain_pair(config: Mapping[str, Any]) -> str | None:
     data = config.get("data")
     if not isinstance(data, Mapping) or not isinstance(data.get("init_args"), Mapping):
         return None
-    values = {name: data["init_args"].get(name) for name in _NAMES}
-    if values["source"] is None or values["target"] is None:
+    arguments = data["init_args"]
+    source, target = arguments.get("source"), arguments.get("target")
+    if source is None or target is None:
         return None
-    source = values["source"]
     sources = "+".join(map(str, source)) if isinstance(source, list | tuple) else str(source)
-    where = [str(data.get("class_path", "")).rpartition(".")[2], *(values[name] for name in _NAMES[:2])]
-    return " ".join([*(str(part) for part in where if part), sources, "→", str(values["target"])])
+    where = [str(data.get("class_path", "")).rpartition(".")[2], *(arguments.get(name) for name in _PLACE)]
+    return " ".join([*(str(part) for part in where if part), sources, "→", str(target)])
 
 
 def shared_pairs(pairs: Mapping[str, str | None]) -> dict[str, str]:

@@ -17,12 +17,10 @@ from adapt.benchmark.run.grid import GridOutcome, run_grid
 from adapt.benchmark.run.lock import locked
 from adapt.benchmark.run.sampling import Settings, check_optuna, draw
 from adapt.benchmark.statistics.trials import best_of, best_together, trial_scores
-from adapt.benchmark.vocabulary import CELL_FILE, ORACLE, SEARCH_FILE
+from adapt.benchmark.vocabulary import CELL_FILE, SEARCH_FILE, TRIALS_FOLDER
 from adapt.errors import AdaptError
 from adapt.files import write_atomically
 from adapt.selection.checkpoint_files import share_file
-
-TRIALS_FOLDER = "search"
 
 Study = tuple[str, str]
 
@@ -73,8 +71,8 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
         picks = _picks(plan.search, studies, rule)
         if not any(number is not None for number in picks.values()):
             raise AdaptError(
-                f"No trial of any method has a finite {_looked_at(rule)} in its metrics.csv, so nothing can be "
-                f"picked by {rule}. The run has to compute it: see `Scores(names=...)`, or pick by another `rule`."
+                f"No trial of any method has a finite value of {rule} in its metrics.csv, so nothing can be "
+                "picked by it. The run has to compute it: see `Scores(names=...)`, or pick by another `rule`."
             )
         folder = rule_folder(out, plan.search, rule)
         cells = _reruns(plan, studies, picks, folder, rule, finished)
@@ -87,10 +85,6 @@ def run_search(plan: Plan, run_cell: RunCell, *, retry: bool = False, **options:
         for cell in cells:
             finished.setdefault(((cell.task, cell.method), cell.seed, cell.config_hash), cell)
     return GridOutcome(tuple(results), interrupted)
-
-
-def _looked_at(rule: str) -> str:
-    return "oracle/target metric" if rule == ORACLE else f"val/{rule}"
 
 
 def rule_folder(out: Path, search: Search, rule: str) -> Path:

@@ -33,7 +33,7 @@ from adapt.benchmark.run.disk import DiskFullError, is_full
 from adapt.benchmark.run.engine import Engine, Event, RunCell, Started
 from adapt.benchmark.run.folders import prepare
 from adapt.benchmark.run.machine import Jobs, Share, limit_threads, process_context, share
-from adapt.errors import AdaptError, DivergedError, line_of, own_line, told
+from adapt.errors import AdaptError, DivergedError, line_of, named, told
 from adapt.files import write_atomically
 from adapt.training.complaints import complaint
 
@@ -77,7 +77,7 @@ def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
         status, trace = "failed", traceback.format_exc()
         reason = told(exception)
         said = line_of(reason) if isinstance(reason, AdaptError) else complaint(exception)
-        error = said or _named(reason)
+        error = said or named(exception)
     except SystemExit as exception:
         # Lightning turns an interrupted training into an exit, and ignores Ctrl-C from then on.
         if exception.code != _USAGE_EXIT:
@@ -90,15 +90,6 @@ def _execute(cell: Cell, run_cell: RunCell, command: str) -> CellResult:
     write_result(result)
     _clean_up()
     return result
-
-
-def _named(error: BaseException) -> str:
-    """An error's kind and words; of one without words, such as a failed `assert`, its place in a person's own code."""
-    name = type(error).__name__
-    if words := str(error):
-        return f"{name}: {words}"
-    place = own_line(error)
-    return name if place is None else f"{name} ({place})"
 
 
 def result_of(

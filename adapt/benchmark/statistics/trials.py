@@ -161,16 +161,19 @@ def _joined(studies: Sequence[SearchedStudy]) -> list[SearchedStudy]:
     picks: dict[str, dict[str, int | None]] = {}
     for method in dict.fromkeys(study.method for study in studies):
         own = [study for study in studies if study.method == method]
-        for rule, sign in _signs_of([trial.result for trial in own[0].trials]).items():
+        results = [trial.result for study in own for trial in study.trials]
+        for rule, sign in _signs_of(results, [trial.scores for study in own for trial in study.trials]).items():
             found = [[trial.scores.get(rule) for trial in study.trials] for study in own]
             scores = [[None if score is None else sign * score for score in of_task] for of_task in found]
             picks.setdefault(method, {})[rule] = best_together(scores)
     return [replace(study, picks=picks[study.method]) for study in studies]
 
 
-def _signs_of(results: Sequence[CellResult | None]) -> dict[str, int]:
+def _signs_of(results: Sequence[CellResult | None], scored: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """By rule 1 where more is better, else -1; rules that are in the scores alone are a person's own."""
     headline = next(iter(measures_of(result for result in results if result is not None).values()))
-    return {r: 1 if looks.mode == "max" else -1 for r, looks in rules_by(headline).items() if looks is not None}
+    rules = rules_by(headline, own=[rule for scores in scored for rule in scores if rule not in rules_by(headline)])
+    return {rule: 1 if looks.mode == "max" else -1 for rule, looks in rules.items() if looks is not None}
 
 
 def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
@@ -182,7 +185,7 @@ def _study(entry: Mapping[str, Any], folder: Path) -> SearchedStudy:
         except AdaptError:
             results.append(None)
         found.append(trial_scores(folder / trial["folder"]))
-    signs = _signs_of(results)
+    signs = _signs_of(results, found)
     trials = [
         TrialRow(dict(trial["settings"]), result, {r: signs[r] * own[r] if r in own else None for r in signs})
         for trial, result, own in zip(entry["trials"], results, found, strict=True)

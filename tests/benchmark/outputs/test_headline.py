@@ -37,6 +37,14 @@ def test_the_headline_is_under_a_rule_that_every_method_has() -> None:
     assert headline([source_free, failed]) == "information_maximisation"
 
 
+def test_a_headline_that_is_not_the_plans_is_told() -> None:
+    found = [cell(["last", "source_accuracy", "snd"]), cell(["last", "snd"], "SHOT")]
+    said = "The plan's rule is source_accuracy, which SHOT did not record: last heads this report instead."
+    assert said in to_markdown(headline_table(analyse(found, Planned(rule="source_accuracy"))))
+    for rule in ("", "snd"):
+        assert "The plan's rule" not in to_markdown(headline_table(analyse(found, Planned(rule=rule))))
+
+
 def test_the_oracle_stands_beside_it_in_its_own_style() -> None:
     results = [result(t, m, s, 0.6 + s / 10) for t in "abcdefg" for m in ("SourceOnly", "DANN") for s in (0, 1)]
     analysis = analyse(results)

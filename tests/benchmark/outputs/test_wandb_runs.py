@@ -36,3 +36,5 @@ def test_one_offline_run_holds_table_charts_and_pictures(tmp_path: Path) -> None
     (again,) = run_files(out)
     assert again.name == path.name, "a grid has one comparison"
     assert unsent_runs(out) == [f"{out}/wandb/offline-run-*"]
+    (out / "search/a/DANN-trial-000/7/wandb/offline-run-1").mkdir(parents=True)
+    assert unsent_runs(out) == [f"{out}/search/*/*/*/wandb/offline-run-*", f"{out}/wandb/offline-run-*"]

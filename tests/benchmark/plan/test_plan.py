@@ -1,7 +1,9 @@
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from adapt.benchmark.plan.plan import Plan, read_plan, setting_of
 from adapt.errors import AdaptError
@@ -58,6 +60,30 @@ def test_what_base_sets_and_every_task_sets_otherwise_is_told(tmp_path: Path) ->
         plan(tmp_path, GOOD.replace("{trainer:", "{data: {init_args: {source: a}}, trainer:"))  # data are the task's
         for shipped in (ROOT / "configs" / "benchmarks").glob("*.yaml"):
             read_plan(shipped)
+
+
+def test_what_base_or_a_task_sets_and_every_method_sets_otherwise_is_told(tmp_path: Path) -> None:
+    """The files of `configs/methods` have an optimizer, so that a rate or a recipe below `base` changed nothing."""
+
+    def told(base: Any, task: Any, *methods: Any) -> list[str]:
+        content = {"seeds": [0, 1], "base": base, "tasks": {"a": {"data": "Moons"}, "b": [{"data": "Moons"}, task]}}
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump(content | {"methods": dict(zip("xyz", methods, strict=False))}))
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            read_plan(path)
+        return [str(warning.message).removeprefix(f"{path}, ") for warning in found]
+
+    rate = {"model": {"init_args": {"optimizer": {"init_args": {"lr": 0.1}}}}}
+    key, mend = "model.init_args.optimizer", "Set it behind each method, [file.yaml, {...}]."
+    (said,) = told(rate, {}, "methods/dann", "methods/mmd")
+    assert said == f"base: {key}.init_args.lr 0.1 has no effect, because every method sets its own (0.001). {mend}"
+    (said,) = told({}, rate, "methods/dann", "methods/mmd")
+    assert said.startswith(f"task 'b': {key}.init_args.lr 0.1 has no effect")
+    (said,) = told("recipes/sgd_decay", {}, "methods/dann", "methods/mmd")
+    assert said.startswith(f"base: {key}.class_path 'torch.optim.SGD' has no effect")  # its arguments go with it
+    assert told(rate, {}, "methods/dann", {"model": {"class_path": "MMD"}}) == []
+    assert told({}, rate, "methods/dann", ["methods/mmd", rate]) == []
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from adapt.benchmark.run import machine
 from adapt.benchmark.run.grid import GridOutcome, run_grid
 from adapt.benchmark.run.lock import HOLDER_FILE, LOCK_FILE, locked
 from adapt.benchmark.run.progress import GridProgress, duration
+from adapt.commands.main import in_words
 from adapt.errors import AdaptError
 from tests.benchmark.synthetic import cells, result, run_cell, trace
 
@@ -92,9 +93,31 @@ def test_a_stopped_grid_resumes_where_it_was(tmp_path: Path, stop: BaseException
 def test_a_failing_cell_is_a_result_and_the_others_go_on(tmp_path: Path, do: str, status: str, error: str) -> None:
     outcome, text = run(cells(tmp_path, do=do, where="DANN"))
     assert statuses(outcome) == {"SourceOnly 0": "ok", "DANN 0": status, "SourceOnly 1": "ok", "DANN 1": status}
-    assert outcome.failed[0].error == error
+    found = str(outcome.failed[0].error)
+    assert found == error or found.startswith(f"{error} (in ")  # the line of a person's own code
     assert f"2/4 {status} a → b / DANN / seed 0: {error}" in text
     assert "Traceback" in (outcome.failed[0].directory / "error.txt").read_text()
+
+
+@pytest.mark.parametrize("words", ["one", "many\n" * 200, ""])
+@pytest.mark.parametrize("kind", [MemoryError, RuntimeError, AssertionError])
+def test_a_failed_cell_names_an_error_as_a_failed_command_does(
+    tmp_path: Path, kind: type[Exception], words: str
+) -> None:
+    seen: list[Exception] = []
+
+    def failing(cell: Cell) -> list[Row]:
+        try:
+            raise kind(*filter(None, [words]))
+        except Exception as error:
+            seen.append(error)
+            raise
+
+    outcome = run_grid(cells(tmp_path, ("A",), seeds=1), failing, console=Console(file=io.StringIO()))
+    error = str(outcome.failed[0].error)
+    assert error == in_words(seen[0])[1].splitlines()[0] and len(error) < 500
+    assert f"(in {os.path.relpath(__file__)}, line " in error
+    assert ("--data.batch_size" in error) == (kind is MemoryError)
 
 
 def test_failures_run_again_only_when_asked(tmp_path: Path) -> None:

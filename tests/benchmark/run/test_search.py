@@ -328,6 +328,33 @@ def test_settings_are_chosen_on_development_tasks_and_judged_on_the_others(tmp_p
     assert "on 2 development tasks (a, b)" in search_sentence(report)
 
 
+@pytest.mark.parametrize("change", [{}, {"development": ["a", "b"]}, {"sampler": "tpe"}])
+def test_an_own_score_picks_the_settings(tmp_path: Path, change: dict[str, Any]) -> None:
+    written = developing()
+    written["base"]["trainer"] = {"callbacks": [{"class_path": "Scores", "init_args": {"own": ["own_.MyScore"]}}]}
+    written["search"] = content()["search"] | {"rule": "my_score"} | change
+
+    def scored(cell: Cell) -> list[Row]:
+        found = searching(cell)
+        lr = cell.config["model"]["init_args"]["optimizer"]["init_args"]["lr"]
+        (cell.directory / "metrics.csv").write_text(f"step,val/own/my_score\n1,{lr}\n2,-1\n3,nan\n")
+        return found
+
+    run_search(plan_of(tmp_path, written), scored)
+    report = read_search_report(tmp_path / "out")
+    assert report is not None and "picked by my_score" in search_sentence(report)
+    for study in report.studies:
+        rates = [trial.settings[LR] for trial in study.trials]
+        assert study.picks["my_score"] == rates.index(max(rates))
+        assert [trial.scores["my_score"] for trial in study.trials] == pytest.approx(rates)
+        folder = tmp_path / "out" / ("c" if "development" in change else study.task) / study.method / "0"
+        config = yaml.safe_load((folder / "cell.yaml").read_text())
+        assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == pytest.approx(max(rates))
+    written["search"]["rule"] = "my_scor"
+    with pytest.raises(AdaptError, match="unknown rule 'my_scor'; did you mean 'my_score'"):
+        plan_of(tmp_path, written)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
