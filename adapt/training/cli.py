@@ -236,7 +236,8 @@ class AdaptCLI(LightningCLI):
             if given is None:
                 return shape
             parameter = inspect.signature(imported(network.class_path)).parameters.get("input_shape")
-            if not any(np.array_equal(given, one) for one in (shape, parameter and parameter.default)):
+            default: Any = None if parameter is None else parameter.default
+            if not any(np.array_equal(given, one) for one in (shape, default)):
                 option = f"--{key.replace('.init_args', '')}"
                 raise AdaptError(
                     f"Expected no {option} beside the data, whose inputs have the shape {tuple(shape)}, found {given}: "
