@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self
@@ -171,7 +171,7 @@ class DomainAdaptationClassifier(_Scored):
                 seed=seed,
                 rule=self.rule,
                 device=self.device,
-                backbone=self.backbone,
+                backbone=deepcopy(self.backbone),  # a fit changes no parameter of an estimator
                 **options,
             )
         # The training data would be carried along with every copy.

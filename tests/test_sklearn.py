@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from adapt.backbones import MLP
 from adapt.density_ratio import kliep
 from adapt.errors import AdaptError
 from adapt.losses import coral_map, subspace_alignment
@@ -68,6 +69,12 @@ def test_it_clones_pickles_and_says_its_parameters() -> None:
     fitted = estimator().fit(XS, YS, XT)
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict_proba(XT), fitted.predict_proba(XT))
+
+
+def test_a_second_fit_begins_where_the_first_began() -> None:
+    one = estimator(backbone=MLP((XS.shape[1],)), max_steps=5)
+    first = one.fit(XS, YS, XT).predict_proba(XT)
+    np.testing.assert_array_equal(one.fit(XS, YS, XT).predict_proba(XT), first)
 
 
 def test_a_grid_search_with_a_score_that_reads_no_target_label() -> None:

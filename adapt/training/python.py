@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
@@ -39,6 +40,7 @@ from adapt.training.trainer_flags import check_strategy
 from adapt.yaml_files import to_yaml
 
 _VALIDATIONS = 10
+_TRAINED_BY = "_adapt_trained_by"  # on a network that a person built
 _LIMITS = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch")
 """What a configuration says of the trainer, beside what the caller asked of it."""
 
@@ -63,7 +65,7 @@ def fit(
         method: A method's name such as `DANN`, its class, or a method that is built already.
         data: The source and the target.
         max_steps: Training steps.
-        seed: Of weights and order.
+        seed: Of weights and order; a network that is built already keeps the weights that it has.
         rule: Which checkpoint is returned: `last`, or a rule without target labels such as `information_maximisation`.
         run_dir: Keeps the run, which `adapt.load(run_dir)` and `adapt predict --config` read; None keeps nothing.
         device: `cpu`, `cuda` or another accelerator of Lightning's; `auto` takes the fastest there is. Which one of
@@ -89,6 +91,13 @@ def fit(
     """
     max_steps, seed = of_python(max_steps), of_python(seed)
     more = _checked(data, max_steps, seed, trainer)
+    network = options.get("backbone")
+    if isinstance(network, nn.Module) and (before := vars(network).get(_TRAINED_BY)):
+        warnings.warn(
+            f"The backbone that was given is the one that {before} trained: this training goes on from its weights. "
+            "Build a new one, or give its class or name, to start anew.",
+            stacklevel=2,
+        )
     # A caller may be within torch.inference_mode(), in which nothing can be trained.
     with torch.inference_mode(False), isolate_rng(), quiet(), _folder(run_dir) as folder, _lent(data):
         seed_everything(seed, verbose=False)
@@ -129,6 +138,8 @@ def fit(
             raise AdaptError(f"Expected arguments that Lightning's Trainer takes: {said}") from error
         with _interruptible(runner, None if run_dir is None else folder, goes_on):
             runner.fit(built, datamodule=data)
+        if isinstance(network, nn.Module):
+            vars(network)[_TRAINED_BY] = type(built).__name__
         # Only process zero writes: without `run_dir` the others have a temporary folder of their own, which is empty.
         path = checkpoint_path(Path(runner.strategy.broadcast(str(folder))), rule)
         if not path.is_file():

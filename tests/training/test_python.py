@@ -284,6 +284,17 @@ def test_a_plain_network_is_a_backbone(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"write --model.backbone ModuleBackbone --model.backbone.module {named}." in capsys.readouterr().err
 
 
+def test_a_network_that_was_trained_before_is_told() -> None:
+    """In a loop over methods each of them began where the one before had ended."""
+    data = Moons("moons", "moons_30", samples=100)
+    for network in (MLP((2,)), PlainNetwork_((2,))):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="The backbone")
+            adapt.fit("DANN", data, backbone=network, max_steps=1, device="cpu")
+        with pytest.warns(UserWarning, match="The backbone that was given is the one that DANN trained"):
+            adapt.fit("CORAL", data, backbone=network, max_steps=1, device="cpu")
+
+
 class Wide_(PlainNetwork_):
     """Its shape has a default."""
 
