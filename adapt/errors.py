@@ -67,7 +67,10 @@ def own_line(error: BaseException) -> str | None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_file() and not any(path.is_relative_to(folder) for folder in foreign):
-            return f"in {os.path.relpath(path)}, line {frame.lineno}"
+            # A result tells nothing of the machine's folders, and a file elsewhere has a way through them.
+            shown = os.path.relpath(path)
+            shown = path.name if shown.startswith(os.pardir + os.sep) else shown
+            return f"in {shown}, line {frame.lineno}"
     return None
 
 

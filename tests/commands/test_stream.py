@@ -385,7 +385,7 @@ def test_an_own_method_that_raises_is_told_in_a_line(
     command = ["stream", "--run", "run", "--out", "raised", "--method", "raising_.Words,raising_.Silent"]
     assert main(command) == 1
     said = capsys.readouterr().out
-    assert "Words / seed 0: ValueError: the third batch has none\n" in said
+    assert "Words / seed 0: ValueError: the third batch has none (in raising_.py, line 4)\n" in said
     assert "Silent / seed 0: AssertionError (in raising_.py, line 7)\n" in said
     assert main(["stream", "--run", "run", "--out", "no", "--method", "raised_.Any"]) == 2
     assert (
