@@ -67,7 +67,7 @@ def own_line(error: BaseException) -> str | None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_file() and not any(path.is_relative_to(folder) for folder in foreign):
-            # A result tells nothing of the machine's folders, and a file elsewhere has a way through them.
+            # Of a file elsewhere the name alone: its path would put this machine's folders into results.
             shown = os.path.relpath(path)
             shown = path.name if shown.startswith(os.pardir + os.sep) else shown
             return f"in {shown}, line {frame.lineno}"

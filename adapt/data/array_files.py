@@ -603,19 +603,19 @@ def _above_header(file: TextIO, expected: str) -> tuple[list[str], str]:
 
     A line that begins so is the header itself where it has as many cells as the row below it.
     """
-    places: list[int] = []
-    lines = [""]
-    while lines[-1].startswith("#") or lines[-1].isspace() or not places:
-        places.append(file.tell())
-        lines.append(file.readline())
-    above, first = [line for line in lines[1:-1] if line.startswith("#")], lines[-1]
-    if len(first.strip()) == len("sep=;") and first.lower().startswith("sep="):  # as spreadsheets say it
-        return above, first.strip()[-1]
-    separator = _separator(first, expected)
-    cells = [len(next(csv.reader([line], delimiter=separator))) for line in [*above[-1:], first]]
-    header = above.pop() if len(cells) == 2 and cells[0] == cells[1] else first
-    file.seek(places[len(lines) - 2 - lines[::-1].index(header)])
-    return above, separator
+    found: list[tuple[int, str]] = []
+    while not found or found[-1][1].startswith("#") or found[-1][1].isspace():
+        found.append((file.tell(), file.readline()))
+    place, header = found.pop()
+    above = [(at, line) for at, line in found if line.startswith("#")]
+    if len(header.strip()) == len("sep=;") and header.lower().startswith("sep="):  # as spreadsheets say it
+        return [line for _, line in above], header.strip()[-1]
+    separator = _separator(header, expected)
+    cells = [len(next(csv.reader([line], delimiter=separator))) for line in [*(line for _, line in above[-1:]), header]]
+    if len(cells) == 2 and cells[0] == cells[1]:
+        place, _ = above.pop()
+    file.seek(place)
+    return [line for _, line in above], separator
 
 
 def _separator(header: str, expected: str) -> str:
